@@ -1,0 +1,110 @@
+# seqtrain. `make help` lists the targets.
+#
+# Variables: MPICC, CXX, BLAS (openblas, or any CBLAS pkg-config knows), PREFIX, DESTDIR, SAN (address,undefined), WERROR=1, V=1.
+
+MPICC   ?= mpicc
+CXX     ?= g++
+BLAS    ?= openblas
+PREFIX  ?= /usr/local
+PKG     ?= pkg-config
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+build    := build$(if $(SAN),/san)
+packages := $(BLAS) hdf5 sentencepiece yaml-0.1 libcjson zlib
+# -fno-math-errno lets sqrt be one instruction; no flag here changes arithmetic or hides NaN.
+optimise := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -DSEQTRAIN_SANITIZE,-O3 -g) -fno-math-errno
+warnings := -Wall -Wextra -Wconversion -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-sign-conversion \
+            $(if $(WERROR),-Werror)
+flags    := $(optimise) $(warnings) -fopenmp -I. -MMD -MP -D_GNU_SOURCE -DSEQTRAIN_VERSION='"$(VERSION)"' \
+            $(shell $(PKG) --cflags $(packages) 2>/dev/null)
+CFLAGS   += -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(flags)
+CXXFLAGS += -std=c++17 $(flags)
+LDLIBS   += $(shell $(PKG) --libs $(packages) 2>/dev/null) -lstdc++ -lm
+
+sources := $(wildcard comm/*.c io/*.c io/*/*.c models/*.c models/*/*.c train/*.c train/*/*.c)
+objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/vocabulary.cc)
+tests   := $(wildcard tests/*/test_*.c tests/*/mpi_*.c)
+tools   := $(wildcard tests/*/tool_*.c)
+helpers := $(filter-out $(tests) $(tools),$(wildcard tests/*.c tests/*/*.c))
+testbin := $(patsubst tests/%.c,$(build)/tests/%,$(tests))
+toolbin := $(patsubst tests/%.c,$(build)/tests/%,$(tools))
+quiet   := $(if $(V),,@)
+
+## all: the program, build/seqtrain
+all: $(build)/seqtrain
+
+$(build)/seqtrain: $(build)/train/main.c.o $(build)/libseqtrain.a
+	@echo "  link  $@"
+	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(build)/libseqtrain.a: $(objects)
+	$(quiet)rm -f $@ && ar rcs $@ $^
+
+$(build)/%.c.o: %.c | .deps-checked
+	@echo "  cc    $<"
+	@mkdir -p $(@D)
+	$(quiet)$(MPICC) $(CFLAGS) -c -o $@ $<
+
+$(build)/%.cc.o: %.cc | .deps-checked
+	@echo "  c++   $<"
+	@mkdir -p $(@D)
+	$(quiet)$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+$(build)/tests/%: $(build)/tests/%.c.o $(patsubst %,$(build)/%.o,$(helpers)) $(build)/libseqtrain.a
+	@echo "  link  $@"
+	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# What is missing is told before the first compiler error.
+.PHONY: .deps-checked
+.deps-checked:
+	@tests/deps.sh check
+
+## deps: installs the missing Debian packages; elsewhere prints what to load
+deps:
+	@tests/deps.sh install
+
+## test: unit tests, tests on 1-4 ranks, command-line tests
+test: all $(testbin) $(toolbin)
+	@BUILD=$(build) tests/run.sh $(TESTS)
+
+## test-peers: the same numbers as PyTorch (virtual environment, several minutes)
+test-peers: all $(toolbin)
+	@BUILD=$(build) tests/peers/run.sh
+
+## bench: training speed against PyTorch, alternating sides
+bench: all
+	@BUILD=$(build) tests/bench/run.sh
+
+## demo: a translation model from nothing to test in three minutes
+demo: all
+	@BUILD=$(build) train/recipes/demo.sh
+
+## lint: format, warnings as errors, folder arrows, each header alone, shell scripts
+lint:
+	@tests/lint.sh
+
+## format: rewrites the sources with clang-format
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
+
+## memcheck: the unit tests and a tiny training run under valgrind
+memcheck: all $(testbin) $(toolbin)
+	@BUILD=$(build) tests/memcheck.sh
+
+## install: program, recipes and scripts under PREFIX
+install: all
+	install -Dm755 $(build)/seqtrain $(DESTDIR)$(PREFIX)/bin/seqtrain
+	for f in train/recipes/*; do install -Dm644 $$f $(DESTDIR)$(PREFIX)/share/seqtrain/recipes/$$(basename $$f); done
+
+## clean: removes build/
+clean:
+	rm -rf build
+
+## help: this list
+help:
+	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+.PHONY: all deps test test-peers bench demo lint format memcheck install clean help
+.DEFAULT_GOAL := all
+.SECONDARY:

@@ -1,0 +1,46 @@
+/*
+ * Who owns what of the flat parameter buffer.
+ *
+ *     floats    |0        4096      8192 ...                                        |  block =
+ * 4,096 floats buckets   |------- bucket 0 -------|------- bucket 1 -------|--- bucket 2 ----|
+ * travel one by one owners    | rank 0 | rank 1 | r. 2 | rank 0 | rank 1 | r. 2 | rank 0 | ...    |
+ * inside each bucket
+ *
+ * The owner of a block adds up its gradient, updates it and holds its optimiser state. What a rank
+ * owns, laid end to end in the order of the flat buffer, is its *own* buffer (`own_floats` long):
+ * optimiser moments live there. Owners never enter a result: sums are per element, norms per block.
+ */
+#ifndef COMM_BLOCKS_H
+#define COMM_BLOCKS_H
+
+#include <stddef.h>
+
+enum { BLOCK_FLOATS = 4096, UNIT_FLOATS = 65536 };
+
+struct blocks {
+    size_t floats;        /* of the flat buffer */
+    size_t bucket_floats; /* a multiple of BLOCK_FLOATS */
+    int ranks;
+};
+
+/* A stretch of the flat buffer; `own` is where it starts in its owner's own buffer. */
+struct run {
+    size_t first, count, own;
+};
+
+/* bucket_floats is rounded up to whole blocks; 0: the default (1 Mi floats). */
+struct blocks blocks_make(size_t floats, size_t bucket_floats, int ranks);
+
+size_t blocks_count(const struct blocks *blocks);
+size_t blocks_buckets(const struct blocks *blocks);
+
+/* The stretch of `bucket` that `rank` owns; count 0 if none. */
+struct run blocks_run(const struct blocks *blocks, size_t bucket, int rank);
+
+/* Floats that `rank` owns in all. */
+size_t blocks_own_floats(const struct blocks *blocks, int rank);
+
+/* The owner of the float at `position`, and where in its own buffer it lies (`own` may be NULL). */
+int blocks_owner(const struct blocks *blocks, size_t position, size_t *own);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * The exchange: the gradients of the V slots of an update become one sum, whatever the number of
+ * ranks.
+ *
+ * One update, on every rank:
+ *
+ *     for each own slot s, in order:
+ *         g = exchange_leaf(x, s)              zeroed gradient buffer [floats]
+ *         ... backward adds into g; calls exchange_ready(x, first) whenever all of g from `first`
+ * on is final ... exchange_leaf_done(x, loss, tokens ...) exchange_sum(x, &sum) own stretches of
+ * sum [floats] hold the sum over all slots exchange_agree(x, &agreement)            norm, loss,
+ * tokens, verdicts: the same on every rank
+ *     ... owners update their stretches of the parameters ...
+ *     exchange_spread(x, parameters)           starts; the next micro-batch may be read meanwhile
+ *     exchange_spread_wait(x)                  parameters complete everywhere
+ *
+ * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left
+ * part of ⌈n/2⌉. A rank keeps the sums of its maximal subtrees and sends each to the owners, who
+ * add them in tree order: the same bits for any N ≤ V. A slot without a micro-batch is a leaf of
+ * zeros. `native` sums with MPI_Iallreduce instead; then the bits depend on N. Buckets leave during
+ * the last backward, last parameters first.
+ */
+#ifndef COMM_EXCHANGE_H
+#define COMM_EXCHANGE_H
+
+#include "comm/blocks.h"
+#include "comm/kind.h"
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The ways to sum, for `comm.reduce`: rows {ordered, native}. */
+extern const struct kind_table reduce_kinds;
+struct reduce_kind;
+
+struct exchange;
+
+/* Slots are 1 ≤ ranks ≤ slots, else STATUS_CONFIG. bucket_floats 0: default. Collective. */
+enum status exchange_open(struct exchange **out, const struct reduce_kind *kind, size_t floats,
+        int slots, size_t bucket_floats);
+void exchange_close(struct exchange *exchange);
+
+const struct blocks *exchange_blocks(const struct exchange *exchange);
+
+/* Slots of `rank`: [V·rank/N, V·(rank+1)/N). */
+int exchange_first_slot(int slots, int ranks, int rank);
+
+/* Gradient buffers this rank holds (ordered: at most 2·log2 V), and floats it sends per update. */
+int exchange_buffers(const struct exchange *exchange);
+size_t exchange_floats_sent(const struct exchange *exchange);
+
+/* The nearest numbers of ranks below and above N for which no rank holds more subtrees than log2 V
+ * + 1. */
+void exchange_good_ranks(int slots, int ranks, int *below, int *above);
+
+/* Facts of one slot of an update. All zero for a slot without a micro-batch. */
+struct slot_facts {
+    double loss;                          /* nats, summed over target tokens: the objective */
+    double cross_entropy;                 /* the same without label smoothing */
+    int64_t source_tokens, target_tokens; /* end marks included */
+    int64_t pairs;
+    int64_t more; /* 1 if the slot has another micro-batch in this epoch */
+};
+
+/* The zeroed gradient of the next own slot, valid until exchange_leaf_done(). Slots must be taken
+ * in order. */
+float *exchange_leaf(struct exchange *exchange, int slot);
+void exchange_ready(struct exchange *exchange, size_t first);
+void exchange_leaf_done(struct exchange *exchange, const struct slot_facts *facts);
+
+/* Waits for the sums. *sum is borrowed until the next exchange_leaf(); only own stretches are
+ * meaningful. Collective. */
+enum status exchange_sum(struct exchange *exchange, float **sum);
+
+enum { AGREE_ORDERS = 4 };
+
+struct agreement {
+    /* in, of this rank */
+    enum status status; /* a local failure; its message is status_message() */
+    uint32_t wishes; /* bits any rank may set: the result is the OR over ranks (a signal: stop) */
+    double orders[AGREE_ORDERS]; /* rank 0's count, for what only its clock may decide */
+    /* out, the same on every rank */
+    struct slot_facts total; /* sums in slot order; more: slots that have another micro-batch */
+    double square_norm; /* of the sum: blocks in double, added in block order; NaN or Inf tells */
+};
+
+/* One message for all that ranks must agree on at an update. Returns the agreed status (see
+ * status_agree()). Collective. */
+enum status exchange_agree(struct exchange *exchange, struct agreement *agreement);
+
+enum status exchange_spread(struct exchange *exchange, float *parameters);
+enum status exchange_spread_wait(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Fault sites: places that can be made to fail by count, so that tests can walk every failure.
+ *
+ * SEQTRAIN_FAULT="site:N[:RANK][,...]" makes the N-th pass (from 1) through a site fail, on rank
+ * RANK only if given; "site:N+" fails from the N-th pass on. A site asks fault_fires() where the
+ * real call could fail and then behaves as if it had.
+ */
+#ifndef COMM_FAULT_H
+#define COMM_FAULT_H
+
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FAULT_LIST(X)                                                                              \
+    X(MEMORY, "memory", "an allocation")                                                           \
+    X(OPEN, "open", "opening a file")                                                              \
+    X(READ, "read", "reading from a file")                                                         \
+    X(WRITE, "write", "writing to a file")                                                         \
+    X(SYNC, "sync", "bringing a file or folder to the disk")                                       \
+    X(RENAME, "rename", "giving a file its final name")                                            \
+    X(EXCHANGE, "exchange", "a sum of gradients over ranks")                                       \
+    X(GRADIENT, "gradient", "the gradient of a micro-batch becomes NaN")                           \
+    X(KILL, "kill", "the rank is killed at the end of an update")
+
+enum fault_site {
+#define FAULT_ENUM(name, text, help) FAULT_##name,
+    FAULT_LIST(FAULT_ENUM)
+#undef FAULT_ENUM
+            FAULT_SITES
+};
+
+/* Reads a plan in the form above (NULL or "": none) and starts counting afresh. STATUS_CONFIG if
+ * malformed. */
+enum status fault_plan(const char *plan, int rank);
+
+/* Counts one pass through `site`; true if it is to fail. Thread-safe; one load when no plan is set.
+ */
+bool fault_fires(enum fault_site site);
+
+/* Passes through `site` since fault_plan(), counted only while a plan is set. */
+int64_t fault_passes(enum fault_site site);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Kinds: a choice among interchangeable parts is a row of a table. Every such row begins with a
+ * struct kind, so that help, validation, the checkpoint record, tests and benchmarks walk any table
+ * without knowing its rows.
+ */
+#ifndef COMM_KIND_H
+#define COMM_KIND_H
+
+#include <stddef.h>
+
+struct kind {
+    const char *name;   /* as users write it */
+    const char *help;   /* one line */
+    const char *source; /* the paper or formula it comes from; NULL: common knowledge */
+};
+
+struct kind_table {
+    const char *what; /* "optimizer": for messages and listings */
+    const void *rows; /* each begins with a struct kind */
+    size_t count, stride;
+};
+
+#define KIND_TABLE(what, rows)                                                                     \
+    {                                                                                              \
+        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0]                                \
+    }
+
+/* The i-th row; i < count. */
+const struct kind *kind_at(const struct kind_table *table, size_t i);
+
+/* The row called `name`, or NULL. */
+const struct kind *kind_find(const struct kind_table *table, const char *name);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Memory with a purpose: every allocation carries a label, so that it is reported by label and must
+ * balance at the end.
+ *
+ * Long-lived memory comes from memory_new(); what lives for one micro-batch or one group comes from
+ * an arena:
+ *
+ *     +---------------- chunk ----------------+   +------- chunk -------+
+ *     | taken | taken | ... | free (poisoned) |-->| ...                 |   grows by chunks, never
+ * moves
+ *     +---------------------------------------+   +---------------------+
+ *             ^ mark: arena_reset() goes back to here; a reset to empty joins the chunks into one,
+ * so that after the first updates an arena allocates nothing.
+ */
+#ifndef COMM_MEMORY_H
+#define COMM_MEMORY_H
+
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MEMORY_ALIGNMENT = 64 };
+
+/* a·b and a+b into *out; false if it does not fit. */
+bool size_multiply(size_t *out, size_t a, size_t b);
+bool size_add(size_t *out, size_t a, size_t b);
+
+/* Allocates `count` zeroed items of `size` bytes, aligned to 64, into *(void **)out (any object
+ * pointer's address). `label` is a string constant. The caller frees with memory_free().
+ * STATUS_INTERNAL naming label and size. */
+enum status memory_new(void *out, const char *label, size_t count, size_t size);
+
+/* As memory_new() for a block that grows: keeps the old contents; *(void **)out may be NULL at
+ * first. */
+enum status memory_resize(void *out, const char *label, size_t count, size_t size);
+
+/* A copy of a string, or of `bytes` bytes plus a 0. */
+enum status memory_text(char **out, const char *label, const char *text);
+enum status memory_copy(void *out, const char *label, const void *from, size_t bytes);
+
+/* NULL is allowed. */
+void memory_free(void *pointer);
+
+struct memory_label {
+    const char *label;
+    size_t bytes;  /* held now */
+    size_t peak;   /* most ever held */
+    size_t blocks; /* allocations held now */
+};
+
+/* The i-th label in use; false past the last. */
+bool memory_report(size_t i, struct memory_label *out);
+
+/* Allocations held now over all labels: 0 at the end of a clean run. */
+size_t memory_blocks(void);
+
+struct arena;
+
+struct arena_mark {
+    size_t chunk, used;
+};
+
+/* An arena that starts with room for `bytes`. */
+enum status arena_open(struct arena **out, const char *label, size_t bytes);
+void arena_close(struct arena *arena);
+
+/* `count` items of `size` bytes, aligned to 64, not zeroed, valid until the arena is reset past it.
+ * NULL (message set, arena_status() remembers) when memory ends. Not thread-safe. */
+void *arena_take(struct arena *arena, size_t count, size_t size);
+void *arena_take_zeroed(struct arena *arena, size_t count, size_t size);
+
+/* STATUS_OK, or the first failure of arena_take() since the last reset to empty. */
+enum status arena_status(const struct arena *arena);
+
+struct arena_mark arena_mark(const struct arena *arena);
+void arena_reset(struct arena *arena, struct arena_mark mark);
+void arena_clear(struct arena *arena);
+
+/* Most bytes ever in use. */
+size_t arena_peak(const struct arena *arena);
+
+#endif

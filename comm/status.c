@@ -1,0 +1,80 @@
+#include "comm/status.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_BYTES = 4096 };
+
+static _Thread_local char message[MESSAGE_BYTES];
+static void (*bug_hook)(void);
+
+const char *status_text(enum status status)
+{
+    switch (status) {
+#define STATUS_CASE(name, code, text)                                                              \
+    case STATUS_##name:                                                                            \
+        return text;
+        STATUS_LIST(STATUS_CASE)
+#undef STATUS_CASE
+    }
+    return "unknown status";
+}
+
+enum status status_fail(enum status code, const char *format, ...)
+{
+    /* The arguments may point into the old message: write beside it first. */
+    char fresh[MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(fresh, sizeof fresh, format, arguments);
+    va_end(arguments);
+    memcpy(message, fresh, sizeof message);
+    return code;
+}
+
+static enum status code_of_errno(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return STATUS_MISSING;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return STATUS_PERMISSION;
+    default:
+        return STATUS_IO;
+    }
+}
+
+enum status status_fail_errno(const char *action, const char *path)
+{
+    int error = errno;
+    return status_fail(code_of_errno(error), "cannot %s %s: %s", action, path, strerror(error));
+}
+
+const char *status_message(void)
+{
+    return message;
+}
+
+void status_clear(void)
+{
+    message[0] = '\0';
+}
+
+void status_on_bug(void (*end_job)(void))
+{
+    bug_hook = end_job;
+}
+
+void status_bug(const char *file, int line, const char *expression)
+{
+    fprintf(stderr, "seqtrain: bug at %s:%d: %s does not hold\n", file, line, expression);
+    if (bug_hook)
+        bug_hook();
+    abort();
+}

@@ -1,0 +1,19 @@
+/*
+ * A micro-batch: sentence pairs packed row by row, no padding. The ids of pair p on side s are
+ * ids[s][offsets[s][p]] ... ids[s][offsets[s][p + 1] - 1]; each sentence ends in </s>.
+ */
+#ifndef IO_BATCH_H
+#define IO_BATCH_H
+
+#include "io/corpus.h"
+
+struct batch {
+    size_t pairs;
+    size_t tokens[SIDES];
+    size_t longest[SIDES];         /* sentence */
+    const int32_t *ids[SIDES];     /* [tokens] */
+    const int32_t *offsets[SIDES]; /* [pairs + 1] */
+    const int64_t *pair_numbers;   /* [pairs] in the corpus, or NULL */
+};
+
+#endif

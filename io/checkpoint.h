@@ -1,0 +1,120 @@
+/*
+ * Checkpoints: the whole model and the whole run in one HDF5 file, written beside the training.
+ *
+ *     /model/<parameter>  /optimizer/<moment>/<parameter>   float32, natural shapes, one chunk per
+ * unit /state/...  /config  /vocabulary/...  /corpus/fingerprint  /code/version
+ *
+ * checkpoint_save() copies what this rank owns and returns; a thread per rank packs units; rank 0's
+ * thread writes them in file order. The main thread moves packed chunks to rank 0 whenever it calls
+ * checkpoint_progress(), once an update. Files depend on the state alone: not on ranks, time, or
+ * order of arrival.
+ */
+#ifndef IO_CHECKPOINT_H
+#define IO_CHECKPOINT_H
+
+#include "comm/blocks.h"
+#include "io/corpus.h"
+#include "io/h5.h"
+
+#include <stdio.h>
+
+/* One parameter of the flat buffer. */
+struct flat_array {
+    char name[H5_NAME_LIMIT]; /* "encoder/0/attention/weight", without the group */
+    int rank;
+    size_t shape[H5_RANK_LIMIT];
+    size_t offset; /* of its first float in the flat buffer */
+    const char *description;
+};
+
+/* A set of values for all flat arrays: "model", "optimizer/m". */
+struct flat_plane {
+    const char *group;
+    float *values; /* saving: this rank's own buffer (blocks.h), or the flat buffer if `flat`;
+                      loading: where they go */
+    bool flat;
+    const char *description;
+};
+
+/* One scalar of the run's state. */
+enum field_type { FIELD_INTEGER, FIELD_REAL, FIELD_TEXT };
+struct field {
+    const char *name; /* "/state/update" */
+    enum field_type type;
+    void *value; /* int64_t *, double *, char ** (loading: allocated with memory_new()) */
+    const char *description;
+};
+
+struct checkpoint_contents {
+    const struct flat_array *arrays;
+    size_t array_count;
+    const struct flat_plane *planes;
+    size_t plane_count;
+    const struct field *fields;
+    size_t field_count;
+    const char *config; /* YAML of the settings that shape the result */
+    const void *vocabulary[SIDES];
+    size_t vocabulary_bytes[SIDES];
+    bool joint;
+};
+
+struct checkpoint_options {
+    const char *folder; /* RUN/checkpoints; best.h5 and last.h5 are links in RUN */
+    int keep;           /* newest kept, besides the best; 0: all */
+    int compression;
+};
+
+struct checkpointer;
+
+enum status checkpointer_open(struct checkpointer **out, const struct checkpoint_options *options,
+        const struct blocks *blocks); /* Collective */
+
+/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5;
+ * `best` also moves the link best.h5 to it. Collective. */
+enum status checkpoint_save(struct checkpointer *checkpointer,
+        const struct checkpoint_contents *contents, int64_t update, bool best);
+
+/* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
+ * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
+ * intact and nothing is left of the failed one. */
+enum status checkpoint_progress(struct checkpointer *checkpointer, int *finished);
+
+/* Waits until no save is under way and returns its status, agreed. Collective. */
+enum status checkpoint_wait(struct checkpointer *checkpointer);
+
+/* checkpoint_wait(), then frees. Collective. */
+enum status checkpointer_close(struct checkpointer *checkpointer);
+
+/* The newest checkpoint of a folder by update; *path NULL if there is none. Files that do not
+ * verify are passed over with a warning naming the reason; if all fail: STATUS_DATA. Removes stale
+ * *.tmp if `clean`. Collective. */
+enum status checkpoint_find(char **path, const char *folder, bool clean);
+
+/* A run directory's best checkpoint, else its last; or the file itself. Collective. */
+enum status checkpoint_resolve(char **path, const char *model);
+
+struct checkpoint;
+
+/* Verifies and opens. Collective. */
+enum status checkpoint_open(struct checkpoint **out, const char *path);
+void checkpoint_close(struct checkpoint *checkpoint);
+struct h5_file *checkpoint_file(struct checkpoint *checkpoint);
+const char *checkpoint_config(const struct checkpoint *checkpoint); /* YAML, borrowed */
+
+/* The SentencePiece model of a side, borrowed; *joint if one serves both. */
+const void *checkpoint_vocabulary(
+        const struct checkpoint *checkpoint, enum side side, size_t *bytes, bool *joint);
+
+/* Reads planes and fields; every array must be there in its shape: STATUS_DATA naming both. Rank 0
+ * reads, all receive what is theirs (`flat`: everything; else own stretches of `blocks`).
+ * Collective. */
+enum status checkpoint_load(struct checkpoint *checkpoint, const struct blocks *blocks,
+        const struct flat_array *arrays, size_t array_count, const struct flat_plane *planes,
+        size_t plane_count, const struct field *fields, size_t field_count);
+
+/* CRC-32 over the /model arrays in byte order of their names, float32 little-endian; and their
+ * number of values. */
+enum status checkpoint_parameters_crc32(
+        struct checkpoint *checkpoint, uint32_t *crc, size_t *parameters);
+
+#endif

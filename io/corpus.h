@@ -1,0 +1,81 @@
+/*
+ * The corpus: sentence pairs as token ids, with their vocabularies, in one self-contained HDF5
+ * file.
+ *
+ *     /source/tokens int32, /source/offsets int64 [pairs+1]     ids of each sentence, </s> included
+ *     /target/tokens int32, /target/offsets int64 [pairs+1]
+ *     /target/text bytes, /target/text_offsets int64 [pairs+1]  raw target lines, for BLEU
+ * (optional) /vocabulary/source/{model, pieces}, /vocabulary/target/{model, pieces}   (one
+ * /vocabulary/joint when shared) /skipped/{line, reason}                                   what
+ * prepare left out /fingerprint, /pairs, ...                                 one value each
+ */
+#ifndef IO_CORPUS_H
+#define IO_CORPUS_H
+
+#include "comm/status.h"
+#include "io/h5.h"
+#include "io/vocabulary.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum side { SOURCE, TARGET, SIDES };
+
+extern const char *const side_names[SIDES]; /* "source", "target" */
+
+/* ---- writing (prepare): bounded memory, whatever the size ---- */
+
+struct corpus_writer;
+
+struct corpus_settings {
+    const struct vocabulary *vocabularies[SIDES]; /* the same pointer twice: joint */
+    int compression;
+    bool keep_text;
+};
+
+enum skip_reason { SKIP_EMPTY, SKIP_LONG, SKIP_BAD, SKIP_REASONS };
+extern const char *const skip_texts[SKIP_REASONS];
+
+enum status corpus_create(
+        struct corpus_writer **out, const char *path, const struct corpus_settings *settings);
+/* Ids without </s>: it is appended here. `text`: the raw target line. */
+enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SIDES],
+        const size_t counts[SIDES], const char *text, size_t text_bytes);
+enum status corpus_skip(struct corpus_writer *writer, int64_t line, enum skip_reason reason);
+enum status corpus_commit(struct corpus_writer *writer); /* frees the writer in any case */
+void corpus_discard(struct corpus_writer *writer);
+
+/* ---- reading ---- */
+
+struct corpus;
+
+struct corpus_facts {
+    size_t pairs;
+    size_t tokens[SIDES];
+    size_t longest[SIDES]; /* sentence, in tokens */
+    size_t skipped;
+    bool joint; /* one vocabulary for both sides */
+    bool has_text;
+    char fingerprint[64]; /* of tokens and offsets, independent of compression */
+};
+
+/* Verifies the file, then checks offsets (monotonic, in range) and token ids. Collective. */
+enum status corpus_open(struct corpus **out, const char *path);
+void corpus_close(struct corpus *corpus);
+const struct corpus_facts *corpus_facts(const struct corpus *corpus);
+const char *corpus_path(const struct corpus *corpus);
+
+/* Bytes of a SentencePiece model, borrowed. */
+const void *corpus_vocabulary(const struct corpus *corpus, enum side side, size_t *bytes);
+size_t corpus_rows(const struct corpus *corpus,
+        enum side side); /* vocabulary rows, <mask> and <pad> included */
+
+/* Offsets [first, first + count] (count + 1 values), and tokens of the flat range. One thread at a
+ * time per corpus; no HDF5. */
+enum status corpus_offsets(
+        struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
+enum status corpus_tokens(
+        struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * The run directory: everything one training run writes.
+ *
+ *     config.yaml  metrics.jsonl  log.txt  best.h5  last.h5  checkpoints/  lock
+ *
+ * It is held by one job at a time. The lock is a file made with link(2), so that it works on NFS;
+ * it names host, process and job, and is taken over when its holder is known to be dead.
+ */
+#ifndef IO_RUN_H
+#define IO_RUN_H
+
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct run_directory;
+
+/* Makes the directory if it is missing and takes it. STATUS_BUSY naming the holder (host, process,
+ * job, since). Rank 0 acts, all agree. Collective. */
+enum status run_open(struct run_directory **out, const char *path);
+void run_close(struct run_directory *run); /* Releases the lock. */
+
+const char *run_path(const struct run_directory *run);
+const char *run_checkpoints(const struct run_directory *run); /* PATH/checkpoints */
+
+/* PATH/name, borrowed until the next call. */
+const char *run_file(struct run_directory *run, const char *name);
+
+/* Writes a small file whole: temporary name, fsync, rename. Rank 0 only. */
+enum status run_write(struct run_directory *run, const char *name, const char *text);
+
+/* metrics.jsonl: opened for appending; lines past `update` (of a run that was ahead of its
+ * checkpoint) are cut off first, so that a resumed run's file equals that of the run that never
+ * stopped but for times. Rank 0 only. */
+enum status run_metrics_open(struct run_directory *run, int64_t update);
+enum status run_metrics_add(struct run_directory *run, const char *json_line);
+
+#endif

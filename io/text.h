@@ -1,0 +1,47 @@
+/*
+ * Lines of text from a file, a .gz file or standard input ("-"), checked as they are read.
+ *
+ * A line ends at \n (a \r before it is removed; a last line without \n counts). U+2028 and other
+ * Unicode breaks are ordinary characters.
+ */
+#ifndef IO_TEXT_H
+#define IO_TEXT_H
+
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TEXT_LINE_LIMIT = 1000000 }; /* bytes; a longer line is no sentence */
+
+struct text;
+
+/* What is wrong with a line, for callers that skip rather than stop. */
+enum text_fault { TEXT_GOOD, TEXT_BAD_UTF8, TEXT_NUL, TEXT_TOO_LONG };
+
+/* STATUS_MISSING, STATUS_PERMISSION or STATUS_IO if it cannot be opened; a folder is STATUS_IO. */
+enum status text_open(struct text **out, const char *path);
+void text_close(struct text *text);
+
+/* The next line, without its end; *line is NULL at the end of the file. Borrowed until the next
+ * call. A truncated or damaged .gz is STATUS_DATA. *fault is TEXT_GOOD or what is wrong (then
+ * *bytes and *line describe what was kept). */
+enum status text_next(struct text *text, const char **line, size_t *bytes, enum text_fault *fault);
+
+/* As text_next(), but a faulty line is STATUS_DATA naming file, line, what was expected and what
+ * was found. */
+enum status text_next_good(struct text *text, const char **line, size_t *bytes);
+
+/* The sentence for a faulty line: `file:line: expected ..., found ...`. Into the status message;
+ * returns STATUS_DATA. */
+enum status text_fail(const struct text *text, enum text_fault fault);
+
+const char *text_path(const struct text *text);
+int64_t text_line_number(const struct text *text); /* of the last line read, from 1 */
+
+/* The position of the first byte that is not valid UTF-8 (RFC 3629: no surrogates, no overlong
+ * forms), or `bytes`. */
+size_t text_valid_utf8(const char *line, size_t bytes);
+
+#endif

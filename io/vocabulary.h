@@ -1,0 +1,68 @@
+/*
+ * Vocabularies: SentencePiece models behind one small C face. vocabulary.cc is the only C++ file of
+ * the project.
+ *
+ * Ids: </s> 0 (also separator), <unk> 1, <s> 2 (also class token), pieces ..., <mask> last but one,
+ * <pad> last. <mask> and <pad> are rows of the model only; SentencePiece does not know them.
+ * vocabulary_pieces() counts all but those two, vocabulary_rows() all.
+ */
+#ifndef IO_VOCABULARY_H
+#define IO_VOCABULARY_H
+
+#include "comm/kind.h"
+#include "comm/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    TOKEN_END = 0,
+    TOKEN_UNKNOWN = 1,
+    TOKEN_START = 2,
+    TOKEN_FIRST_PIECE = 3,
+    VOCABULARY_EXTRA = 2
+};
+
+/* unigram, bpe, word, char. */
+extern const struct kind_table vocabulary_kinds;
+
+struct vocabulary;
+
+/* Learns `size` pieces (<mask> and <pad> not counted) from lines in memory. *model: the bytes of a
+ * SentencePiece model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA
+ * naming a possible size if the text cannot give so many pieces. */
+enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind,
+        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count);
+
+/* From the bytes of a SentencePiece model. STATUS_DATA if they are none, or if </s>, <unk>, <s> are
+ * not 0, 1, 2. */
+enum status vocabulary_open(
+        struct vocabulary **out, const void *model, size_t bytes, const char *where);
+void vocabulary_close(struct vocabulary *vocabulary);
+
+size_t vocabulary_pieces(const struct vocabulary *vocabulary);
+size_t vocabulary_rows(const struct vocabulary *vocabulary);
+const char *vocabulary_piece(
+        const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */
+
+/* Ids of a line, </s> not included. *ids is owned by `vocabulary`'s caller as a buffer that grows:
+ * memory_resize(). */
+enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
+        int32_t **ids, size_t *capacity, size_t *count);
+
+/* Text of ids; </s>, <s>, <mask>, <pad> give nothing. *text grows likewise and ends in 0. */
+enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t *ids, size_t count,
+        char **text, size_t *capacity, size_t *bytes);
+
+/* The bytes of the model, borrowed. */
+const void *vocabulary_model(const struct vocabulary *vocabulary, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

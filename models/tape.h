@@ -1,0 +1,110 @@
+/*
+ * Tensors and the tape.
+ *
+ * A tensor is a matrix [rows, columns] of floats on the step arena; rows are packed tokens. An op
+ * (ops.h) computes its output at once and, while the tape records, adds a node; tape_backward()
+ * runs the nodes backwards. All memory is the arena's: nothing is freed one by one, and a failure
+ * is sticky: every op on a tape that failed returns NULL, and tape_status() tells.
+ *
+ *     x = op_embedding(tape, ...);      forward, node 0
+ *     y = op_linear(tape, x, w, b, …);  forward, node 1
+ *     op_loss(tape, y, ...);            forward, node 2
+ *     TRY(tape_backward(tape));         nodes 2, 1, 0; parameter gradients are added into the flat
+ * gradient buffer, and ready(first) tells when all of it from `first` on is final
+ */
+#ifndef MODELS_TAPE_H
+#define MODELS_TAPE_H
+
+#include "comm/memory.h"
+#include "comm/random.h"
+#include "models/parameters.h"
+
+#include <stdbool.h>
+
+struct tensor {
+    size_t rows, columns;
+    float *value;    /* [rows, columns] */
+    float *gradient; /* [rows, columns]; NULL until tensor_gradient(); a parameter's lies in the
+                        flat gradient buffer */
+    bool wants_gradient;
+    bool has_gradient;    /* something was written to it: later writers add */
+    size_t parameter_end; /* parameters: end in the flat buffer; 0 for others */
+};
+
+struct tape;
+struct node;
+
+/* A row of the table of ops: a name for timing and tests, and what runs backwards. */
+struct op {
+    const char *name;
+    const char *help;
+    void (*backward)(struct tape *tape, struct node *node);
+};
+
+enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
+
+struct node {
+    const struct op *op;
+    struct tensor *inputs[NODE_INPUTS]; /* NULL where an input is absent */
+    struct tensor *outputs[NODE_OUTPUTS];
+    void *data;    /* the op's own, on the arena */
+    size_t before; /* largest parameter_end used by earlier nodes */
+    struct node *previous;
+};
+
+/* Dropout at one place: each element survives with 1 - rate and is scaled by 1 / (1 - rate). rate
+ * 0: none. */
+struct dropout {
+    float rate;
+    struct random_stream stream;
+};
+
+struct tape_options {
+    bool recording; /* a backward will follow */
+    bool training;  /* dropout is on */
+    uint64_t seed, update;
+    uint32_t slot;
+    float *gradient;                            /* flat gradient buffer, recording only */
+    void (*ready)(void *context, size_t first); /* may be NULL */
+    void *context;
+};
+
+/* A tape on `arena`, which the caller resets between uses. NULL when memory ends. */
+struct tape *tape_start(struct arena *arena, const struct parameters *parameters,
+        const struct tape_options *options);
+
+bool tape_recording(const struct tape *tape);
+struct arena *tape_arena(struct tape *tape);
+enum status tape_status(const struct tape *tape);
+
+/* Makes the tape's status fail (kept if it already has). */
+void tape_fail(struct tape *tape, enum status status);
+
+/* A parameter as tensor; a vector is [1, n]. */
+struct tensor *tape_parameter(struct tape *tape, size_t number);
+
+/* An uninitialised tensor for an op's output; NULL when the tape has failed. */
+struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
+
+/* A tensor over values of the caller's (inputs; tests), which want a gradient or not. */
+struct tensor *tape_input(
+        struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient);
+
+/* Records a node; inputs and outputs are NULL-terminated lists of at most NODE_INPUTS and
+ * NODE_OUTPUTS. */
+void tape_record(struct tape *tape, const struct op *op, void *data, struct tensor *const *inputs,
+        size_t input_count, struct tensor *const *outputs, size_t output_count);
+
+/* The dropout of the next place in the model: sites are counted in order of the calls. rate 0
+ * unless training. */
+struct dropout tape_dropout(struct tape *tape, double rate);
+
+/* The gradient buffer of a tensor that wants one, made when first asked for. *add is false if it
+ * holds nothing yet: then write, else add. NULL if it wants none. Call once per writer. */
+float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add);
+
+/* Runs the nodes backwards. Each output's gradient must have been written by later nodes; the last
+ * op's backward starts. */
+enum status tape_backward(struct tape *tape);
+
+#endif

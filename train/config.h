@@ -1,0 +1,74 @@
+/*
+ * The settings of a training run: one struct, one schema. Each group's rows live with their owner;
+ * config.c places them.
+ */
+#ifndef TRAIN_CONFIG_H
+#define TRAIN_CONFIG_H
+
+#include "io/options.h"
+#include "models/models.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+struct run_options {
+    char *directory;
+    int64_t seed;
+    char *resume; /* auto, never, require, or a checkpoint FILE */
+};
+
+struct data_options {
+    char *train, *valid;
+};
+
+struct batch_options {
+    int64_t tokens, micro_batches;
+};
+
+struct train_options {
+    struct period until;      /* u, e */
+    struct period time_limit; /* s, m, h */
+    double label_smoothing, clip_norm;
+};
+
+struct validate_options {
+    struct period every;       /* u, e */
+    const struct kind *metric; /* loss, perplexity, accuracy */
+};
+
+struct checkpoint_settings {
+    struct period every; /* u, e, s, m, h */
+    int64_t keep, compression;
+};
+
+struct comm_options {
+    const struct kind *reduce;
+    int64_t threads; /* 0: auto */
+    struct period timeout;
+};
+
+struct log_options {
+    struct period every; /* u, s, m */
+    const struct kind *level;
+};
+
+struct config {
+    struct run_options run;
+    struct data_options data;
+    struct model_options model;
+    struct batch_options batch;
+    struct optimizer_options optimizer;
+    struct schedule_options schedule;
+    struct train_options train;
+    struct validate_options validate;
+    struct checkpoint_settings checkpoint;
+    struct comm_options comm;
+    struct log_options log;
+};
+
+extern const struct schema config_schema;
+
+/* What rows cannot check alone: settings against one another and against the number of ranks
+ * (STATUS_CONFIG). */
+enum status config_check(const struct config *config, int ranks);
+
+#endif
