@@ -1,14 +1,13 @@
 /*
  * Who owns what of the flat parameter buffer.
  *
- *     floats    |0        4096      8192 ...                                        |  block =
- * 4,096 floats buckets   |------- bucket 0 -------|------- bucket 1 -------|--- bucket 2 ----|
- * travel one by one owners    | rank 0 | rank 1 | r. 2 | rank 0 | rank 1 | r. 2 | rank 0 | ...    |
- * inside each bucket
+ *     floats    |0        4096      8192 ...                                        |   block = 4,096 floats
+ *     buckets   |------- bucket 0 -------|------- bucket 1 -------|--- bucket 2 ----|   travel one by one
+ *     owners    | rank 0 | rank 1 | r. 2 | rank 0 | rank 1 | r. 2 | rank 0 | ...    |   inside each bucket
  *
- * The owner of a block adds up its gradient, updates it and holds its optimiser state. What a rank
- * owns, laid end to end in the order of the flat buffer, is its *own* buffer (`own_floats` long):
- * optimiser moments live there. Owners never enter a result: sums are per element, norms per block.
+ * The owner of a block adds up its gradient, updates it and holds its optimiser state. What a rank owns, laid end to
+ * end in the order of the flat buffer, is its *own* buffer (blocks_own_floats() long): optimiser moments live there.
+ * Owners never enter a result: sums are per element, norms per block.
  */
 #ifndef COMM_BLOCKS_H
 #define COMM_BLOCKS_H

@@ -4,14 +4,14 @@
 #ifndef COMM_CLOCK_H
 #define COMM_CLOCK_H
 
-#define PHASE_LIST(X)                                                                              \
-    X(DATA, "data")                                                                                \
-    X(FORWARD, "forward")                                                                          \
-    X(BACKWARD, "backward")                                                                        \
-    X(EXCHANGE, "exchange")                                                                        \
-    X(UPDATE, "update")                                                                            \
-    X(VALIDATE, "validate")                                                                        \
-    X(SAVE, "save")                                                                                \
+#define PHASE_LIST(X)                                                                                        \
+    X(DATA, "data")                                                                                          \
+    X(FORWARD, "forward")                                                                                    \
+    X(BACKWARD, "backward")                                                                                  \
+    X(EXCHANGE, "exchange")                                                                                  \
+    X(UPDATE, "update")                                                                                      \
+    X(VALIDATE, "validate")                                                                                  \
+    X(SAVE, "save")                                                                                          \
     X(OTHER, "other")
 
 enum phase {

@@ -1,24 +1,22 @@
 /*
- * The exchange: the gradients of the V slots of an update become one sum, whatever the number of
- * ranks.
+ * The exchange: the gradients of the V slots of an update become one sum, whatever the number of ranks.
  *
  * One update, on every rank:
  *
  *     for each own slot s, in order:
- *         g = exchange_leaf(x, s)              zeroed gradient buffer [floats]
- *         ... backward adds into g; calls exchange_ready(x, first) whenever all of g from `first`
- * on is final ... exchange_leaf_done(x, loss, tokens ...) exchange_sum(x, &sum) own stretches of
- * sum [floats] hold the sum over all slots exchange_agree(x, &agreement)            norm, loss,
- * tokens, verdicts: the same on every rank
+ *         g = exchange_leaf(x, s)        zeroed gradient buffer [floats]
+ *         ... backward adds into g and calls exchange_ready(x, first) when all of g from `first` on is final
+ *         exchange_leaf_done(x, &facts)  loss, tokens
+ *     exchange_sum(x, &sum)              own stretches of sum [floats] hold the sum over all slots
+ *     exchange_agree(x, &agreement)      norm, loss, tokens, verdicts: the same on every rank
  *     ... owners update their stretches of the parameters ...
- *     exchange_spread(x, parameters)           starts; the next micro-batch may be read meanwhile
- *     exchange_spread_wait(x)                  parameters complete everywhere
+ *     exchange_spread(x, parameters)     starts; the next micro-batch may be read meanwhile
+ *     exchange_spread_wait(x)            parameters complete everywhere
  *
- * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left
- * part of ⌈n/2⌉. A rank keeps the sums of its maximal subtrees and sends each to the owners, who
- * add them in tree order: the same bits for any N ≤ V. A slot without a micro-batch is a leaf of
- * zeros. `native` sums with MPI_Iallreduce instead; then the bits depend on N. Buckets leave during
- * the last backward, last parameters first.
+ * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left part of ⌈n/2⌉. A
+ * rank keeps the sums of its maximal subtrees and sends each to the owners, who add them in tree order: the same bits
+ * for any N ≤ V. A slot without a micro-batch is a leaf of zeros. `native` sums with MPI_Iallreduce instead; then the
+ * bits depend on N. Buckets leave during the last backward, last parameters first.
  */
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
@@ -37,8 +35,8 @@ struct reduce_kind;
 struct exchange;
 
 /* Slots are 1 ≤ ranks ≤ slots, else STATUS_CONFIG. bucket_floats 0: default. Collective. */
-enum status exchange_open(struct exchange **out, const struct reduce_kind *kind, size_t floats,
-        int slots, size_t bucket_floats);
+enum status exchange_open(struct exchange **out, const struct reduce_kind *kind, size_t floats, int slots,
+        size_t bucket_floats);
 void exchange_close(struct exchange *exchange);
 
 const struct blocks *exchange_blocks(const struct exchange *exchange);
@@ -77,12 +75,12 @@ enum { AGREE_ORDERS = 4 };
 
 struct agreement {
     /* in, of this rank */
-    enum status status; /* a local failure; its message is status_message() */
-    uint32_t wishes; /* bits any rank may set: the result is the OR over ranks (a signal: stop) */
+    enum status status;          /* a local failure; its message is status_message() */
+    uint32_t wishes;             /* bits any rank may set: the result is the OR over ranks (a signal: stop) */
     double orders[AGREE_ORDERS]; /* rank 0's count, for what only its clock may decide */
     /* out, the same on every rank */
     struct slot_facts total; /* sums in slot order; more: slots that have another micro-batch */
-    double square_norm; /* of the sum: blocks in double, added in block order; NaN or Inf tells */
+    double square_norm;      /* of the sum: blocks in double, added in block order; NaN or Inf tells */
 };
 
 /* One message for all that ranks must agree on at an update. Returns the agreed status (see

@@ -13,15 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAULT_LIST(X)                                                                              \
-    X(MEMORY, "memory", "an allocation")                                                           \
-    X(OPEN, "open", "opening a file")                                                              \
-    X(READ, "read", "reading from a file")                                                         \
-    X(WRITE, "write", "writing to a file")                                                         \
-    X(SYNC, "sync", "bringing a file or folder to the disk")                                       \
-    X(RENAME, "rename", "giving a file its final name")                                            \
-    X(EXCHANGE, "exchange", "a sum of gradients over ranks")                                       \
-    X(GRADIENT, "gradient", "the gradient of a micro-batch becomes NaN")                           \
+#define FAULT_LIST(X)                                                                                        \
+    X(MEMORY, "memory", "an allocation")                                                                     \
+    X(OPEN, "open", "opening a file")                                                                        \
+    X(READ, "read", "reading from a file")                                                                   \
+    X(WRITE, "write", "writing to a file")                                                                   \
+    X(SYNC, "sync", "bringing a file or folder to the disk")                                                 \
+    X(RENAME, "rename", "giving a file its final name")                                                      \
+    X(EXCHANGE, "exchange", "a sum of gradients over ranks")                                                 \
+    X(GRADIENT, "gradient", "the gradient of a micro-batch becomes NaN")                                     \
     X(KILL, "kill", "the rank is killed at the end of an update")
 
 enum fault_site {

@@ -20,9 +20,9 @@ struct kind_table {
     size_t count, stride;
 };
 
-#define KIND_TABLE(what, rows)                                                                     \
-    {                                                                                              \
-        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0]                                \
+#define KIND_TABLE(what, rows)                                                                               \
+    {                                                                                                        \
+        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0]                                          \
     }
 
 /* The i-th row; i < count. */

@@ -1,16 +1,14 @@
 /*
- * Memory with a purpose: every allocation carries a label, so that it is reported by label and must
- * balance at the end.
+ * Memory with a purpose: every allocation carries a label, so that it is reported by label and must balance at the end.
  *
- * Long-lived memory comes from memory_new(); what lives for one micro-batch or one group comes from
- * an arena:
+ * Long-lived memory comes from memory_new(); what lives for one micro-batch or one group comes from an arena:
  *
  *     +---------------- chunk ----------------+   +------- chunk -------+
- *     | taken | taken | ... | free (poisoned) |-->| ...                 |   grows by chunks, never
- * moves
+ *     | taken | taken | ... | free (poisoned) |-->| ...                 |   grows by chunks, never moves
  *     +---------------------------------------+   +---------------------+
- *             ^ mark: arena_reset() goes back to here; a reset to empty joins the chunks into one,
- * so that after the first updates an arena allocates nothing.
+ *             ^ mark: arena_reset() goes back to here
+ *
+ * A reset to empty joins the chunks into one, so that after the first updates an arena allocates nothing.
  */
 #ifndef COMM_MEMORY_H
 #define COMM_MEMORY_H

@@ -14,8 +14,8 @@ static void (*bug_hook)(void);
 const char *status_text(enum status status)
 {
     switch (status) {
-#define STATUS_CASE(name, code, text)                                                              \
-    case STATUS_##name:                                                                            \
+#define STATUS_CASE(name, code, text)                                                                        \
+    case STATUS_##name:                                                                                      \
         return text;
         STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE

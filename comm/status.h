@@ -17,17 +17,17 @@
 
 /* Name, exit status (sysexits.h), meaning. The exit status of the program is the status of its
  * command. */
-#define STATUS_LIST(X)                                                                             \
-    X(OK, 0, "done")                                                                               \
-    X(USAGE, 64, "malformed command line")                                                         \
-    X(DATA, 65, "wrong contents")                                                                  \
-    X(MISSING, 66, "file missing")                                                                 \
-    X(INTERNAL, 70, "numeric or internal failure")                                                 \
-    X(HUNG, 71, "a rank hung or died")                                                             \
-    X(BUSY, 73, "run directory in use")                                                            \
-    X(IO, 74, "input or output failed")                                                            \
-    X(STOPPED, 75, "stopped on request after saving")                                              \
-    X(PERMISSION, 77, "permission denied")                                                         \
+#define STATUS_LIST(X)                                                                                       \
+    X(OK, 0, "done")                                                                                         \
+    X(USAGE, 64, "malformed command line")                                                                   \
+    X(DATA, 65, "wrong contents")                                                                            \
+    X(MISSING, 66, "file missing")                                                                           \
+    X(INTERNAL, 70, "numeric or internal failure")                                                           \
+    X(HUNG, 71, "a rank hung or died")                                                                       \
+    X(BUSY, 73, "run directory in use")                                                                      \
+    X(IO, 74, "input or output failed")                                                                      \
+    X(STOPPED, 75, "stopped on request after saving")                                                        \
+    X(PERMISSION, 77, "permission denied")                                                                   \
     X(CONFIG, 78, "setting refused")
 
 enum status {
@@ -40,8 +40,7 @@ enum status {
 const char *status_text(enum status status);
 
 /* Records the message of this thread and returns `code`; never call it with STATUS_OK. */
-enum status status_fail(enum status code, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+enum status status_fail(enum status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* As status_fail() for a failed system call on `path`: the code and the reason come from errno
  * (ENOENT: MISSING; EACCES, EPERM, EROFS: PERMISSION; else IO). `action` completes "cannot ...":
@@ -62,25 +61,25 @@ void status_bug(const char *file, int line, const char *expression) __attribute_
 void status_on_bug(void (*end_job)(void));
 
 /* Passes a failure up. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        enum status try_status_ = (call);                                                          \
-        if (try_status_ != STATUS_OK)                                                              \
-            return try_status_;                                                                    \
+#define TRY(call)                                                                                            \
+    do {                                                                                                     \
+        enum status try_status_ = (call);                                                                    \
+        if (try_status_ != STATUS_OK)                                                                        \
+            return try_status_;                                                                              \
     } while (0)
 
 /* The user's or the system's failure: always checked, returned as a status. */
-#define CHECK(condition, code, ...)                                                                \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return status_fail(code, __VA_ARGS__);                                                 \
+#define CHECK(condition, code, ...)                                                                          \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            return status_fail(code, __VA_ARGS__);                                                           \
     } while (0)
 
 /* Our own mistake: ends the job. */
-#define ASSERT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            status_bug(__FILE__, __LINE__, #condition);                                            \
+#define ASSERT(condition)                                                                                    \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            status_bug(__FILE__, __LINE__, #condition);                                                      \
     } while (0)
 
 #endif

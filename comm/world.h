@@ -60,8 +60,7 @@ enum status world_broadcast(void *data, size_t bytes, int root);
 enum status world_gather(const void *mine, void *out, size_t bytes);
 /* As world_gather() with bytes[r] from rank r, packed in rank order. */
 enum status world_gather_parts(const void *mine, void *out, const size_t *bytes);
-enum status world_sum(
-        double *values, size_t count); /* in rank order: the same bits on every rank */
+enum status world_sum(double *values, size_t count); /* in rank order: the same bits on every rank */
 enum status world_maximum(double *values, size_t count);
 enum status world_barrier(void);
 
@@ -72,15 +71,13 @@ enum status world_broadcast_text(char **text, int root);
 /* Point to point, for what flows beside the updates (checkpoint chunks). Main thread only. A tag is
  * the caller's. */
 struct world_request;
-enum status world_send_start(
-        struct world_request **out, const void *data, size_t bytes, int to, int tag);
+enum status world_send_start(struct world_request **out, const void *data, size_t bytes, int to, int tag);
 bool world_send_done(struct world_request **request); /* frees and NULLs it when done */
 /* Whether a message from `from` with `tag` waits, and its size; then world_receive() takes exactly
  * it. */
 bool world_probe(int from, int tag, size_t *bytes);
 enum status world_receive(void *data, size_t bytes, int from, int tag);
-enum status world_send(
-        const void *data, size_t bytes, int to, int tag); /* blocks until the buffer is free */
+enum status world_send(const void *data, size_t bytes, int to, int tag); /* blocks until the buffer is free */
 
 /* The most bytes one MPI call moves; tests lower it. Default: 2^30. */
 void world_set_message_limit(size_t bytes);

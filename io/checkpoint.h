@@ -1,13 +1,12 @@
 /*
  * Checkpoints: the whole model and the whole run in one HDF5 file, written beside the training.
  *
- *     /model/<parameter>  /optimizer/<moment>/<parameter>   float32, natural shapes, one chunk per
- * unit /state/...  /config  /vocabulary/...  /corpus/fingerprint  /code/version
+ *     /model/<parameter>  /optimizer/<moment>/<parameter>   float32, natural shapes, one chunk per unit
+ *     /state/...  /config  /vocabulary/...  /corpus/fingerprint  /code/version
  *
- * checkpoint_save() copies what this rank owns and returns; a thread per rank packs units; rank 0's
- * thread writes them in file order. The main thread moves packed chunks to rank 0 whenever it calls
- * checkpoint_progress(), once an update. Files depend on the state alone: not on ranks, time, or
- * order of arrival.
+ * checkpoint_save() copies what this rank owns and returns; a thread per rank packs units; rank 0's thread writes them
+ * in file order. The main thread moves packed chunks to rank 0 whenever it calls checkpoint_progress(), once an update.
+ * Files depend on the state alone: not on ranks, time, or order of arrival.
  */
 #ifndef IO_CHECKPOINT_H
 #define IO_CHECKPOINT_H
@@ -71,8 +70,8 @@ enum status checkpointer_open(struct checkpointer **out, const struct checkpoint
 
 /* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5;
  * `best` also moves the link best.h5 to it. Collective. */
-enum status checkpoint_save(struct checkpointer *checkpointer,
-        const struct checkpoint_contents *contents, int64_t update, bool best);
+enum status checkpoint_save(struct checkpointer *checkpointer, const struct checkpoint_contents *contents,
+        int64_t update, bool best);
 
 /* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
  * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
@@ -114,7 +113,6 @@ enum status checkpoint_load(struct checkpoint *checkpoint, const struct blocks *
 
 /* CRC-32 over the /model arrays in byte order of their names, float32 little-endian; and their
  * number of values. */
-enum status checkpoint_parameters_crc32(
-        struct checkpoint *checkpoint, uint32_t *crc, size_t *parameters);
+enum status checkpoint_parameters_crc32(struct checkpoint *checkpoint, uint32_t *crc, size_t *parameters);
 
 #endif

@@ -1,13 +1,12 @@
 /*
- * The corpus: sentence pairs as token ids, with their vocabularies, in one self-contained HDF5
- * file.
+ * The corpus: sentence pairs as token ids, with their vocabularies, in one self-contained HDF5 file.
  *
- *     /source/tokens int32, /source/offsets int64 [pairs+1]     ids of each sentence, </s> included
+ *     /source/tokens int32, /source/offsets int64 [pairs+1]      ids of each sentence, </s> included
  *     /target/tokens int32, /target/offsets int64 [pairs+1]
- *     /target/text bytes, /target/text_offsets int64 [pairs+1]  raw target lines, for BLEU
- * (optional) /vocabulary/source/{model, pieces}, /vocabulary/target/{model, pieces}   (one
- * /vocabulary/joint when shared) /skipped/{line, reason}                                   what
- * prepare left out /fingerprint, /pairs, ...                                 one value each
+ *     /target/text bytes, /target/text_offsets int64 [pairs+1]   raw target lines, for BLEU (optional)
+ *     /vocabulary/{source,target}/{model,pieces}                 or /vocabulary/joint/... when shared
+ *     /skipped/{line,reason}                                     what prepare left out
+ *     /fingerprint, /pairs, ...                                  one value each
  */
 #ifndef IO_CORPUS_H
 #define IO_CORPUS_H
@@ -68,14 +67,12 @@ const char *corpus_path(const struct corpus *corpus);
 
 /* Bytes of a SentencePiece model, borrowed. */
 const void *corpus_vocabulary(const struct corpus *corpus, enum side side, size_t *bytes);
-size_t corpus_rows(const struct corpus *corpus,
-        enum side side); /* vocabulary rows, <mask> and <pad> included */
+size_t corpus_rows(
+        const struct corpus *corpus, enum side side); /* vocabulary rows, <mask> and <pad> included */
 
 /* Offsets [first, first + count] (count + 1 values), and tokens of the flat range. One thread at a
  * time per corpus; no HDF5. */
-enum status corpus_offsets(
-        struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
-enum status corpus_tokens(
-        struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);
+enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
+enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);
 
 #endif

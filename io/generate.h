@@ -17,7 +17,7 @@ extern const struct kind_table generator_kinds;
 /* Writes FOLDER/{train,valid,test}.{source,target} text files (suffixes are the generator's, e.g.
  * en and de). The values in valid and test occur in no training sentence. The same seed gives the
  * same bytes. */
-enum status generate_corpus(const struct kind *kind, const char *folder, size_t train_lines,
-        size_t test_lines, uint64_t seed);
+enum status generate_corpus(
+        const struct kind *kind, const char *folder, size_t train_lines, size_t test_lines, uint64_t seed);
 
 #endif

@@ -1,15 +1,13 @@
 /*
- * Our HDF5 files: named arrays with a description, behind a 512-byte header that finds any flipped
- * or missing byte.
+ * Our HDF5 files: named arrays with a description, behind a 512-byte header that finds any flipped or missing byte.
  *
- *     |0   header (HDF5 user block)  512|    HDF5 (format V110) |length magic  version  kind length
- * digest of the rest  CRC of the header
+ *     |0   header (HDF5 user block)   512|   HDF5 (format V110)                         length|
+ *      magic, version, kind, length, digest of the rest, CRC of the header
  *
- * h5py and h5dump read the files without help. Writing goes to NAME.tmp through an own file driver
- * with a sticky error; h5_commit() closes, fills in the header, fsyncs, reads back and verifies,
- * renames, fsyncs the folder. Equal contents are equal bytes. Reading verifies the digest first;
- * then arrays are read chunk by chunk with pread and a bounded inflate, without the HDF5 library,
- * so that any thread may read once an array is opened. Foreign types stay in h5*.c.
+ * h5py and h5dump read the files without help. Writing goes to NAME.tmp through an own file driver with a sticky error;
+ * h5_commit() closes, fills in the header, fsyncs, reads back and verifies, renames, fsyncs the folder. Equal contents
+ * are equal bytes. Reading verifies the digest first; then arrays are read chunk by chunk with pread and a bounded
+ * inflate, without the HDF5 library, so that any thread may read once an array is opened. Foreign types stay in h5*.c.
  */
 #ifndef IO_H5_H
 #define IO_H5_H
@@ -47,8 +45,8 @@ size_t h5_chunk_count(const struct h5_array *array);
 /* One chunk through shuffle and deflate as the stock filters read it; pure functions, any thread.
  * `compression` as above. *packed grows with memory_resize(). Unpacking gives exactly `bytes` or
  * STATUS_DATA. */
-enum status h5_pack(const void *chunk, size_t bytes, size_t item_bytes, int compression,
-        uint8_t **packed, size_t *capacity, size_t *packed_bytes);
+enum status h5_pack(const void *chunk, size_t bytes, size_t item_bytes, int compression, uint8_t **packed,
+        size_t *capacity, size_t *packed_bytes);
 enum status h5_unpack(const void *packed, size_t packed_bytes, size_t item_bytes, int compression,
         void *chunk, size_t bytes);
 
@@ -71,10 +69,8 @@ enum status h5_append(struct h5_writer *writer, int id, const void *rows, size_t
 
 /* A whole small array (chunk_rows 0): declares and writes. */
 enum status h5_put(struct h5_writer *writer, const struct h5_array *array, const void *data);
-enum status h5_put_int(
-        struct h5_writer *writer, const char *name, int64_t value, const char *description);
-enum status h5_put_real(
-        struct h5_writer *writer, const char *name, double value, const char *description);
+enum status h5_put_int(struct h5_writer *writer, const char *name, int64_t value, const char *description);
+enum status h5_put_real(struct h5_writer *writer, const char *name, double value, const char *description);
 enum status h5_put_text(
         struct h5_writer *writer, const char *name, const char *text, const char *description);
 
@@ -109,8 +105,8 @@ bool h5_has(const struct h5_file *file, const char *name);
 /* An opened array: chunk addresses in memory, no HDF5 call from here on. `expected` type and rank
  * are checked (STATUS_DATA naming both). The description is not filled in. */
 struct h5_reader;
-enum status h5_reader_open(struct h5_reader **out, struct h5_file *file, const char *name,
-        enum h5_type type, int rank);
+enum status h5_reader_open(
+        struct h5_reader **out, struct h5_file *file, const char *name, enum h5_type type, int rank);
 void h5_reader_close(struct h5_reader *reader);
 const struct h5_array *h5_reader_array(const struct h5_reader *reader);
 

@@ -1,19 +1,18 @@
 /*
- * The option table: every setting is one row, with dotted name, type, default, bounds or choices,
- * help, and the field it lands in. The table drives the YAML file, the command line, --help,
- * validation, the record in each checkpoint, and the difference shown when a resume changes
- * something.
+ * The option table: every setting is one row, with dotted name, type, default, bounds or choices, help, and the field
+ * it lands in. The table drives the YAML file, the command line, --help, validation, the record in each checkpoint, and
+ * the difference shown when a resume changes something.
  *
  * The part that owns a group of settings owns its rows and the struct they land in:
  *
  *     struct clip_options { double norm; };
  *     static const struct option rows[] = {
  *         {"train.clip_norm", OPTION_REAL, offsetof(struct clip_options, norm), .value = "1.0",
- * .minimum = 0, .maximum = 1e9, .change = CHANGE_NOTED, .shapes_result = true, .help = "..."}};
+ *          .minimum = 0, .maximum = 1e9, .change = CHANGE_NOTED, .shapes_result = true, .help = "..."}};
  *     const struct option_group clip_group = OPTION_GROUP("train", "training", rows);
  *
- * and train/config.c places each group in the whole: a schema = rows of {group, offset of its
- * struct}. Commands describe their own switches (--input) the same way; those names have no dot.
+ * and train/config.c places each group in the whole: a schema = rows of {group, offset of its struct}. Commands describe
+ * their own switches (--input) the same way; those names have no dot.
  */
 #ifndef IO_OPTIONS_H
 #define IO_OPTIONS_H
@@ -58,17 +57,17 @@ enum option_change {
 struct option {
     const char *name;
     enum option_type type;
-    size_t offset;     /* of the field in the owner's struct */
-    const char *value; /* default, written as a user would; NULL: required, or for TEXT and LIST:
+    size_t offset;                  /* of the field in the owner's struct */
+    const char *value;              /* default, written as a user would; NULL: required, or for TEXT and LIST:
                           not given */
-    double minimum, maximum; /* INTEGER, REAL, PERIOD value: inclusive bounds; both 0: unbounded */
+    double minimum, maximum;        /* INTEGER, REAL, PERIOD value: inclusive bounds; both 0: unbounded */
     const struct kind_table *kinds; /* CHOICE */
     const char *units;              /* PERIOD: allowed units, e.g. "ue" */
     enum option_change change;
     bool shapes_result;      /* stored in checkpoints; others (paths, log, comm) are not */
     bool required;           /* TEXT, LIST, CHOICE: must be given */
     const char *placeholder; /* in help: FILE, N, NAME; NULL: from the type */
-    const char *help; /* one line; a second sentence after a newline is shown by `help CMD` only */
+    const char *help;        /* one line; a second sentence after a newline is shown by `help CMD` only */
 };
 
 struct option_group {
@@ -78,9 +77,9 @@ struct option_group {
     size_t count;
 };
 
-#define OPTION_GROUP(name, help, rows)                                                             \
-    {                                                                                              \
-        name, help, rows, sizeof(rows) / sizeof(rows)[0]                                           \
+#define OPTION_GROUP(name, help, rows)                                                                       \
+    {                                                                                                        \
+        name, help, rows, sizeof(rows) / sizeof(rows)[0]                                                     \
     }
 
 /* A group and where its struct lies in the whole settings struct. */
@@ -102,15 +101,15 @@ void options_release(const struct schema *schema, void *settings);
 /* Sets one option from text. `where` says where the text stands ("train.yaml:12", "command line").
  * Unknown name: STATUS_CONFIG naming the nearest known; wrong type or bounds: what was expected and
  * what was found. */
-enum status options_set(const struct schema *schema, void *settings, const char *name,
-        const char *text, const char *where);
+enum status options_set(
+        const struct schema *schema, void *settings, const char *name, const char *text, const char *where);
 
 /* Reads nested YAML keys (a strict subset: no anchors, aliases, tags or duplicate keys; at most 1
  * MiB and 8 levels). Messages carry file and line. options_parse_yaml() is the same for a text in
  * memory, `where` naming it. */
 enum status options_read_yaml(const struct schema *schema, void *settings, const char *path);
-enum status options_parse_yaml(const struct schema *schema, void *settings, const char *text,
-        size_t bytes, const char *where);
+enum status options_parse_yaml(
+        const struct schema *schema, void *settings, const char *text, size_t bytes, const char *where);
 
 /* Reads `--name value`, `--name=value`, `--name` / `--no-name` (BOOL) and, for LIST, all words up
  * to the next switch. Several schemas with their settings are searched in turn; words that are no
@@ -120,8 +119,8 @@ struct option_target {
     const struct schema *schema;
     void *settings;
 };
-enum status options_read_arguments(const struct option_target *targets, size_t count, int argc,
-        char **argv, struct text_list *words);
+enum status options_read_arguments(
+        const struct option_target *targets, size_t count, int argc, char **argv, struct text_list *words);
 void text_list_release(struct text_list *list);
 enum status text_list_add(struct text_list *list, const char *text);
 
@@ -134,16 +133,15 @@ enum status options_write_yaml(
         char **out, const struct schema *schema, const void *settings, bool shaping_only);
 
 /* The value of one option as text into buffer. */
-void options_format(
-        const struct option *option, const void *group_settings, char *out, size_t bytes);
+void options_format(const struct option *option, const void *group_settings, char *out, size_t bytes);
 
 /* Compares settings `now` with a stored YAML record (older records may lack newer keys: those count
  * as their default). Calls `visit` for every option whose value differs; stops at the first status
  * that is not OK. */
 typedef enum status options_difference(
         void *context, const struct option *option, const char *then, const char *now);
-enum status options_compare(const struct schema *schema, const void *now, const char *record,
-        size_t bytes, options_difference *visit, void *context);
+enum status options_compare(const struct schema *schema, const void *now, const char *record, size_t bytes,
+        options_difference *visit, void *context);
 
 /* Help: one block a group, each option with its default, bounds or choices. */
 void options_print_help(FILE *out, const struct schema *schema);

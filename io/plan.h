@@ -1,11 +1,10 @@
 /*
- * The batch plan: which pairs make which micro-batch. A pure function of (corpus lengths, seed,
- * epoch, options), never of ranks.
+ * The batch plan: which pairs make which micro-batch. A pure function of (corpus lengths, seed, epoch, options), never
+ * of ranks.
  *
- *     epoch    chunks (runs of consecutive pairs) are shuffled and dealt, balanced by tokens, to V
- * slots slot     a window of its chunks is shuffled, sorted by length and cut into micro-batches,
- * which are shuffled update u takes the next micro-batch of every slot that has one; no update
- * spans two epochs
+ *     epoch    chunks (runs of consecutive pairs) are shuffled and dealt, balanced by tokens, to V slots
+ *     slot     a window of its chunks is shuffled, sorted by length and cut into micro-batches, which are shuffled
+ *     update   takes the next micro-batch of every slot that has one; no update spans two epochs
  */
 #ifndef IO_PLAN_H
 #define IO_PLAN_H
@@ -31,8 +30,7 @@ enum status plan_epoch(struct plan *plan, int64_t epoch);
 /* The next micro-batch of a slot in the dealt epoch, as pair numbers (borrowed until the slot's
  * next call; *count 0: the slot is dry). *more tells whether another follows. The offsets of the
  * window are read from the corpus. */
-enum status plan_next(
-        struct plan *plan, int slot, const int64_t **pairs, size_t *count, bool *more);
+enum status plan_next(struct plan *plan, int slot, const int64_t **pairs, size_t *count, bool *more);
 
 /* Passes over the first `updates` micro-batches of a slot, reading lengths only. */
 enum status plan_skip(struct plan *plan, int slot, int64_t updates);

@@ -20,13 +20,7 @@
 extern "C" {
 #endif
 
-enum {
-    TOKEN_END = 0,
-    TOKEN_UNKNOWN = 1,
-    TOKEN_START = 2,
-    TOKEN_FIRST_PIECE = 3,
-    VOCABULARY_EXTRA = 2
-};
+enum { TOKEN_END = 0, TOKEN_UNKNOWN = 1, TOKEN_START = 2, TOKEN_FIRST_PIECE = 3, VOCABULARY_EXTRA = 2 };
 
 /* unigram, bpe, word, char. */
 extern const struct kind_table vocabulary_kinds;
@@ -36,19 +30,17 @@ struct vocabulary;
 /* Learns `size` pieces (<mask> and <pad> not counted) from lines in memory. *model: the bytes of a
  * SentencePiece model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA
  * naming a possible size if the text cannot give so many pieces. */
-enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind,
-        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count);
+enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind, size_t size,
+        const char *const *lines, const size_t *line_bytes, size_t lines_count);
 
 /* From the bytes of a SentencePiece model. STATUS_DATA if they are none, or if </s>, <unk>, <s> are
  * not 0, 1, 2. */
-enum status vocabulary_open(
-        struct vocabulary **out, const void *model, size_t bytes, const char *where);
+enum status vocabulary_open(struct vocabulary **out, const void *model, size_t bytes, const char *where);
 void vocabulary_close(struct vocabulary *vocabulary);
 
 size_t vocabulary_pieces(const struct vocabulary *vocabulary);
 size_t vocabulary_rows(const struct vocabulary *vocabulary);
-const char *vocabulary_piece(
-        const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */
+const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */
 
 /* Ids of a line, </s> not included. *ids is owned by `vocabulary`'s caller as a buffer that grows:
  * memory_resize(). */

@@ -1,14 +1,13 @@
 /*
- * models/: the mathematics. A model is built from options, keeps its parameters in one flat buffer,
- * gives the loss of a micro-batch with its gradient, and translates groups of sentences.
+ * models/: the mathematics. A model is built from options, keeps its parameters in one flat buffer, gives the loss of a
+ * micro-batch with its gradient, and translates groups of sentences.
  *
  *     TRY(model_open(&model, &options, rows, joint));
  *     model_initialise(model, seed);
- *     TRY(model_loss(model, &batch, &pass, &loss));         forward and, with pass.gradient,
- * backward TRY(decode_group(model, &decode, &sentences, out));
+ *     TRY(model_loss(model, &batch, &pass, &loss));              forward and, with pass.gradient, backward
+ *     TRY(decode_group(model, &decode, ids, offsets, count, out));
  *
- * tape.h, ops.h: tensors and steps. architectures/: one file per model kind. decode/: search over
- * an architecture's step.
+ * tape.h, ops.h: tensors and steps. architectures/: one file per model kind. decode/: search over an architecture's step.
  */
 #ifndef MODELS_MODELS_H
 #define MODELS_MODELS_H
@@ -20,8 +19,7 @@
 
 struct model_options {
     const struct kind *kind; /* into architecture_kinds */
-    int64_t width, encoder_layers, decoder_layers, heads, head_width /* 0: width / heads */,
-            ffn_width;
+    int64_t width, encoder_layers, decoder_layers, heads, head_width /* 0: width / heads */, ffn_width;
     const struct kind *activation;
     const struct kind *norm; /* post, pre */
     double norm_epsilon;
@@ -34,15 +32,14 @@ struct model_options {
 };
 
 extern const struct option_group model_group;
-extern const struct kind_table architecture_kinds, norm_kinds, position_kinds, tie_kinds,
-        start_kinds;
+extern const struct kind_table architecture_kinds, norm_kinds, position_kinds, tie_kinds, start_kinds;
 
 struct model;
 
 /* Checks the options together (STATUS_CONFIG), declares and allocates parameters (zero). rows:
  * vocabulary rows per side. */
-enum status model_open(struct model **out, const struct model_options *options,
-        const size_t rows[SIDES], bool joint);
+enum status model_open(
+        struct model **out, const struct model_options *options, const size_t rows[SIDES], bool joint);
 void model_close(struct model *model);
 
 struct parameters *model_parameters(struct model *model);
@@ -90,7 +87,7 @@ struct hypothesis {
 
 /* Sentences as in a batch's source side; </s> included. out[count] is filled in input order; the
  * caller frees ids. The result depends on the sentences of the group alone. */
-enum status decode_group(struct model *model, const struct decode_options *options,
-        const int32_t *ids, const int32_t *offsets, size_t count, struct hypothesis *out);
+enum status decode_group(struct model *model, const struct decode_options *options, const int32_t *ids,
+        const int32_t *offsets, size_t count, struct hypothesis *out);
 
 #endif

@@ -34,23 +34,23 @@ struct activation_kind {
  * over the threads ---- */
 
 /* beta is 0 (C need not be initialised) or 1. ld: floats from row to row. */
-void gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-        float beta, float *c, size_t ldc); /* A [m,k], B [n,k] */
-void gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-        float beta, float *c, size_t ldc); /* A [m,k], B [k,n] */
-void gemm_tn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-        float beta, float *c, size_t ldc); /* A [k,m], B [k,n] */
+void gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+        float *c, size_t ldc); /* A [m,k], B [n,k] */
+void gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+        float *c, size_t ldc); /* A [m,k], B [k,n] */
+void gemm_tn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+        float *c, size_t ldc); /* A [k,m], B [k,n] */
 
 /* ---- linear (ops/linear.c): y = dropout(f(x Wᵀ + b)) ---- */
 
 /* x [n, in], weight [out, in], bias [1, out] or NULL, activation or NULL. Returns [n, out]. */
-struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight,
-        struct tensor *bias, const struct activation_kind *activation, struct dropout dropout);
+struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
+        const struct activation_kind *activation, struct dropout dropout);
 
 /* ---- embedding (ops/embedding.c): y_i = dropout(scale · E[id_i] + P[p_i]) ---- */
 
 struct embedding {
-    const int32_t *ids; /* [rows]; -1: a zero vector; not copied: must live as long as the tape */
+    const int32_t *ids;       /* [rows]; -1: a zero vector; not copied: must live as long as the tape */
     const int32_t *positions; /* [rows] from 0; NULL without positions */
     size_t rows;
     float scale;
@@ -58,9 +58,8 @@ struct embedding {
 
 /* table [V, d]; fixed_positions [*, d] constants or NULL; learned_positions [P, d] or NULL (at most
  * one of the two). */
-struct tensor *op_embedding(struct tape *tape, const struct embedding *embedding,
-        struct tensor *table, const float *fixed_positions, struct tensor *learned_positions,
-        struct dropout dropout);
+struct tensor *op_embedding(struct tape *tape, const struct embedding *embedding, struct tensor *table,
+        const float *fixed_positions, struct tensor *learned_positions, struct dropout dropout);
 
 /* ---- attention (ops/attention.c): O = dropout(softmax(scale · Q Kᵀ + mask)) V per pair and head
  * (Vaswani et al. 2017) ---- */
@@ -92,17 +91,16 @@ struct tensor *op_attention(struct tape *tape, const struct attention_shape *sha
  * heads·key_width] with row stride query_stride; keys[r], values[r] point to the first cached row
  * of row r, `stride` floats from position to position. out [rows, heads·value_width]. */
 void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_width, float scale,
-        const float *query, size_t query_stride, const float *const *keys,
-        const float *const *values, size_t stride, const int32_t *lengths, float *out);
+        const float *query, size_t query_stride, const float *const *keys, const float *const *values,
+        size_t stride, const int32_t *lengths, float *out);
 
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 
 /* Layer normalisation (Ba et al. 2016). x may be NULL (s = f); f [n, d]; gain, bias [1, d]. Returns
  * y; *sum, if asked for, is s as a tensor of its own whose gradient flows too (pre-norm). */
-struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tensor *f,
-        struct dropout dropout, struct tensor *gain, struct tensor *bias, float epsilon,
-        struct tensor **sum);
+struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tensor *f, struct dropout dropout,
+        struct tensor *gain, struct tensor *bias, float epsilon, struct tensor **sum);
 
 /* ---- output projection and label-smoothed cross-entropy (ops/loss.c), in row blocks: [n, classes]
  * never exists whole ---- */
@@ -118,8 +116,7 @@ struct loss {
 /* x [n, d], weight [>= classes, d], bias [1, >= classes] or NULL, targets [n]. log_probabilities
  * [n] (of the targets) may be NULL. Gradients are computed here, in the same pass, and handed on by
  * backward; they are not divided by anything. */
-void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
-        size_t classes, const int32_t *targets, double smoothing, struct loss *out,
-        float *log_probabilities);
+void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias, size_t classes,
+        const int32_t *targets, double smoothing, struct loss *out, float *log_probabilities);
 
 #endif

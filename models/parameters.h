@@ -42,8 +42,7 @@ void parameters_release(struct parameters *parameters);
 
 /* Declares one more; `parameter` has all but offset and floats. *out: its number. STATUS_INTERNAL
  * for a name used twice. */
-enum status parameters_declare(
-        struct parameters *parameters, const struct parameter *parameter, size_t *out);
+enum status parameters_declare(struct parameters *parameters, const struct parameter *parameter, size_t *out);
 
 /* After the last declaration: the flat buffer, zeroed. */
 enum status parameters_allocate(struct parameters *parameters);
@@ -59,7 +58,6 @@ const struct parameter *parameters_find(const struct parameters *parameters, con
 
 /* Whether weight decay applies to the float at `position`; gaps: no. For the optimiser: fills
  * decay[count] with 1 or 0 for positions [first, first + count). */
-void parameters_decay_mask(
-        const struct parameters *parameters, size_t first, size_t count, float *decay);
+void parameters_decay_mask(const struct parameters *parameters, size_t first, size_t count, float *decay);
 
 #endif

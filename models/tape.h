@@ -1,16 +1,18 @@
 /*
  * Tensors and the tape.
  *
- * A tensor is a matrix [rows, columns] of floats on the step arena; rows are packed tokens. An op
- * (ops.h) computes its output at once and, while the tape records, adds a node; tape_backward()
- * runs the nodes backwards. All memory is the arena's: nothing is freed one by one, and a failure
- * is sticky: every op on a tape that failed returns NULL, and tape_status() tells.
+ * A tensor is a matrix [rows, columns] of floats on the step arena; rows are packed tokens. An op (ops.h) computes its
+ * output at once and, while the tape records, adds a node; tape_backward() runs the nodes backwards. All memory is the
+ * arena's: nothing is freed one by one, and a failure is sticky: every op on a tape that failed returns NULL, and
+ * tape_status() tells.
  *
- *     x = op_embedding(tape, ...);      forward, node 0
- *     y = op_linear(tape, x, w, b, …);  forward, node 1
- *     op_loss(tape, y, ...);            forward, node 2
- *     TRY(tape_backward(tape));         nodes 2, 1, 0; parameter gradients are added into the flat
- * gradient buffer, and ready(first) tells when all of it from `first` on is final
+ *     x = op_embedding(tape, ...);       forward, node 0
+ *     y = op_linear(tape, x, w, b, ...); forward, node 1
+ *     op_loss(tape, y, ...);             forward, node 2
+ *     TRY(tape_backward(tape));          nodes 2, 1, 0
+ *
+ * Parameter gradients are added into the flat gradient buffer; ready(first) tells when all of it from `first` on is
+ * final.
  */
 #ifndef MODELS_TAPE_H
 #define MODELS_TAPE_H
@@ -70,8 +72,8 @@ struct tape_options {
 };
 
 /* A tape on `arena`, which the caller resets between uses. NULL when memory ends. */
-struct tape *tape_start(struct arena *arena, const struct parameters *parameters,
-        const struct tape_options *options);
+struct tape *tape_start(
+        struct arena *arena, const struct parameters *parameters, const struct tape_options *options);
 
 bool tape_recording(const struct tape *tape);
 struct arena *tape_arena(struct tape *tape);
@@ -87,8 +89,7 @@ struct tensor *tape_parameter(struct tape *tape, size_t number);
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
 
 /* A tensor over values of the caller's (inputs; tests), which want a gradient or not. */
-struct tensor *tape_input(
-        struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient);
+struct tensor *tape_input(struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient);
 
 /* Records a node; inputs and outputs are NULL-terminated lists of at most NODE_INPUTS and
  * NODE_OUTPUTS. */

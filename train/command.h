@@ -18,8 +18,8 @@ struct command {
     enum status (*run)(int argc, char **argv); /* arguments after the name */
 };
 
-extern const struct command prepare_command, train_command, translate_command, score_command,
-        info_command, help_command, generate_command;
+extern const struct command prepare_command, train_command, translate_command, score_command, info_command,
+        help_command, generate_command;
 
 /* The commands, NULL at the end. */
 extern const struct command *const commands[];

@@ -29,8 +29,8 @@ struct optimizer_kind {
     struct kind kind;
     const char *moments[OPTIMIZER_MOMENTS]; /* names, NULL where unused: "m", "v" */
     /* One stretch: parameters, summed gradient, decay mask and moments, `count` each. */
-    void (*update)(const struct optimizer_step *step, size_t count, float *parameters,
-            const float *gradient, const float *decay, float *const moments[OPTIMIZER_MOMENTS]);
+    void (*update)(const struct optimizer_step *step, size_t count, float *parameters, const float *gradient,
+            const float *decay, float *const moments[OPTIMIZER_MOMENTS]);
 };
 
 #endif

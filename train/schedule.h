@@ -17,8 +17,8 @@ extern const struct option_group schedule_group;
 
 struct schedule_kind {
     struct kind kind;
-    double (*factor)(const struct schedule_options *options,
-            int64_t update); /* update from 1, after the warm-up */
+    double (*factor)(
+            const struct schedule_options *options, int64_t update); /* update from 1, after the warm-up */
 };
 
 /* Base rate x warm-up x schedule for update (from 1). */
