@@ -20,7 +20,7 @@ enum random_purpose {
     RANDOM_DROPOUT,        /* site: the place in the model */
     RANDOM_GENERATE,       /* built-in corpora */
     RANDOM_SAMPLE,         /* lines the vocabulary learns from; decoding */
-    RANDOM_TEST
+    RANDOM_TEST            /* tests */
 };
 
 struct random_stream {

@@ -1,0 +1,149 @@
+#include "comm/memory.h"
+
+#include "comm/fault.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In front of every block, so that memory_free() knows what it frees. */
+struct header {
+    size_t bytes; /* asked for */
+    struct memory_label *label;
+};
+
+_Static_assert(sizeof(struct header) <= MEMORY_ALIGNMENT, "the header must fit in front of an aligned block");
+
+enum { LABEL_LIMIT = 96 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct memory_label labels[LABEL_LIMIT];
+static size_t label_count;
+
+bool size_multiply(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+
+bool size_add(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+
+/* With the lock held. A table that is full counts under its last label. */
+static struct memory_label *find_label(const char *label)
+{
+    for (size_t i = 0; i < label_count; i++)
+        if (strcmp(labels[i].label, label) == 0)
+            return &labels[i];
+    if (label_count < LABEL_LIMIT)
+        labels[label_count++].label = label;
+    return &labels[label_count - 1];
+}
+
+static void account(struct header *header, const char *label)
+{
+    pthread_mutex_lock(&lock);
+    struct memory_label *l = find_label(label);
+    header->label = l;
+    l->bytes += header->bytes;
+    l->blocks++;
+    if (l->bytes > l->peak)
+        l->peak = l->bytes;
+    pthread_mutex_unlock(&lock);
+}
+
+static enum status allocate(void **out, const char *label, size_t bytes)
+{
+    size_t total;
+    bool fits = size_add(&total, bytes, 2 * MEMORY_ALIGNMENT - 1);
+    total = total / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
+    char *block = fits && !fault_fires(FAULT_MEMORY) ? aligned_alloc(MEMORY_ALIGNMENT, total) : NULL;
+    CHECK(block, STATUS_INTERNAL, "out of memory: %zu bytes for '%s'", bytes, label);
+    struct header *header = (struct header *)block;
+    header->bytes = bytes;
+    account(header, label);
+    *out = block + MEMORY_ALIGNMENT;
+    return STATUS_OK;
+}
+
+static struct header *header_of(void *pointer)
+{
+    return (struct header *)((char *)pointer - MEMORY_ALIGNMENT);
+}
+
+enum status memory_new(void *out, const char *label, size_t count, size_t size)
+{
+    size_t bytes;
+    void *block;
+    CHECK(size_multiply(&bytes, count, size), STATUS_INTERNAL, "%zu items of %zu bytes for '%s' are too many",
+            count, size, label);
+    TRY(allocate(&block, label, bytes));
+    memset(block, 0, bytes);
+    memcpy(out, &block, sizeof block);
+    return STATUS_OK;
+}
+
+enum status memory_resize(void *out, const char *label, size_t count, size_t size)
+{
+    void *old, *block;
+    memcpy(&old, out, sizeof old);
+    TRY(memory_new(&block, label, count, size));
+    if (old) {
+        size_t had = header_of(old)->bytes, has = header_of(block)->bytes;
+        memcpy(block, old, had < has ? had : has);
+        memory_free(old);
+    }
+    memcpy(out, &block, sizeof block);
+    return STATUS_OK;
+}
+
+enum status memory_copy(void *out, const char *label, const void *from, size_t bytes)
+{
+    size_t with_end;
+    void *block;
+    CHECK(size_add(&with_end, bytes, 1), STATUS_INTERNAL, "%zu bytes for '%s' are too many", bytes, label);
+    TRY(allocate(&block, label, with_end));
+    if (bytes)
+        memcpy(block, from, bytes);
+    ((char *)block)[bytes] = '\0';
+    memcpy(out, &block, sizeof block);
+    return STATUS_OK;
+}
+
+enum status memory_text(char **out, const char *label, const char *text)
+{
+    return memory_copy(out, label, text, strlen(text));
+}
+
+void memory_free(void *pointer)
+{
+    if (!pointer)
+        return;
+    struct header *header = header_of(pointer);
+    pthread_mutex_lock(&lock);
+    header->label->bytes -= header->bytes;
+    header->label->blocks--;
+    pthread_mutex_unlock(&lock);
+    free(header);
+}
+
+bool memory_report(size_t i, struct memory_label *out)
+{
+    pthread_mutex_lock(&lock);
+    bool known = i < label_count;
+    if (known)
+        *out = labels[i];
+    pthread_mutex_unlock(&lock);
+    return known;
+}
+
+size_t memory_blocks(void)
+{
+    size_t blocks = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < label_count; i++)
+        blocks += labels[i].blocks;
+    pthread_mutex_unlock(&lock);
+    return blocks;
+}
