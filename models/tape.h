@@ -104,6 +104,10 @@ struct dropout tape_dropout(struct tape *tape, double rate);
  * holds nothing yet: then write, else add. NULL if it wants none. Call once per writer. */
 float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add);
 
+/* As tensor_gradient() for an op that writes some columns only: zeros if it held nothing, so that the writer always
+ * adds. */
+float *tensor_gradient_part(struct tape *tape, struct tensor *tensor);
+
 /* Runs the nodes backwards. Each output's gradient must have been written by later nodes; the last
  * op's backward starts. */
 enum status tape_backward(struct tape *tape);

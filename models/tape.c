@@ -1,0 +1,175 @@
+#include "models/tape.h"
+
+#include <string.h>
+
+struct tape {
+    struct arena *arena;
+    const struct parameters *parameters;
+    struct tape_options options;
+    enum status status;
+    struct node *last;
+    size_t reach;   /* largest parameter_end among the inputs of the nodes so far */
+    uint32_t sites; /* dropout sites given out */
+};
+
+struct tape *tape_start(
+        struct arena *arena, const struct parameters *parameters, const struct tape_options *options)
+{
+    struct tape *tape = arena_take_zeroed(arena, 1, sizeof *tape);
+    if (!tape)
+        return NULL;
+    tape->arena = arena;
+    tape->parameters = parameters;
+    tape->options = *options;
+    return tape;
+}
+
+bool tape_recording(const struct tape *tape)
+{
+    return tape->options.recording;
+}
+
+struct arena *tape_arena(struct tape *tape)
+{
+    return tape->arena;
+}
+
+enum status tape_status(const struct tape *tape)
+{
+    return tape->status != STATUS_OK ? tape->status : arena_status(tape->arena);
+}
+
+void tape_fail(struct tape *tape, enum status status)
+{
+    if (tape->status == STATUS_OK)
+        tape->status = status;
+}
+
+static struct tensor *tensor_make(struct tape *tape, size_t rows, size_t columns, float *value)
+{
+    if (tape_status(tape) != STATUS_OK)
+        return NULL;
+    struct tensor *tensor = arena_take_zeroed(tape->arena, 1, sizeof *tensor);
+    if (!tensor)
+        return NULL;
+    *tensor = (struct tensor){.rows = rows, .columns = columns, .value = value};
+    return tensor;
+}
+
+struct tensor *tape_parameter(struct tape *tape, size_t number)
+{
+    ASSERT(number < tape->parameters->count);
+    const struct parameter *parameter = &tape->parameters->items[number];
+    const struct flat_array *array = &parameter->array;
+    size_t rows = array->rank > 1 ? array->shape[0] : 1;
+    size_t columns = rows == 0 ? 0 : parameter->floats / rows;
+    struct tensor *tensor = tensor_make(tape, rows, columns, tape->parameters->values + array->offset);
+    if (!tensor)
+        return NULL;
+    tensor->parameter_end = array->offset + parameter->floats;
+    if (tape->options.recording && tape->options.gradient) {
+        tensor->gradient = tape->options.gradient + array->offset;
+        tensor->wants_gradient = tensor->has_gradient = true;
+    }
+    return tensor;
+}
+
+static float *take_matrix(struct tape *tape, size_t rows, size_t columns)
+{
+    size_t count;
+    if (!size_multiply(&count, rows, columns)) {
+        tape_fail(tape,
+                status_fail(STATUS_INTERNAL, "a tensor of %zu rows by %zu columns exceeds the address space",
+                        rows, columns));
+        return NULL;
+    }
+    return arena_take(tape->arena, count, sizeof(float));
+}
+
+struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns)
+{
+    struct tensor *tensor = tensor_make(tape, rows, columns, NULL);
+    if (!tensor)
+        return NULL;
+    tensor->value = take_matrix(tape, rows, columns);
+    tensor->wants_gradient = tape->options.recording;
+    return tensor->value ? tensor : NULL;
+}
+
+struct tensor *tape_input(struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient)
+{
+    struct tensor *tensor = tensor_make(tape, rows, columns, values);
+    if (tensor)
+        tensor->wants_gradient = wants_gradient && tape->options.recording;
+    return tensor;
+}
+
+void tape_record(struct tape *tape, const struct op *op, void *data, struct tensor *const *inputs,
+        size_t input_count, struct tensor *const *outputs, size_t output_count)
+{
+    ASSERT(input_count <= NODE_INPUTS && output_count <= NODE_OUTPUTS);
+    if (!tape->options.recording || tape_status(tape) != STATUS_OK)
+        return;
+    struct node *node = arena_take_zeroed(tape->arena, 1, sizeof *node);
+    if (!node)
+        return;
+    node->op = op;
+    node->data = data;
+    node->before = tape->reach;
+    node->previous = tape->last;
+    tape->last = node;
+    for (size_t i = 0; i < output_count; i++)
+        node->outputs[i] = outputs[i];
+    for (size_t i = 0; i < input_count; i++) {
+        node->inputs[i] = inputs[i];
+        if (inputs[i] && inputs[i]->parameter_end > tape->reach)
+            tape->reach = inputs[i]->parameter_end;
+    }
+}
+
+struct dropout tape_dropout(struct tape *tape, double rate)
+{
+    ASSERT(tape->sites < RANDOM_SITES);
+    const struct tape_options *o = &tape->options;
+    uint32_t site = tape->sites++;
+    return (struct dropout){.rate = o->training ? (float)rate : 0,
+            .stream = random_stream(o->seed, RANDOM_DROPOUT, o->update, o->slot, site)};
+}
+
+float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add)
+{
+    *add = false;
+    if (!tensor || !tensor->wants_gradient)
+        return NULL;
+    if (!tensor->gradient)
+        tensor->gradient = take_matrix(tape, tensor->rows, tensor->columns);
+    *add = tensor->has_gradient;
+    tensor->has_gradient = true;
+    return tensor->gradient;
+}
+
+float *tensor_gradient_part(struct tape *tape, struct tensor *tensor)
+{
+    bool add;
+    float *gradient = tensor_gradient(tape, tensor, &add);
+    if (gradient && !add)
+        memset(gradient, 0, tensor->rows * tensor->columns * sizeof *gradient);
+    return gradient;
+}
+
+enum status tape_backward(struct tape *tape)
+{
+    const struct tape_options *o = &tape->options;
+    ASSERT(o->recording);
+    size_t ready = tape->parameters ? tape->parameters->floats : 0;
+    for (struct node *node = tape->last; node; node = node->previous) {
+        TRY(tape_status(tape));
+        node->op->backward(tape, node);
+        if (node->before < ready) {
+            ready = node->before;
+            if (o->ready)
+                o->ready(o->context, ready);
+        }
+    }
+    return tape_status(tape);
+}
