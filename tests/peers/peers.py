@@ -1,0 +1,167 @@
+"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, and attention alone.
+
+Each comparison prints its largest difference beside its limit; any over the limit fails the whole.
+"""
+
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from twin import Twin, read_config, sentences
+
+BUILD = sys.argv[1]
+PROGRAM = os.path.join(BUILD, "seqtrain")
+DUMP = os.path.join(BUILD, "tests/peers/tool_dump")
+passed = failed = 0
+
+
+def run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def report(what, difference, limit):
+    global passed, failed
+    good = difference <= limit  # NaN is not
+    passed, failed = passed + good, failed + (not good)
+    print(f"  {'ok  ' if good else 'FAIL'}  {what}: {difference:.2e} (limit {limit:.0e})", flush=True)
+
+
+def corpus(folder):
+    """Two made-up languages whose sentences differ in length within a batch."""
+    words = random.Random(5)
+    lines = [[], []]
+    for _ in range(400):
+        line = [words.randrange(60) for _ in range(words.randint(1, 20))]
+        lines[0].append(" ".join(f"s{w}" for w in line))
+        lines[1].append(" ".join(f"t{w}" for w in reversed(line) if w % 7))
+        if not lines[1][-1]:
+            lines[1][-1] = "t0"
+    for side, name in ((0, "source"), (1, "target")):
+        with open(f"{folder}/{name}", "w") as f:
+            f.write("\n".join(lines[side]) + "\n")
+    for kind in ("joint", "separate"):
+        run(PROGRAM, "prepare", "--source", f"{folder}/source", "--target", f"{folder}/target", "--output", f"{folder}/{kind}.h5",
+            "--vocab-kind", "word", "--vocab-size", 60 if kind == "separate" else 110, f"--{kind}")
+
+
+UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
+
+
+def train(folder, name, corpus_file, model, updates):
+    command = [PROGRAM, "train", "--run.directory", f"{folder}/{name}", "--data.train", corpus_file, "--batch.tokens", TOKENS,
+               "--batch.micro_batches", SLOTS, "--optimizer.kind", "adam", "--optimizer.learning_rate", RATE, "--schedule.kind", "constant",
+               "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u",
+               "--model.width", 32, "--model.heads", 4, "--model.ffn_width", 48, "--model.encoder_layers", 2, "--model.decoder_layers", 2,
+               "--model.dropout", 0, "--model.attention_dropout", 0, "--model.activation_dropout", 0]
+    for key, value in model.items():
+        command += [f"--model.{key}", value]
+    run(*command)
+    return f"{folder}/{name}/last.h5"
+
+
+def load(path):
+    options = read_config(path)
+    with h5py.File(path) as f:
+        values = {}
+        f["model"].visititems(lambda name, item: values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    read = values.__getitem__
+    target = "embedding/weight" if options["model"]["tie"] == "all" else "target/embedding/weight"
+    source = "embedding/weight" if options["model"]["tie"] == "all" else "source/embedding/weight"
+    twin = Twin(options["model"], (len(read(source)), len(read(target))))
+    twin.load(read)
+    return options, twin, values
+
+
+def compare(folder, name, model):
+    """One configuration: logits and gradients of a micro-batch, then the losses of 20 updates."""
+    start = train(folder, name, f"{folder}/{'joint' if model['tie'] == 'all' else 'separate'}.h5", model, 0)
+    corpus_file = f"{folder}/{'joint' if model['tie'] == 'all' else 'separate'}.h5"
+    run(DUMP, "batches", start, corpus_file, UPDATES, f"{folder}/{name}.batches.h5")
+    run(DUMP, "gradients", start, f"{folder}/{name}.batches.h5", f"{folder}/{name}.gradients.h5")
+    options, twin, values = load(start)
+    with h5py.File(f"{folder}/{name}.batches.h5") as batches, h5py.File(f"{folder}/{name}.gradients.h5") as ours:
+        first = batches["0/0"]
+        source, target = sentences(first, "source"), sentences(first, "target")
+        logits, labels = twin(source, target)
+        packed = logits[labels != -100]
+        report(f"{name}: logits", (packed.detach() - torch.from_numpy(ours["logits"][:])).abs().max().item(), 1e-4)
+        twin.loss(source, target, SMOOTHING).backward()
+        theirs = twin.gradients()
+        missing = set(values) ^ set(theirs)
+        assert not missing, f"parameters without a twin: {missing}"
+        worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:])).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
+                    for n in values if theirs[n] is not None)
+        report(f"{name}: worst of {len(values)} gradients, relative to its largest entry", worst, 1e-4)
+        twin.zero_grad()
+        optimizer = torch.optim.Adam(twin.parameters(), lr=RATE, betas=(options["optimizer"]["beta1"], options["optimizer"]["beta2"]),
+                                     eps=options["optimizer"]["epsilon"])
+        theirs = []
+        for update in range(UPDATES):
+            optimizer.zero_grad()
+            total, tokens = 0.0, 0
+            for slot in batches[str(update)].values():
+                source, target = sentences(slot, "source"), sentences(slot, "target")
+                loss = twin.loss(source, target, SMOOTHING)
+                loss.backward()
+                total, tokens = total + loss.item(), tokens + sum(map(len, target))
+            for parameter in twin.parameters():
+                parameter.grad /= tokens
+            nn.utils.clip_grad_norm_(twin.parameters(), CLIP)
+            optimizer.step()
+            theirs.append(total / tokens)
+    train(folder, name, corpus_file, model, UPDATES)
+    with open(f"{folder}/{name}/metrics.jsonl") as f:
+        losses = [line["loss"] for line in map(json.loads, f) if "loss" in line]
+    assert len(losses) == UPDATES, f"{len(losses)} losses"
+    report(f"{name}: losses of {UPDATES} Adam updates, relative", max(abs(a / b - 1) for a, b in zip(losses, theirs)), 1e-4)
+
+
+def attention(folder):
+    """op_attention against torch.nn.MultiheadAttention with padding and causal masks."""
+    torch.manual_seed(3)
+    heads, width = 3, 24
+    for causal, lengths in itertools.product((False, True), ([1, 2, 7, 33], [5], [70, 3, 129])):
+        module = nn.MultiheadAttention(width, heads, batch_first=True)
+        x = [torch.randn(n, width) for n in lengths]
+        padded = nn.utils.rnn.pad_sequence(x, True)
+        mask = nn.utils.rnn.pad_sequence([torch.zeros(n, dtype=torch.bool) for n in lengths], True, True)
+        longest = max(lengths)
+        triangle = torch.triu(torch.ones(longest, longest, dtype=torch.bool), 1) if causal else None
+        theirs = module(padded, padded, padded, key_padding_mask=mask, attn_mask=triangle, need_weights=False)[0][~mask]
+        qkv = torch.cat(x) @ module.in_proj_weight.T + module.in_proj_bias
+        offsets = np.cumsum([0] + lengths).astype(np.int32)
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".raw") as given, tempfile.NamedTemporaryFile(dir=folder, suffix=".raw") as got:
+            given.write(np.array([len(lengths), heads, width // heads, causal], np.int32).tobytes() + offsets.tobytes() + qkv.detach().numpy().tobytes())
+            given.flush()
+            run(DUMP, "attention", given.name, got.name)
+            context = torch.from_numpy(np.fromfile(got.name, np.float32)).reshape(-1, width)
+        ours = module.out_proj(context)
+        report(f"attention, lengths {lengths}{', causal' if causal else ''}", (ours - theirs).abs().max().item(), 1e-5)
+
+
+def main():
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus(folder)
+        attention(folder)
+        for norm, activation, tie in itertools.product(("post", "pre"), ("relu", "gelu"), ("all", "decoder", "none")):
+            compare(folder, f"{norm}-{activation}-{tie}", dict(norm=norm, activation=activation, tie=tie))
+        for position in ("none", "learned"):
+            compare(folder, f"position-{position}", dict(norm="pre", activation="gelu_tanh", tie="all", position=position))
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
