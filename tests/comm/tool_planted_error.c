@@ -1,0 +1,19 @@
+/* What `make memcheck` must find: reads past a block, uses what was never written, or loses a block. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    const char *error = argc > 1 ? argv[1] : "";
+    volatile char *block = malloc(16);
+    if (!block)
+        return 2;
+    if (strcmp(error, "read") == 0)
+        printf("%d\n", block[16]);
+    else if (strcmp(error, "uninitialised") == 0)
+        puts(block[3] > 7 ? "more" : "less");
+    if (strcmp(error, "leak") != 0)
+        free((void *)block);
+    return 0;
+}
