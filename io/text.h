@@ -2,7 +2,7 @@
  * Lines of text from a file, a .gz file or standard input ("-"), checked as they are read.
  *
  * A line ends at \n (a \r before it is removed; a last line without \n counts). U+2028 and other
- * Unicode breaks are ordinary characters.
+ * Unicode breaks are ordinary characters. A byte order mark at the start of the file is removed.
  */
 #ifndef IO_TEXT_H
 #define IO_TEXT_H
@@ -22,11 +22,18 @@ enum text_fault { TEXT_GOOD, TEXT_BAD_UTF8, TEXT_NUL, TEXT_TOO_LONG };
 
 /* STATUS_MISSING, STATUS_PERMISSION or STATUS_IO if it cannot be opened; a folder is STATUS_IO. */
 enum status text_open(struct text **out, const char *path);
+
+/* Standard input can be read once. text_spool() copies it into a temporary file without a name (in TMPDIR, else
+ * /tmp), which is gone when its descriptor, the caller's, is closed; text_open_spool() reads that from its start,
+ * as often as needed and one reader at a time. Messages say `name`. */
+enum status text_spool(int *descriptor);
+enum status text_open_spool(struct text **out, int descriptor, const char *name);
+
 void text_close(struct text *text);
 
-/* The next line, without its end; *line is NULL at the end of the file. Borrowed until the next
- * call. A truncated or damaged .gz is STATUS_DATA. *fault is TEXT_GOOD or what is wrong (then
- * *bytes and *line describe what was kept). */
+/* The next line, without its end and with a 0 after it; *line is NULL at the end of the file. Borrowed
+ * until the next call. A truncated or damaged .gz is STATUS_DATA. *fault is TEXT_GOOD or what is wrong
+ * (then *bytes and *line describe what was kept). */
 enum status text_next(struct text *text, const char **line, size_t *bytes, enum text_fault *fault);
 
 /* As text_next(), but a faulty line is STATUS_DATA naming file, line, what was expected and what

@@ -1,0 +1,326 @@
+#include "io/text.h"
+
+#include "comm/fault.h"
+#include "comm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { READ_BYTES = 1 << 17 };
+
+struct text {
+    char *path;
+    gzFile file; /* reads plain bytes as they are */
+    char *buffer;
+    size_t used, filled; /* of buffer */
+    bool ended, compressed_name;
+    char *line;
+    size_t capacity, kept; /* of line; the last line's bytes, its end removed */
+    size_t length;         /* of the last line, with what was not kept */
+    int64_t number;
+};
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* Takes over `descriptor`. */
+static enum status text_start(struct text **out, int descriptor, const char *path)
+{
+    struct text *text = NULL;
+    enum status status = memory_new(&text, "text", 1, sizeof *text);
+    if (status == STATUS_OK) {
+        text->compressed_name = ends_in(path, ".gz");
+        status = memory_text(&text->path, "text", path);
+    }
+    if (status == STATUS_OK)
+        status = memory_new(&text->buffer, "text", READ_BYTES, 1);
+    if (status == STATUS_OK) {
+        text->file = gzdopen(descriptor, "rb");
+        if (!text->file)
+            status = status_fail(STATUS_INTERNAL, "cannot read %s: no memory for zlib", path);
+    }
+    if (status != STATUS_OK) {
+        close(descriptor);
+        text_close(text);
+        return status;
+    }
+    gzbuffer(text->file, READ_BYTES);
+    *out = text;
+    return STATUS_OK;
+}
+
+enum status text_open(struct text **out, const char *path)
+{
+    bool standard = strcmp(path, "-") == 0;
+    int descriptor = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0 && fault_fires(FAULT_OPEN)) {
+        close(descriptor);
+        descriptor = -1;
+        errno = EIO;
+    }
+    if (descriptor < 0)
+        return status_fail_errno("read", standard ? "standard input" : path);
+    struct stat facts;
+    if (fstat(descriptor, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        close(descriptor);
+        errno = EISDIR;
+        return status_fail_errno("read", path);
+    }
+    return text_start(out, descriptor, standard ? "standard input" : path);
+}
+
+enum status text_open_spool(struct text **out, int descriptor, const char *name)
+{
+    int copy = dup(descriptor);
+    if (copy < 0 || lseek(copy, 0, SEEK_SET) < 0) {
+        enum status status = status_fail_errno("read", name);
+        if (copy >= 0)
+            close(copy);
+        return status;
+    }
+    return text_start(out, copy, name);
+}
+
+static enum status write_all(int descriptor, const char *bytes, size_t count, const char *path)
+{
+    while (count > 0) {
+        ssize_t written = write(descriptor, bytes, count);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0 || fault_fires(FAULT_WRITE))
+            return status_fail_errno("copy standard input to", path);
+        bytes += written;
+        count -= (size_t)written;
+    }
+    return STATUS_OK;
+}
+
+static enum status copy_standard_input(int descriptor, char *buffer, const char *path)
+{
+    for (;;) {
+        ssize_t count = read(STDIN_FILENO, buffer, READ_BYTES);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return status_fail_errno("read", "standard input");
+        if (count == 0)
+            return STATUS_OK;
+        TRY(write_all(descriptor, buffer, (size_t)count, path));
+    }
+}
+
+enum status text_spool(int *descriptor)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/seqtrain-XXXXXX", folder && *folder ? folder : "/tmp");
+    int file = mkstemp(path);
+    if (file < 0)
+        return status_fail_errno("create", path);
+    unlink(path);
+    char *buffer = NULL;
+    enum status status = memory_new(&buffer, "text", READ_BYTES, 1);
+    if (status == STATUS_OK)
+        status = copy_standard_input(file, buffer, path);
+    memory_free(buffer);
+    if (status != STATUS_OK) {
+        close(file);
+        return status;
+    }
+    *descriptor = file;
+    return STATUS_OK;
+}
+
+void text_close(struct text *text)
+{
+    if (!text)
+        return;
+    if (text->file)
+        gzclose(text->file);
+    memory_free(text->path);
+    memory_free(text->buffer);
+    memory_free(text->line);
+    memory_free(text);
+}
+
+static enum status read_failed(const struct text *text)
+{
+    int code;
+    const char *reason = gzerror(text->file, &code);
+    if (code == Z_ERRNO)
+        return status_fail_errno("read", text->path);
+    if (code == Z_BUF_ERROR)
+        return status_fail(STATUS_DATA,
+                "%s: expected a whole gzip file, found its end missing after line %lld: the file is "
+                "truncated",
+                text->path, (long long)text->number);
+    return status_fail(STATUS_DATA, "%s: expected a gzip file, found damage after line %lld: %s", text->path,
+            (long long)text->number, reason);
+}
+
+/* Refills the empty buffer, or notes the end. */
+static enum status fill(struct text *text)
+{
+    errno = 0;
+    int count = gzread(text->file, text->buffer, READ_BYTES);
+    if (fault_fires(FAULT_READ)) {
+        errno = EIO;
+        return status_fail_errno("read", text->path);
+    }
+    int code = Z_OK;
+    if (count < READ_BYTES)
+        gzerror(text->file, &code);
+    if (count < 0 || (code != Z_OK && code != Z_STREAM_END))
+        return read_failed(text);
+    CHECK(!text->compressed_name || !gzdirect(text->file), STATUS_DATA,
+            "%s: expected gzip data as its name says, found %s", text->path,
+            count > 0 ? "other bytes" : "an empty file");
+    text->used = 0;
+    text->filled = (size_t)count;
+    text->ended = count == 0;
+    if (text->number == 0 && text->length == 0 && count >= 3 && memcmp(text->buffer, "\xEF\xBB\xBF", 3) == 0)
+        text->used = 3;
+    return STATUS_OK;
+}
+
+/* Adds bytes to the line; what passes the limit by more than a \r is counted, not kept. */
+static enum status keep(struct text *text, const char *bytes, size_t count)
+{
+    size_t room = TEXT_LINE_LIMIT + 1 - text->kept;
+    size_t taken = count < room ? count : room;
+    if (text->kept + taken + 1 > text->capacity) {
+        size_t wanted = 2 * (text->kept + taken + 1);
+        TRY(memory_resize(&text->line, "text", wanted, 1));
+        text->capacity = wanted;
+    }
+    memcpy(text->line + text->kept, bytes, taken);
+    text->kept += taken;
+    text->length += count;
+    return STATUS_OK;
+}
+
+/* Collects a line up to its \n or the end of the file. *any: whether there was one. */
+static enum status collect(struct text *text, bool *any)
+{
+    text->kept = text->length = 0;
+    *any = false;
+    for (;;) {
+        if (text->used == text->filled && !text->ended)
+            TRY(fill(text));
+        if (text->ended)
+            break;
+        *any = true;
+        const char *start = text->buffer + text->used;
+        const char *end = memchr(start, '\n', text->filled - text->used);
+        size_t count = end ? (size_t)(end - start) : text->filled - text->used;
+        TRY(keep(text, start, count));
+        text->used += count + (end != NULL);
+        if (end)
+            break;
+    }
+    if (*any && text->kept == text->length && text->kept > 0 && text->line[text->kept - 1] == '\r')
+        text->kept = --text->length;
+    return keep(text, "", 0);
+}
+
+enum status text_next(struct text *text, const char **line, size_t *bytes, enum text_fault *fault)
+{
+    bool any;
+    *line = NULL;
+    *bytes = 0;
+    *fault = TEXT_GOOD;
+    TRY(collect(text, &any));
+    if (!any)
+        return STATUS_OK;
+    text->number++;
+    text->line[text->kept] = '\0';
+    *line = text->line;
+    *bytes = text->kept;
+    if (text->length > TEXT_LINE_LIMIT)
+        *fault = TEXT_TOO_LONG;
+    else if (memchr(text->line, '\0', text->kept))
+        *fault = TEXT_NUL;
+    else if (text_valid_utf8(text->line, text->kept) < text->kept)
+        *fault = TEXT_BAD_UTF8;
+    return STATUS_OK;
+}
+
+enum status text_next_good(struct text *text, const char **line, size_t *bytes)
+{
+    enum text_fault fault;
+    TRY(text_next(text, line, bytes, &fault));
+    return fault == TEXT_GOOD ? STATUS_OK : text_fail(text, fault);
+}
+
+enum status text_fail(const struct text *text, enum text_fault fault)
+{
+    const char *path = text->path;
+    long long number = text->number;
+    size_t position;
+    switch (fault) {
+    case TEXT_TOO_LONG:
+        return status_fail(STATUS_DATA, "%s:%lld: expected a line of at most %d bytes, found %zu bytes", path,
+                number, TEXT_LINE_LIMIT, text->length);
+    case TEXT_NUL:
+        position = (size_t)((const char *)memchr(text->line, '\0', text->kept) - text->line);
+        return status_fail(STATUS_DATA, "%s:%lld: expected text, found a NUL byte at byte %zu of the line",
+                path, number, position + 1);
+    case TEXT_BAD_UTF8:
+        position = text_valid_utf8(text->line, text->kept);
+        return status_fail(STATUS_DATA, "%s:%lld: expected UTF-8, found 0x%02x at byte %zu of the line", path,
+                number, (unsigned)(unsigned char)text->line[position], position + 1);
+    case TEXT_GOOD:
+        break;
+    }
+    return status_fail(STATUS_INTERNAL, "%s:%lld: nothing is wrong with this line", path, number);
+}
+
+const char *text_path(const struct text *text)
+{
+    return text->path;
+}
+
+int64_t text_line_number(const struct text *text)
+{
+    return text->number;
+}
+
+/* Bytes of the character at `s`, of at most `left`; 0 if it is no valid UTF-8. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    if (s[0] < 0x80)
+        return 1;
+    size_t length = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
+    if (s[0] < 0xC2 || s[0] > 0xF4 || length > left)
+        return 0;
+    /* The second byte's range rules out overlong forms, surrogates and what lies past U+10FFFF. */
+    unsigned low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
+size_t text_valid_utf8(const char *line, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes) {
+        size_t length = utf8_length((const unsigned char *)line + i, bytes - i);
+        if (length == 0)
+            break;
+        i += length;
+    }
+    return i;
+}

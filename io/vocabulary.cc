@@ -1,0 +1,282 @@
+/*
+ * The shim over SentencePiece: every call turns exceptions and its own statuses into ours; nothing C++ leaves this
+ * file.
+ */
+/* C allows a function and a struct of one name; C++ warns of it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+extern "C" {
+#include "io/vocabulary.h"
+
+#include "comm/memory.h"
+}
+#pragma GCC diagnostic pop
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+namespace sentencepiece::logging {
+void SetMinLogLevel(int level); /* exported by the library, declared in none of its public headers */
+}
+
+namespace {
+
+/* What a kind is called by SentencePiece is its name; `exact`: the wanted size is met or refused. */
+struct vocabulary_kind {
+    struct kind kind;
+    bool exact;
+};
+
+const vocabulary_kind kinds[] = {
+        {{"unigram", "pieces of the likeliest segmentation", "Kudo 2018"}, true},
+        {{"bpe", "byte-pair encoding: the most frequent pairs merged", "Sennrich et al. 2016"}, true},
+        {{"word", "the most frequent words, split at spaces", nullptr}, false},
+        {{"char", "single characters", nullptr}, false},
+};
+
+/* The model's bytes depend on it: never the machine's number of cores. */
+constexpr int training_threads = 8;
+/* Above this SentencePiece needs 64-bit positions in its suffix array. */
+constexpr size_t large_corpus = size_t{1} << 30;
+
+const char *const extra_pieces[VOCABULARY_EXTRA] = {"<mask>", "<pad>"};
+
+class lines_in_memory : public sentencepiece::SentenceIterator {
+  public:
+    lines_in_memory(const char *const *lines, const size_t *bytes, size_t count)
+        : lines_(lines), bytes_(bytes), count_(count)
+    {
+        take();
+    }
+    bool done() const override
+    {
+        return next_ >= count_;
+    }
+    void Next() override
+    {
+        next_++;
+        take();
+    }
+    const std::string &value() const override
+    {
+        return line_;
+    }
+    sentencepiece::util::Status status() const override
+    {
+        return {};
+    }
+
+  private:
+    void take()
+    {
+        if (next_ < count_)
+            line_.assign(lines_[next_], bytes_[next_]);
+    }
+    const char *const *lines_;
+    const size_t *bytes_;
+    size_t count_, next_ = 0;
+    std::string line_;
+};
+
+/* Runs `work`; nothing is thrown past it. */
+template <typename Work> enum status guarded(const char *action, Work work) noexcept
+{
+    try {
+        sentencepiece::logging::SetMinLogLevel(3);
+        return work();
+    } catch (const std::exception &error) {
+        return status_fail(STATUS_INTERNAL, "SentencePiece cannot %s: %s", action, error.what());
+    } catch (...) {
+        return status_fail(STATUS_INTERNAL, "SentencePiece cannot %s", action);
+    }
+}
+
+/* SentencePiece tells a possible size in words only. */
+enum status refuse_size(const std::string &reason, const struct kind *kind, size_t size)
+{
+    size_t possible = 0;
+    const char *upper = std::strstr(reason.c_str(), "a value <= ");
+    const char *lower = std::strstr(reason.c_str(), "required_chars. ");
+    if (upper && std::sscanf(upper, "a value <= %zu", &possible) == 1)
+        return status_fail(STATUS_DATA,
+                "a %s vocabulary of %zu pieces cannot be learned: expected at most %zu, which is all this "
+                "text gives",
+                kind->name, size, possible);
+    if (lower && std::sscanf(lower, "required_chars. %*u vs %zu", &possible) == 1)
+        return status_fail(STATUS_DATA,
+                "a %s vocabulary of %zu pieces cannot be learned: expected at least %zu, one for each "
+                "character "
+                "of this text",
+                kind->name, size, possible);
+    return status_fail(STATUS_DATA, "a %s vocabulary of %zu pieces cannot be learned: %s", kind->name, size,
+            reason.c_str());
+}
+
+std::unordered_map<std::string, std::string> training_options(
+        const vocabulary_kind &row, size_t size, size_t text_bytes)
+{
+    return {
+            {"model_type", row.kind.name},
+            {"vocab_size", std::to_string(size)},
+            {"hard_vocab_limit", row.exact ? "true" : "false"},
+            {"normalization_rule_name", "nmt_nfkc"},
+            {"eos_id", std::to_string(TOKEN_END)},
+            {"unk_id", std::to_string(TOKEN_UNKNOWN)},
+            {"bos_id", std::to_string(TOKEN_START)},
+            {"pad_id", "-1"},
+            {"character_coverage", "1.0"},
+            {"byte_fallback", "false"},
+            {"input_sentence_size", "0"},
+            {"num_threads", std::to_string(training_threads)},
+            {"train_extremely_large_corpus", text_bytes >= large_corpus ? "true" : "false"},
+            {"minloglevel", "3"},
+    };
+}
+
+} // namespace
+
+struct vocabulary {
+    sentencepiece::SentencePieceProcessor processor;
+    std::string model;
+    size_t pieces = 0;
+};
+
+extern "C" {
+
+const struct kind_table vocabulary_kinds = KIND_TABLE("vocabulary", kinds);
+
+enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind, size_t size,
+        const char *const *lines, const size_t *line_bytes, size_t lines_count)
+{
+    CHECK(lines_count > 0, STATUS_DATA, "a %s vocabulary cannot be learned: expected text, found no line",
+            kind->name);
+    CHECK(size > TOKEN_FIRST_PIECE && size <= INT32_MAX - VOCABULARY_EXTRA, STATUS_DATA,
+            "a %s vocabulary of %zu pieces cannot be learned: expected at least %d", kind->name, size,
+            TOKEN_FIRST_PIECE + 1);
+    return guarded("learn a vocabulary", [&] {
+        size_t text_bytes = 0;
+        for (size_t i = 0; i < lines_count; i++)
+            text_bytes += line_bytes[i];
+        const auto &row = *reinterpret_cast<const vocabulary_kind *>(kind);
+        lines_in_memory iterator(lines, line_bytes, lines_count);
+        std::string bytes;
+        auto result = sentencepiece::SentencePieceTrainer::Train(
+                training_options(row, size, text_bytes), &iterator, &bytes);
+        if (!result.ok())
+            return refuse_size(result.ToString(), kind, size);
+        TRY(memory_copy(model, "vocabulary", bytes.data(), bytes.size()));
+        *model_bytes = bytes.size();
+        return STATUS_OK;
+    });
+}
+
+enum status vocabulary_open(struct vocabulary **out, const void *model, size_t bytes, const char *where)
+{
+    *out = nullptr;
+    struct vocabulary *made = nullptr;
+    enum status status = guarded("read a vocabulary", [&] {
+        made = new struct vocabulary;
+        made->model.assign(static_cast<const char *>(model), bytes);
+        auto result = made->processor.LoadFromSerializedProto(made->model);
+        CHECK(result.ok(), STATUS_DATA, "%s: expected a SentencePiece model, found %zu other bytes (%s)",
+                where, bytes, result.ToString().c_str());
+        const auto &processor = made->processor;
+        CHECK(processor.eos_id() == TOKEN_END && processor.unk_id() == TOKEN_UNKNOWN &&
+                        processor.bos_id() == TOKEN_START,
+                STATUS_DATA,
+                "%s: expected a SentencePiece model with ids </s> %d, <unk> %d, <s> %d, found %d, %d, %d",
+                where, TOKEN_END, TOKEN_UNKNOWN, TOKEN_START, processor.eos_id(), processor.unk_id(),
+                processor.bos_id());
+        made->pieces = static_cast<size_t>(processor.GetPieceSize());
+        return STATUS_OK;
+    });
+    if (status != STATUS_OK)
+        delete made;
+    else
+        *out = made;
+    return status;
+}
+
+void vocabulary_close(struct vocabulary *vocabulary)
+{
+    delete vocabulary;
+}
+
+size_t vocabulary_pieces(const struct vocabulary *vocabulary)
+{
+    return vocabulary->pieces;
+}
+
+size_t vocabulary_rows(const struct vocabulary *vocabulary)
+{
+    return vocabulary->pieces + VOCABULARY_EXTRA;
+}
+
+const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id)
+{
+    ASSERT(id >= 0 && static_cast<size_t>(id) < vocabulary_rows(vocabulary));
+    size_t row = static_cast<size_t>(id);
+    if (row >= vocabulary->pieces)
+        return extra_pieces[row - vocabulary->pieces];
+    return vocabulary->processor.IdToPiece(id).c_str();
+}
+
+enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
+        int32_t **ids, size_t *capacity, size_t *count)
+{
+    return guarded("encode a line", [&] {
+        std::vector<int> found;
+        auto result = vocabulary->processor.Encode(absl::string_view(line, bytes), &found);
+        CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
+                result.ToString().c_str());
+        if (found.size() > *capacity) {
+            TRY(memory_resize(ids, "tokens", 2 * found.size(), sizeof **ids));
+            *capacity = 2 * found.size();
+        }
+        for (size_t i = 0; i < found.size(); i++)
+            (*ids)[i] = found[i];
+        *count = found.size();
+        return STATUS_OK;
+    });
+}
+
+enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t *ids, size_t count,
+        char **text, size_t *capacity, size_t *bytes)
+{
+    return guarded("decode a line", [&] {
+        std::vector<int> known;
+        for (size_t i = 0; i < count; i++) {
+            CHECK(ids[i] >= 0 && static_cast<size_t>(ids[i]) < vocabulary_rows(vocabulary), STATUS_INTERNAL,
+                    "cannot decode token %zu: expected an id below %zu, found %d", i,
+                    vocabulary_rows(vocabulary), ids[i]);
+            if (static_cast<size_t>(ids[i]) < vocabulary->pieces)
+                known.push_back(ids[i]);
+        }
+        std::string found;
+        auto result = vocabulary->processor.Decode(known, &found);
+        CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot decode %zu tokens: %s", count,
+                result.ToString().c_str());
+        if (found.size() + 1 > *capacity) {
+            TRY(memory_resize(text, "text", 2 * (found.size() + 1), 1));
+            *capacity = 2 * (found.size() + 1);
+        }
+        std::memcpy(*text, found.c_str(), found.size() + 1);
+        *bytes = found.size();
+        return STATUS_OK;
+    });
+}
+
+const void *vocabulary_model(const struct vocabulary *vocabulary, size_t *bytes)
+{
+    *bytes = vocabulary->model.size();
+    return vocabulary->model.data();
+}
+
+} /* extern "C" */

@@ -1,0 +1,221 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/memory.h"
+#include "io/vocabulary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINES = 300 };
+
+static char lines[LINES][80];
+static const char *pointers[LINES];
+static size_t sizes[LINES];
+
+static void says(const char *words)
+{
+    if (!strstr(status_message(), words))
+        fail_msg("'%s' is not in '%s'", words, status_message());
+}
+
+static enum status train(const char *kind, size_t size, char **model, size_t *bytes)
+{
+    return vocabulary_train(model, bytes, kind_find(&vocabulary_kinds, kind), size, pointers, sizes, LINES);
+}
+
+static struct vocabulary *made(const char *kind, size_t size)
+{
+    char *model;
+    size_t bytes;
+    struct vocabulary *vocabulary;
+    assert_int_equal(train(kind, size, &model, &bytes), STATUS_OK);
+    assert_int_equal(vocabulary_open(&vocabulary, model, bytes, "test"), STATUS_OK);
+    memory_free(model);
+    return vocabulary;
+}
+
+static void test_vocabulary__every_kind_keeps_the_ids_and_gives_text_back(void **state)
+{
+    (void)state;
+    assert_int_equal(vocabulary_kinds.count, 4);
+    for (size_t k = 0; k < vocabulary_kinds.count; k++) {
+        const char *kind = kind_at(&vocabulary_kinds, k)->name;
+        struct vocabulary *vocabulary = made(kind, 60);
+        size_t pieces = vocabulary_pieces(vocabulary);
+        assert_in_range(pieces, 20, 60);
+        assert_int_equal(vocabulary_rows(vocabulary), pieces + 2);
+        assert_string_equal(vocabulary_piece(vocabulary, 0), "</s>");
+        assert_string_equal(vocabulary_piece(vocabulary, 1), "<unk>");
+        assert_string_equal(vocabulary_piece(vocabulary, 2), "<s>");
+        assert_string_equal(vocabulary_piece(vocabulary, (int32_t)pieces), "<mask>");
+        assert_string_equal(vocabulary_piece(vocabulary, (int32_t)pieces + 1), "<pad>");
+
+        int32_t *ids = NULL;
+        char *text = NULL;
+        size_t id_room = 0, text_room = 0, count, bytes;
+        for (size_t i = 0; i < LINES; i += 17) {
+            assert_int_equal(
+                    vocabulary_encode(vocabulary, pointers[i], sizes[i], &ids, &id_room, &count), STATUS_OK);
+            assert_true(count > 0);
+            bool whole = true; /* a small vocabulary of words does not know all of them */
+            for (size_t j = 0; j < count; j++)
+                whole = whole && ids[j] != TOKEN_UNKNOWN;
+            assert_true(whole || strcmp(kind, "word") == 0);
+            if (!whole)
+                continue;
+            assert_int_equal(vocabulary_decode(vocabulary, ids, count, &text, &text_room, &bytes), STATUS_OK);
+            assert_string_equal(text, pointers[i]);
+            assert_int_equal(bytes, sizes[i]);
+        }
+        memory_free(ids);
+        memory_free(text);
+        vocabulary_close(vocabulary);
+    }
+}
+
+static void test_vocabulary__the_same_lines_give_the_same_bytes(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < vocabulary_kinds.count; k++) {
+        char *one, *two;
+        size_t one_bytes, two_bytes;
+        const char *kind = kind_at(&vocabulary_kinds, k)->name;
+        assert_int_equal(train(kind, 50, &one, &one_bytes), STATUS_OK);
+        assert_int_equal(train(kind, 50, &two, &two_bytes), STATUS_OK);
+        assert_int_equal(one_bytes, two_bytes);
+        assert_memory_equal(one, two, one_bytes);
+        memory_free(one);
+        memory_free(two);
+    }
+}
+
+/* The size that a refusal names is possible, the next one is not. */
+static void test_vocabulary__a_refusal_names_a_possible_size(void **state)
+{
+    (void)state;
+    static const char *const exact[] = {"unigram", "bpe"};
+    for (int k = 0; k < 2; k++) {
+        char *model;
+        size_t bytes, possible;
+        assert_int_equal(train(exact[k], 30000, &model, &bytes), STATUS_DATA);
+        const char *found = strstr(status_message(), "expected at most ");
+        assert_non_null(found);
+        possible = strtoul(found + strlen("expected at most "), NULL, 10);
+        struct vocabulary *vocabulary = made(exact[k], possible);
+        assert_int_equal(vocabulary_pieces(vocabulary), possible);
+        vocabulary_close(vocabulary);
+        assert_int_equal(train(exact[k], possible + 1, &model, &bytes), STATUS_DATA);
+
+        assert_int_equal(train(exact[k], 6, &model, &bytes), STATUS_DATA);
+        found = strstr(status_message(), "expected at least ");
+        assert_non_null(found);
+        possible = strtoul(found + strlen("expected at least "), NULL, 10);
+        assert_int_equal(train(exact[k], possible - 1, &model, &bytes), STATUS_DATA);
+        vocabulary = made(exact[k], possible);
+        assert_int_equal(vocabulary_pieces(vocabulary), possible);
+        vocabulary_close(vocabulary);
+    }
+    char *model;
+    size_t bytes;
+    assert_int_equal(train("char", 3, &model, &bytes), STATUS_DATA);
+    says("expected at least 4");
+}
+
+static void test_vocabulary__words_and_characters_may_be_fewer(void **state)
+{
+    (void)state;
+    static const char *const open[] = {"word", "char"};
+    for (int k = 0; k < 2; k++) {
+        struct vocabulary *vocabulary = made(open[k], 5000);
+        assert_in_range(vocabulary_pieces(vocabulary), 10, 400);
+        vocabulary_close(vocabulary);
+    }
+}
+
+static void test_vocabulary__unseen_and_special_ids(void **state)
+{
+    (void)state;
+    struct vocabulary *vocabulary = made("unigram", 60);
+    int32_t *ids = NULL;
+    char *text = NULL;
+    size_t id_room = 0, text_room = 0, count, bytes;
+    const char *line = "Sch\xC3\xB6n \xE6\xBC\xA2";
+    assert_int_equal(vocabulary_encode(vocabulary, line, strlen(line), &ids, &id_room, &count), STATUS_OK);
+    assert_int_equal(ids[count - 1], TOKEN_UNKNOWN);
+    /* Marks in the text are text, not marks. */
+    assert_int_equal(vocabulary_encode(vocabulary, "</s>", 4, &ids, &id_room, &count), STATUS_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_not_equal(ids[i], TOKEN_END);
+    assert_int_equal(vocabulary_encode(vocabulary, "", 0, &ids, &id_room, &count), STATUS_OK);
+    assert_int_equal(count, 0);
+
+    int32_t rows = (int32_t)vocabulary_rows(vocabulary);
+    int32_t special[] = {TOKEN_START, rows - 2, rows - 1, TOKEN_END};
+    assert_int_equal(vocabulary_decode(vocabulary, special, 4, &text, &text_room, &bytes), STATUS_OK);
+    assert_string_equal(text, "");
+    int32_t unknown = TOKEN_UNKNOWN;
+    assert_int_equal(vocabulary_decode(vocabulary, &unknown, 1, &text, &text_room, &bytes), STATUS_OK);
+    assert_string_equal(text, " \xE2\x81\x87 ");
+    int32_t outside = rows;
+    assert_int_equal(vocabulary_decode(vocabulary, &outside, 1, &text, &text_room, &bytes), STATUS_INTERNAL);
+    memory_free(ids);
+    memory_free(text);
+    vocabulary_close(vocabulary);
+}
+
+static void test_vocabulary__the_model_opens_again(void **state)
+{
+    (void)state;
+    struct vocabulary *first = made("bpe", 60), *second;
+    size_t bytes;
+    const void *model = vocabulary_model(first, &bytes);
+    assert_int_equal(vocabulary_open(&second, model, bytes, "copy"), STATUS_OK);
+    assert_int_equal(vocabulary_pieces(second), 60);
+    vocabulary_close(second);
+    assert_int_equal(vocabulary_open(&second, model, bytes / 2, "half.model"), STATUS_DATA);
+    says("half.model: expected a SentencePiece model");
+    assert_null(second);
+    assert_int_equal(vocabulary_open(&second, "no model at all", 15, "some.txt"), STATUS_DATA);
+    assert_int_equal(vocabulary_open(&second, "", 0, "some.txt"), STATUS_DATA);
+    vocabulary_close(first);
+    vocabulary_close(NULL);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"Haus", "haben", "einen", "Baum", "gr\xC3\xBCn", "und", "Schnee",
+            "f\xC3\xA4llt", "leise", "zwanzig"};
+    for (unsigned i = 0; i < LINES; i++) {
+        snprintf(lines[i], sizeof lines[i], "%s %s %u%s", words[i % 10], words[i / 10 % 10], i * i % 97,
+                words[i / 7 % 10]);
+        pointers[i] = lines[i];
+        sizes[i] = strlen(lines[i]);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return memory_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_vocabulary__every_kind_keeps_the_ids_and_gives_text_back),
+            cmocka_unit_test(test_vocabulary__the_same_lines_give_the_same_bytes),
+            cmocka_unit_test(test_vocabulary__a_refusal_names_a_possible_size),
+            cmocka_unit_test(test_vocabulary__words_and_characters_may_be_fewer),
+            cmocka_unit_test(test_vocabulary__unseen_and_special_ids),
+            cmocka_unit_test(test_vocabulary__the_model_opens_again),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
