@@ -28,6 +28,7 @@ struct activation_kind {
     void (*forward)(const float *x, float *out, size_t count);
     /* gradient[i] *= f'(x[i]). */
     void (*backward)(const float *x, float *gradient, size_t count);
+    bool gated; /* f' is 1 where f > 0 and 0 elsewhere: backward may be given f(x) for x */
 };
 
 /* ---- products (ops/gemm.c): C [m,n] = alpha·op(A)·op(B) + beta·C, row-major, cut into fixed tiles

@@ -1,0 +1,78 @@
+/*
+ * What the kernels of this folder share: fixed tiles over products, masks of dropout, sums over rows. Nothing here
+ * knows tensors; every cut is a function of shapes alone.
+ */
+#ifndef MODELS_OPS_KERNELS_H
+#define MODELS_OPS_KERNELS_H
+
+#include "models/tape.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t tiles_of(size_t count, size_t tile)
+{
+    return (count + tile - 1) / tile;
+}
+
+/* The rows of ops[]. */
+extern const struct op linear_op;
+
+/* Rows of one task in passes over rows; also the blocks whose partial sums are added in block order. */
+enum { ROW_BLOCK = 64 };
+
+/* ---- products (gemm.c) ---- */
+
+/* A rectangle of C. */
+struct tile {
+    size_t row, rows, column, columns;
+};
+
+/* C [m,n] = op(A) op(B) + beta·C; op(A) is [m,k], op(B) is [k,n]. */
+struct product {
+    bool transpose_a, transpose_b;
+    size_t m, n, k;
+    const float *a;
+    size_t lda;
+    const float *b;
+    size_t ldb;
+    float beta;
+    float *c;
+    size_t ldc;
+    /* Called for each tile as soon as it is complete, on its thread; may be NULL. */
+    void (*finish)(const void *context, struct tile tile);
+    const void *context;
+};
+
+void gemm(const struct product *product);
+
+/* The product on the calling thread alone, which must be inside a parallel region. */
+void gemm_single(const struct product *product);
+
+/* ---- dropout (dropout.c) ---- */
+
+/* Whether anything is dropped. */
+bool dropout_active(const struct dropout *dropout);
+
+/* 1 / (share that survives). */
+float dropout_scale(const struct dropout *dropout);
+
+/* mask[i] = 0 or dropout_scale() for elements [first, first + count) of the place. An element's fate depends on its
+ * number alone, so that forward and backward may cut their work differently. */
+void dropout_mask(const struct dropout *dropout, uint64_t first, size_t count, float *mask);
+
+/* x[i] *= the mask of element first + i. Nothing if the dropout is not active. */
+void dropout_apply(const struct dropout *dropout, uint64_t first, float *x, size_t count);
+
+/* ---- sums over rows (linear.c) ---- */
+
+/* sum[j] = or += x[0][j] + x[1][j] + ... over `rows` rows, in row order. */
+void rows_sum(const float *x, size_t rows, size_t columns, size_t stride, bool add, float *sum);
+
+#endif

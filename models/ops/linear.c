@@ -1,0 +1,163 @@
+#include "models/ops.h"
+#include "models/ops/kernels.h"
+#include "models/vector.h"
+
+#include <string.h>
+
+/*
+ * y = dropout(f(z)), z = x Wᵀ + b
+ *
+ * dz = dropout(dy) · f'(z);  dx = dz W;  dW = dzᵀ x;  db = sum of the rows of dz
+ */
+struct linear {
+    const struct activation_kind *activation;
+    struct dropout dropout;
+    float *z; /* [n, out]; NULL if backward can do without */
+};
+
+/* What a finished tile of z needs. */
+struct finish {
+    const struct linear *linear;
+    const float *bias;
+    float *z, *y; /* may be the same */
+    size_t columns;
+};
+
+CLONES static void add(float *x, const float *y, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        x[i] += y[i];
+}
+
+CLONES static void scale(float *x, float factor, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        x[i] *= factor;
+}
+
+CLONES void rows_sum(const float *x, size_t rows, size_t columns, size_t stride, bool adding, float *sum)
+{
+    if (!adding)
+        memset(sum, 0, columns * sizeof *sum);
+    for (size_t i = 0; i < rows; i++) {
+        const float *row = x + i * stride;
+#pragma omp simd
+        for (size_t j = 0; j < columns; j++)
+            sum[j] += row[j];
+    }
+}
+
+static void finish_tile(const void *context, struct tile tile)
+{
+    const struct finish *f = context;
+    const struct linear *linear = f->linear;
+    for (size_t i = tile.row; i < tile.row + tile.rows; i++) {
+        size_t at = i * f->columns + tile.column;
+        float *z = f->z + at;
+        if (f->bias)
+            add(z, f->bias + tile.column, tile.columns);
+        if (linear->activation)
+            linear->activation->forward(z, f->y + at, tile.columns);
+        dropout_apply(&linear->dropout, at, f->y + at, tile.columns);
+    }
+}
+
+/* dy becomes dz. With a gated activation y tells all: it is 0 where f' or the mask is. */
+static void differentiate(
+        const struct linear *linear, const float *y, uint64_t first, float *gradient, size_t count)
+{
+    const struct activation_kind *activation = linear->activation;
+    if (activation && activation->gated) {
+        activation->backward(y + first, gradient, count);
+        if (dropout_active(&linear->dropout))
+            scale(gradient, dropout_scale(&linear->dropout), count);
+        return;
+    }
+    dropout_apply(&linear->dropout, first, gradient, count);
+    if (activation)
+        activation->backward(linear->z + first, gradient, count);
+}
+
+/* dz in place of y's gradient, and the sums of its rows by blocks into partial [blocks, out] unless NULL. */
+static void backward_rows(const struct linear *linear, const struct tensor *y, float *partial)
+{
+    size_t columns = y->columns, blocks = tiles_of(y->rows, ROW_BLOCK);
+    if (!partial && !linear->activation && !dropout_active(&linear->dropout))
+        return;
+#pragma omp parallel for schedule(dynamic)
+    for (size_t block = 0; block < blocks; block++) {
+        size_t row = block * ROW_BLOCK, rows = smaller(ROW_BLOCK, y->rows - row);
+        float *dz = y->gradient + row * columns;
+        differentiate(linear, y->value, row * columns, dz, rows * columns);
+        if (partial)
+            rows_sum(dz, rows, columns, columns, false, partial + block * columns);
+    }
+}
+
+static void backward(struct tape *tape, struct node *node)
+{
+    const struct linear *linear = node->data;
+    struct tensor *x = node->inputs[0], *weight = node->inputs[1], *bias = node->inputs[2];
+    struct tensor *y = node->outputs[0];
+    bool add_x, add_weight, add_bias;
+    float *dx = tensor_gradient(tape, x, &add_x);
+    float *dweight = tensor_gradient(tape, weight, &add_weight);
+    float *dbias = tensor_gradient(tape, bias, &add_bias);
+
+    struct arena_mark mark = arena_mark(tape_arena(tape));
+    size_t blocks = tiles_of(y->rows, ROW_BLOCK);
+    float *partial = dbias ? arena_take(tape_arena(tape), blocks * y->columns, sizeof *partial) : NULL;
+    if (tape_status(tape) != STATUS_OK)
+        return;
+    backward_rows(linear, y, partial);
+    if (dbias)
+        rows_sum(partial, blocks, y->columns, y->columns, add_bias, dbias);
+    arena_reset(tape_arena(tape), mark);
+
+    const float *dz = y->gradient;
+    if (dweight)
+        gemm_tn(y->columns, x->columns, x->rows, dz, y->columns, x->value, x->columns, add_weight, dweight,
+                x->columns);
+    if (dx)
+        gemm_nn(x->rows, x->columns, y->columns, dz, y->columns, weight->value, x->columns, add_x, dx,
+                x->columns);
+}
+
+const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward};
+
+struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
+        const struct activation_kind *activation, struct dropout dropout)
+{
+    if (tape_status(tape) != STATUS_OK)
+        return NULL;
+    ASSERT(x->columns == weight->columns && (!bias || bias->columns == weight->rows));
+    struct tensor *y = tape_tensor(tape, x->rows, weight->rows);
+    struct linear *linear = arena_take(tape_arena(tape), 1, sizeof *linear);
+    if (!y || !linear)
+        return NULL;
+    *linear = (struct linear){.activation = activation, .dropout = dropout};
+    float *z = y->value;
+    if (tape_recording(tape) && activation && !activation->gated) {
+        z = linear->z = arena_take(tape_arena(tape), y->rows * y->columns, sizeof *z);
+        if (!z)
+            return NULL;
+    }
+    struct finish finish = {linear, bias ? bias->value : NULL, z, y->value, y->columns};
+    bool plain = !bias && !activation && !dropout_active(&dropout);
+    gemm(&(struct product){.transpose_b = true,
+            .m = x->rows,
+            .n = weight->rows,
+            .k = x->columns,
+            .a = x->value,
+            .lda = x->columns,
+            .b = weight->value,
+            .ldb = weight->columns,
+            .c = z,
+            .ldc = y->columns,
+            .finish = plain ? NULL : finish_tile,
+            .context = &finish});
+    tape_record(tape, &linear_op, linear, (struct tensor *[]){x, weight, bias}, 3, &y, 1);
+    return y;
+}
