@@ -46,6 +46,9 @@ struct parameters *model_parameters(struct model *model);
 const struct model_options *model_options(const struct model *model);
 void model_initialise(struct model *model, uint64_t seed);
 
+/* Tokens of the longest sentence the model takes, on either side; SIZE_MAX without a limit. */
+size_t model_longest(const struct model *model);
+
 /* One way through the model. */
 struct pass {
     bool training;         /* dropout on */
@@ -73,20 +76,20 @@ size_t model_peak_bytes(const struct model *model);
 /* ---- decoding (decode/) ---- */
 
 struct decode_options {
-    double max_length_ratio; /* target tokens <= ratio · source tokens + max_length_extra */
+    double max_length_ratio; /* target tokens without </s> <= ratio · source tokens + max_length_extra */
     int64_t max_length_extra;
     int64_t batch; /* sentences decoded at once */
 };
 extern const struct option_group decode_group_options; /* undotted switches of translate */
 
 struct hypothesis {
-    int32_t *ids; /* without </s>; memory_new() */
+    int32_t *ids; /* without </s>; memory_new(), NULL if there are none */
     size_t count;
     double score; /* log probability, </s> included when it was reached */
 };
 
 /* Sentences as in a batch's source side; </s> included. out[count] is filled in input order; the
- * caller frees ids. The result depends on the sentences of the group alone. */
+ * caller frees ids. The result depends on the sentences of the group alone. On failure nothing is left to free. */
 enum status decode_group(struct model *model, const struct decode_options *options, const int32_t *ids,
         const int32_t *offsets, size_t count, struct hypothesis *out);
 

@@ -1,0 +1,337 @@
+/*
+ * The Transformer (Vaswani et al., "Attention is all you need", 2017), pre- or post-norm. Pre-norm stacks end in a norm.
+ *
+ * The keys and values that all decoder layers take from the encoder are one product, `decoder/cross_attention/key_value`:
+ * layer l has columns [2l·w, 2l·w + w) as keys and the next w as values, w = heads · head_width.
+ */
+#include "models/decode/cache.h"
+#include "models/layers/layers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct encoder_layer {
+    struct attention_layer attention;
+    struct feed_forward_layer feed_forward;
+};
+
+struct decoder_layer {
+    struct attention_layer attention, cross;
+    struct feed_forward_layer feed_forward;
+};
+
+struct transformer {
+    struct embedding_layer source, target;
+    struct encoder_layer *encoder; /* [encoder_layers] */
+    struct norm_layer encoder_norm;
+    struct linear_layer memory;    /* cross-attention's keys and values */
+    struct decoder_layer *decoder; /* [decoder_layers] */
+    struct norm_layer decoder_norm;
+    struct output_layer output;
+};
+
+static const struct transformer *layout(const struct model *model)
+{
+    return model->layout;
+}
+
+static enum status check(const struct model_options *options, bool joint)
+{
+    CHECK(options->head_width > 0 || options->width % options->heads == 0, STATUS_CONFIG,
+            "model.width %lld is not divisible by model.heads %lld: change one of them or set "
+            "model.head_width",
+            (long long)options->width, (long long)options->heads);
+    CHECK(joint || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
+            "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
+            "use model.tie decoder, or prepare the corpus with --joint",
+            options->tie->name);
+    return STATUS_OK;
+}
+
+/* ---- parameters ---- */
+
+static enum status declare_encoder(struct model *model, struct transformer *t)
+{
+    char prefix[64];
+    TRY(embedding_declare(&t->source, model, SOURCE, NULL));
+    for (int64_t i = 0; i < model->options.encoder_layers; i++) {
+        snprintf(prefix, sizeof prefix, "encoder/%lld/self_attention", (long long)i);
+        TRY(attention_declare(&t->encoder[i].attention, model, prefix, false));
+        snprintf(prefix, sizeof prefix, "encoder/%lld/feed_forward", (long long)i);
+        TRY(feed_forward_declare(&t->encoder[i].feed_forward, model, prefix));
+    }
+    return model_norm(model)->before ? norm_declare(&t->encoder_norm, model, "encoder") : STATUS_OK;
+}
+
+static enum status declare_decoder(struct model *model, struct transformer *t)
+{
+    char prefix[64];
+    size_t layers = (size_t)model->options.decoder_layers;
+    struct linear_shape memory = {(size_t)model->options.width, attention_width(model), 2 * layers};
+    TRY(linear_declare(&t->memory, model, "decoder/cross_attention/key_value", &memory,
+            "encoder rows to keys, then values, of each decoder layer in turn "
+            "[layers·2·heads·head_width, width]"));
+    TRY(embedding_declare(&t->target, model, TARGET, &t->source));
+    for (size_t i = 0; i < layers; i++) {
+        snprintf(prefix, sizeof prefix, "decoder/%zu/self_attention", i);
+        TRY(attention_declare(&t->decoder[i].attention, model, prefix, false));
+        snprintf(prefix, sizeof prefix, "decoder/%zu/cross_attention", i);
+        TRY(attention_declare(&t->decoder[i].cross, model, prefix, true));
+        snprintf(prefix, sizeof prefix, "decoder/%zu/feed_forward", i);
+        TRY(feed_forward_declare(&t->decoder[i].feed_forward, model, prefix));
+    }
+    if (model_norm(model)->before)
+        TRY(norm_declare(&t->decoder_norm, model, "decoder"));
+    return output_declare(&t->output, model, &t->target);
+}
+
+static enum status declare(struct model *model)
+{
+    struct model_options *options = &model->options;
+    if (options->head_width == 0)
+        options->head_width = options->width / options->heads;
+    struct transformer *t = arena_take_zeroed(model->lasting, 1, sizeof *t);
+    struct encoder_layer *encoder =
+            arena_take_zeroed(model->lasting, (size_t)options->encoder_layers, sizeof *encoder);
+    struct decoder_layer *decoder =
+            arena_take_zeroed(model->lasting, (size_t)options->decoder_layers, sizeof *decoder);
+    TRY(arena_status(model->lasting));
+    t->encoder = encoder;
+    t->decoder = decoder;
+    model->layout = t;
+    TRY(declare_encoder(model, t));
+    return declare_decoder(model, t);
+}
+
+/* ---- forward ---- */
+
+/* Returns keys and values of all decoder layers [source tokens, layers·2·heads·head_width]. */
+static struct tensor *encode(struct model *model, struct tape *tape, const struct sentences *source)
+{
+    const struct transformer *t = layout(model);
+    size_t layers = (size_t)model->options.encoder_layers;
+    struct tensor *x =
+            embedding_apply(model, tape, &t->source, source->ids, positions_of(tape, source), source->tokens);
+    struct residual r = residual_start(model, tape, x, &t->encoder[0].attention.norm);
+    for (size_t i = 0; i < layers; i++) {
+        const struct encoder_layer *layer = &t->encoder[i];
+        bool last = i + 1 == layers;
+        struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
+        struct tensor *heads = attention_self(model, tape, qkv, source, false);
+        struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
+        residual_add(model, tape, &r, f, &layer->attention.norm, &layer->feed_forward.norm, false);
+        f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
+        residual_add(model, tape, &r, f, &layer->feed_forward.norm,
+                last ? &t->encoder_norm : &t->encoder[i + 1].attention.norm, last);
+    }
+    return linear_apply(tape, &t->memory, r.y, NULL, (struct dropout){0});
+}
+
+/* How decoder layers reach keys and values: of whole sentences, or cached, one token at a time. */
+struct reach {
+    struct tensor *(*self)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv);
+    struct tensor *(*cross)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query);
+};
+
+static struct prediction decode(struct model *model, struct tape *tape, struct reach *reach,
+        const int32_t *ids, const int32_t *positions, size_t rows)
+{
+    const struct transformer *t = layout(model);
+    size_t layers = (size_t)model->options.decoder_layers;
+    struct tensor *x = embedding_apply(model, tape, &t->target, ids, positions, rows);
+    struct residual r = residual_start(model, tape, x, &t->decoder[0].attention.norm);
+    for (size_t i = 0; i < layers; i++) {
+        const struct decoder_layer *layer = &t->decoder[i];
+        bool last = i + 1 == layers;
+        struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
+        struct tensor *heads = reach->self(reach, tape, i, qkv);
+        struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
+        residual_add(model, tape, &r, f, &layer->attention.norm, &layer->cross.norm, false);
+        struct tensor *query = linear_apply(tape, &layer->cross.input, r.y, NULL, (struct dropout){0});
+        heads = reach->cross(reach, tape, i, query);
+        f = linear_apply(tape, &layer->cross.output, heads, NULL, (struct dropout){0});
+        residual_add(model, tape, &r, f, &layer->cross.norm, &layer->feed_forward.norm, false);
+        f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
+        residual_add(model, tape, &r, f, &layer->feed_forward.norm,
+                last ? &t->decoder_norm : &t->decoder[i + 1].attention.norm, last);
+    }
+    return output_apply(model, tape, &t->output, r.y);
+}
+
+/* ---- teacher forcing ---- */
+
+struct whole_reach {
+    struct reach reach;
+    const struct model *model;
+    const struct sentences *sides;
+    struct tensor *memory;
+};
+
+static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv)
+{
+    (void)layer;
+    struct whole_reach *whole = (struct whole_reach *)reach;
+    return attention_self(whole->model, tape, qkv, &whole->sides[TARGET], true);
+}
+
+static struct tensor *whole_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
+{
+    struct whole_reach *whole = (struct whole_reach *)reach;
+    return attention_cross(whole->model, tape, query, &whole->sides[TARGET], whole->memory,
+            2 * layer * attention_width(whole->model), &whole->sides[SOURCE]);
+}
+
+/* The target moved one place to the right: each token is predicted from those before it. */
+static int32_t *shifted(struct tape *tape, const struct sentences *target, int32_t start)
+{
+    int32_t *ids = arena_take(tape_arena(tape), target->tokens, sizeof *ids);
+    for (size_t s = 0; ids && s < target->count; s++) {
+        int32_t first = target->offsets[s], end = target->offsets[s + 1];
+        for (int32_t t = first; t < end; t++)
+            ids[t] = t == first ? start : target->ids[t - 1];
+    }
+    return ids;
+}
+
+static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
+{
+    struct whole_reach whole = {{whole_self, whole_cross}, model, sides, encode(model, tape, &sides[SOURCE])};
+    const struct sentences *target = &sides[TARGET];
+    int32_t *ids = shifted(tape, target, model_start_id(model));
+    return decode(model, tape, &whole.reach, ids, positions_of(tape, target), target->tokens);
+}
+
+/* ---- cached decoding ---- */
+
+struct cached_reach {
+    struct reach reach;
+    struct model *model;
+    struct cache cache;    /* keys and values of the target so far */
+    const float *memory;   /* [source tokens, layers·2·heads·head_width] */
+    int32_t *first;        /* [rows] row of `memory` where the row's source sentence starts */
+    int32_t *source_count; /* [rows] tokens of it */
+};
+
+static struct tensor *attend_step(struct cached_reach *cached, struct tape *tape, const struct tensor *query,
+        const float **keys, size_t stride, const int32_t *lengths)
+{
+    size_t rows = cached->cache.rows, inner = attention_width(cached->model);
+    size_t head_width = (size_t)cached->model->options.head_width;
+    const float **values = arena_take(tape_arena(tape), rows, sizeof *values);
+    struct tensor *out = tape_tensor(tape, rows, inner);
+    if (!values || !out)
+        return NULL;
+    for (size_t r = 0; r < rows; r++)
+        values[r] = keys[r] + inner;
+    attention_step(rows, (size_t)cached->model->options.heads, head_width, head_width,
+            attention_scale(cached->model), query->value, query->columns, keys, values, stride, lengths,
+            out->value);
+    return out;
+}
+
+static struct tensor *cached_self(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv)
+{
+    struct cached_reach *cached = (struct cached_reach *)reach;
+    struct cache *cache = &cached->cache;
+    const float **keys = arena_take(tape_arena(tape), cache->rows, sizeof *keys);
+    int32_t *lengths = arena_take(tape_arena(tape), cache->rows, sizeof *lengths);
+    if (!qkv || !keys || !lengths)
+        return NULL;
+    cache_put(cache, layer, qkv->value + attention_width(cached->model), qkv->columns);
+    for (size_t r = 0; r < cache->rows; r++) {
+        keys[r] = cache_row(cache, r, layer);
+        lengths[r] = (int32_t)cache->length;
+    }
+    return attend_step(cached, tape, qkv, keys, cache->columns, lengths);
+}
+
+static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
+{
+    struct cached_reach *cached = (struct cached_reach *)reach;
+    size_t rows = cached->cache.rows, columns = cached->cache.columns;
+    size_t stride = (size_t)cached->model->options.decoder_layers * columns;
+    const float **keys = arena_take(tape_arena(tape), rows, sizeof *keys);
+    if (!query || !keys)
+        return NULL;
+    for (size_t r = 0; r < rows; r++)
+        keys[r] = cached->memory + (size_t)cached->first[r] * stride + layer * columns;
+    return attend_step(cached, tape, query, keys, stride, cached->source_count);
+}
+
+/* The encoder's rows are made on the step arena; only what the decoder needs of them is kept. */
+static enum status encode_for_decoding(
+        struct cached_reach *cached, struct model *model, const struct sentences *source)
+{
+    TRY(model_reserve_positions(model, source->longest));
+    arena_clear(model->step);
+    struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
+    if (!tape)
+        return arena_status(model->step);
+    struct tensor *memory = encode(model, tape, source);
+    TRY(tape_status(tape));
+    size_t floats = memory->rows * memory->columns;
+    float *kept = arena_take(model->decode, floats, sizeof *kept);
+    if (!kept)
+        return arena_status(model->decode);
+    memcpy(kept, memory->value, floats * sizeof *kept);
+    cached->memory = kept;
+    return STATUS_OK;
+}
+
+static enum status decode_start(struct model *model, const struct sentences *source, void **state)
+{
+    arena_clear(model->decode);
+    struct cached_reach *cached = arena_take_zeroed(model->decode, 1, sizeof *cached);
+    int32_t *first = arena_take(model->decode, source->count, sizeof *first);
+    int32_t *source_count = arena_take(model->decode, source->count, sizeof *source_count);
+    TRY(arena_status(model->decode));
+    *cached = (struct cached_reach){.reach = {cached_self, cached_cross}, .model = model};
+    cached->first = first;
+    cached->source_count = source_count;
+    for (size_t s = 0; s < source->count; s++) {
+        first[s] = source->offsets[s];
+        source_count[s] = source->offsets[s + 1] - first[s];
+    }
+    TRY(encode_for_decoding(cached, model, source));
+    *state = cached;
+    return cache_start(&cached->cache, model->decode, source->count, (size_t)model->options.decoder_layers,
+            2 * attention_width(model));
+}
+
+static enum status decode_step(
+        void *state, struct tape *tape, const int32_t *ids, struct prediction *prediction)
+{
+    struct cached_reach *cached = state;
+    size_t rows = cached->cache.rows;
+    TRY(cache_extend(&cached->cache));
+    TRY(model_reserve_positions(cached->model, cached->cache.length));
+    int32_t *positions = arena_take(tape_arena(tape), rows, sizeof *positions);
+    for (size_t r = 0; positions && r < rows; r++)
+        positions[r] = (int32_t)cached->cache.length - 1;
+    *prediction = decode(cached->model, tape, &cached->reach, ids, positions, rows);
+    return tape_status(tape);
+}
+
+static enum status decode_keep(void *state, const int32_t *parents, size_t rows)
+{
+    struct cached_reach *cached = state;
+    int32_t *first = arena_take(cached->cache.arena, rows, sizeof *first);
+    int32_t *source_count = arena_take(cached->cache.arena, rows, sizeof *source_count);
+    TRY(arena_status(cached->cache.arena));
+    for (size_t r = 0; r < rows; r++) {
+        first[r] = cached->first[parents[r]];
+        source_count[r] = cached->source_count[parents[r]];
+    }
+    cached->first = first;
+    cached->source_count = source_count;
+    return cache_keep(&cached->cache, parents, rows);
+}
+
+const struct architecture transformer_architecture = {
+        .check = check,
+        .declare = declare,
+        .predict = predict,
+        .decode_start = decode_start,
+        .decode_step = decode_step,
+        .decode_keep = decode_keep,
+};

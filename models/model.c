@@ -1,0 +1,159 @@
+#include "models/architecture.h"
+#include "models/vector.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- life ---- */
+
+static enum status build(struct model *model)
+{
+    TRY(arena_open(&model->lasting, "model layout", 4096));
+    TRY(arena_open(&model->step, "model step", 0));
+    TRY(arena_open(&model->decode, "decoding", 0));
+    TRY(model->architecture->declare(model));
+    return parameters_allocate(&model->parameters);
+}
+
+enum status model_open(
+        struct model **out, const struct model_options *options, const size_t rows[SIDES], bool joint)
+{
+    *out = NULL;
+    const struct architecture *architecture = ((const struct architecture_kind *)options->kind)->architecture;
+    for (int side = 0; side < SIDES; side++)
+        CHECK(rows[side] > TOKEN_FIRST_PIECE + VOCABULARY_EXTRA, STATUS_CONFIG,
+                "a vocabulary has %zu rows; expected at least %d", rows[side],
+                TOKEN_FIRST_PIECE + VOCABULARY_EXTRA + 1);
+    CHECK(!joint || rows[SOURCE] == rows[TARGET], STATUS_CONFIG,
+            "a joint vocabulary has %zu rows for the source and %zu for the target", rows[SOURCE],
+            rows[TARGET]);
+    TRY(architecture->check(options, joint));
+    struct model *model;
+    TRY(memory_new(&model, "model", 1, sizeof *model));
+    model->options = *options;
+    model->architecture = architecture;
+    memcpy(model->rows, rows, sizeof model->rows);
+    model->joint = joint;
+    parameters_init(&model->parameters);
+    enum status status = build(model);
+    if (status != STATUS_OK)
+        model_close(model);
+    else
+        *out = model;
+    return status;
+}
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    parameters_release(&model->parameters);
+    memory_free(model->positions);
+    arena_close(model->decode);
+    arena_close(model->step);
+    arena_close(model->lasting);
+    memory_free(model);
+}
+
+struct parameters *model_parameters(struct model *model)
+{
+    return &model->parameters;
+}
+
+const struct model_options *model_options(const struct model *model)
+{
+    return &model->options;
+}
+
+void model_initialise(struct model *model, uint64_t seed)
+{
+    parameters_initialise(&model->parameters, seed);
+}
+
+size_t model_peak_bytes(const struct model *model)
+{
+    return arena_peak(model->step);
+}
+
+/* ---- one pass ---- */
+
+struct sentences sentences_make(const int32_t *ids, const int32_t *offsets, size_t count)
+{
+    struct sentences sentences = {.count = count, .ids = ids, .offsets = offsets};
+    sentences.tokens = count ? (size_t)offsets[count] : 0;
+    for (size_t s = 0; s < count; s++) {
+        size_t length = (size_t)(offsets[s + 1] - offsets[s]);
+        if (length > sentences.longest)
+            sentences.longest = length;
+    }
+    return sentences;
+}
+
+static enum status reserve(struct model *model, const struct batch *batch, struct sentences sides[SIDES])
+{
+    size_t longest = 0;
+    for (int side = 0; side < SIDES; side++) {
+        sides[side] = sentences_make(batch->ids[side], batch->offsets[side], batch->pairs);
+        if (sides[side].longest > longest)
+            longest = sides[side].longest;
+    }
+    return model_reserve_positions(model, longest);
+}
+
+enum status model_loss(
+        struct model *model, const struct batch *batch, const struct pass *pass, struct loss *out)
+{
+    memset(out, 0, sizeof *out);
+    struct sentences sides[SIDES];
+    TRY(reserve(model, batch, sides));
+    arena_clear(model->step);
+    struct tape_options options = {
+            .recording = pass->gradient != NULL,
+            .training = pass->training,
+            .seed = pass->seed,
+            .update = pass->update,
+            .slot = pass->slot,
+            .gradient = pass->gradient,
+            .ready = pass->ready,
+            .context = pass->context,
+    };
+    struct tape *tape = tape_start(model->step, &model->parameters, &options);
+    if (!tape)
+        return arena_status(model->step);
+    struct prediction p = model->architecture->predict(model, tape, sides);
+    op_loss(tape, p.hidden, p.weight, p.bias, p.classes, batch->ids[TARGET], pass->label_smoothing, out,
+            pass->log_probabilities);
+    TRY(tape_status(tape));
+    return pass->gradient ? tape_backward(tape) : STATUS_OK;
+}
+
+CLONES static void add_bias(float *x, const float *bias, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        x[i] += bias[i];
+}
+
+void prediction_logits(const struct prediction *prediction, float *out)
+{
+    const struct tensor *hidden = prediction->hidden, *weight = prediction->weight;
+    size_t rows = hidden->rows, classes = prediction->classes;
+    gemm_nt(rows, classes, hidden->columns, hidden->value, hidden->columns, weight->value, weight->columns, 0,
+            out, classes);
+    for (size_t r = 0; r < rows && prediction->bias; r++)
+        add_bias(out + r * classes, prediction->bias->value, classes);
+}
+
+enum status model_logits(struct model *model, const struct batch *batch, float *out)
+{
+    struct sentences sides[SIDES];
+    TRY(reserve(model, batch, sides));
+    arena_clear(model->step);
+    struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
+    if (!tape)
+        return arena_status(model->step);
+    struct prediction prediction = model->architecture->predict(model, tape, sides);
+    TRY(tape_status(tape));
+    prediction_logits(&prediction, out);
+    return STATUS_OK;
+}
