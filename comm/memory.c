@@ -86,7 +86,7 @@ enum status memory_new(void *out, const char *label, size_t count, size_t size)
 
 enum status memory_resize(void *out, const char *label, size_t count, size_t size)
 {
-    void *old, *block;
+    void *old, *block = NULL;
     memcpy(&old, out, sizeof old);
     TRY(memory_new(&block, label, count, size));
     if (old) {

@@ -1,6 +1,6 @@
 /*
- * Optimisers: rows of a table. State is moments in the own-buffer layout of blocks.h; a moment has
- * a name in checkpoints.
+ * Optimisers: rows of a table. State is moments in the own-buffer layout of blocks.h; a moment has a name in
+ * checkpoints. A new optimiser is one row: its formula over a tile, and the names of its moments.
  */
 #ifndef TRAIN_OPTIMIZER_H
 #define TRAIN_OPTIMIZER_H
@@ -28,9 +28,15 @@ struct optimizer_step {
 struct optimizer_kind {
     struct kind kind;
     const char *moments[OPTIMIZER_MOMENTS]; /* names, NULL where unused: "m", "v" */
-    /* One stretch: parameters, summed gradient, decay mask and moments, `count` each. */
+    /* One tile of at most BLOCK_FLOATS: parameters, summed gradient and moments, `count` each. */
     void (*update)(const struct optimizer_step *step, size_t count, float *parameters, const float *gradient,
-            const float *decay, float *const moments[OPTIMIZER_MOMENTS]);
+            float *const moments[OPTIMIZER_MOMENTS]);
 };
+
+/* One stretch, in tiles of a block over the threads. decay [count]: 1 where weight decay applies, else 0; may be NULL
+ * when options->weight_decay is 0. Weight decay is decoupled (Loshchilov & Hutter 2019) for every kind:
+ * p -= learning_rate · weight_decay · p, before the step. */
+void optimizer_update(const struct optimizer_step *step, size_t count, float *parameters,
+        const float *gradient, const float *decay, float *const moments[OPTIMIZER_MOMENTS]);
 
 #endif
