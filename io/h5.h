@@ -42,13 +42,12 @@ size_t h5_chunk_bytes(
         const struct h5_array *array); /* uncompressed; a last chunk is padded with zeros to it */
 size_t h5_chunk_count(const struct h5_array *array);
 
-/* One chunk through shuffle and deflate as the stock filters read it; pure functions, any thread.
- * `compression` as above. *packed grows with memory_resize(). Unpacking gives exactly `bytes` or
+/* One chunk (h5_chunk_bytes) through shuffle and deflate as the stock filters read it; pure functions of type, chunk
+ * shape and compression, any thread. *packed grows with memory_resize(). Unpacking gives exactly a chunk or
  * STATUS_DATA. */
-enum status h5_pack(const void *chunk, size_t bytes, size_t item_bytes, int compression, uint8_t **packed,
-        size_t *capacity, size_t *packed_bytes);
-enum status h5_unpack(const void *packed, size_t packed_bytes, size_t item_bytes, int compression,
-        void *chunk, size_t bytes);
+enum status h5_pack(const struct h5_array *array, const void *chunk, uint8_t **packed, size_t *capacity,
+        size_t *packed_bytes);
+enum status h5_unpack(const struct h5_array *array, const void *packed, size_t packed_bytes, void *chunk);
 
 /* ---- writing: one thread at a time ---- */
 
@@ -74,8 +73,8 @@ enum status h5_put_real(struct h5_writer *writer, const char *name, double value
 enum status h5_put_text(
         struct h5_writer *writer, const char *name, const char *text, const char *description);
 
-/* Ends the file as the head of this page says; frees the writer in any case. On failure no file is
- * left under either name that was not there before. */
+/* Ends the file as the head of this page says; frees the writer in any case. On failure NAME.tmp is gone and NAME is
+ * as it was before (or, where only the last step failed, already the new file, whole). */
 enum status h5_commit(struct h5_writer *writer);
 
 /* Gives up: removes NAME.tmp, frees the writer. NULL is allowed. */
