@@ -63,6 +63,7 @@ struct option {
     double minimum, maximum;        /* INTEGER, REAL, PERIOD value: inclusive bounds; both 0: unbounded */
     const struct kind_table *kinds; /* CHOICE */
     const char *units;              /* PERIOD: allowed units, e.g. "ue" */
+    const char *zero; /* INTEGER, REAL, PERIOD: a word for 0 ("auto", "never"), whatever the bounds */
     enum option_change change;
     bool shapes_result;      /* stored in checkpoints; others (paths, log, comm) are not */
     bool required;           /* TEXT, LIST, CHOICE: must be given */
@@ -98,9 +99,9 @@ struct schema {
 enum status options_defaults(const struct schema *schema, void *settings);
 void options_release(const struct schema *schema, void *settings);
 
-/* Sets one option from text. `where` says where the text stands ("train.yaml:12", "command line").
- * Unknown name: STATUS_CONFIG naming the nearest known; wrong type or bounds: what was expected and
- * what was found. */
+/* Sets one option from text; a LIST becomes that one item. `where` says where the text stands
+ * ("train.yaml:12"); NULL: the command line. Unknown name: STATUS_CONFIG naming the nearest known;
+ * wrong type or bounds: what was expected and what was found. */
 enum status options_set(
         const struct schema *schema, void *settings, const char *name, const char *text, const char *where);
 

@@ -1,7 +1,21 @@
 /*
  * Commands: rows of the table in main.c, one file each in commands/. To add one: write
  * commands/NAME.c with its switches as an option group, its work, and `const struct command
- * NAME_command`; name it in main.c.
+ * NAME_command`; name it in the table in main.c, and its help is there.
+ *
+ *     static enum status run(int argc, char **argv)
+ *     {
+ *         struct score_options options;
+ *         struct option_target targets[] = {{&score_schema, &options}};
+ *         struct text_list words = {NULL, 0};                          what is no switch: MODEL
+ *         TRY(options_defaults(&score_schema, &options));
+ *         enum status status = options_read_arguments(targets, 1, argc, argv, &words);
+ *         ...                                                          options_check_required(), the work
+ *         options_release(&score_schema, &options);
+ *         return status;
+ *     }
+ *
+ * main() handles --help, prints the message of a failed status, and closes the world.
  */
 #ifndef TRAIN_COMMAND_H
 #define TRAIN_COMMAND_H
@@ -18,14 +32,18 @@ struct command {
     enum status (*run)(int argc, char **argv); /* arguments after the name */
 };
 
+/* Those built in: their files in commands/. */
 extern const struct command prepare_command, train_command, translate_command, score_command, info_command,
         help_command, generate_command;
 
-/* The commands, NULL at the end. */
+/* The commands, NULL at the end: the table in main.c. */
 extern const struct command *const commands[];
 
 /* The command called `name`, or NULL. */
 const struct command *command_find(const char *name);
+
+/* STATUS_USAGE naming the nearest command. */
+enum status command_unknown(const char *name);
 
 /* Full help of one command. */
 void command_print_help(FILE *out, const struct command *command);

@@ -1,0 +1,116 @@
+#include "io/options_internal.h"
+
+#include <string.h>
+
+enum { HELP_WIDTH = 80, HELP_COLUMN = 34, HELP_GAP = 2 };
+
+/* Prints `text` in words from `column` on, further lines indented by `indent`; ends the line. */
+static void print_wrapped(FILE *out, const char *text, size_t column, size_t indent)
+{
+    bool first = true;
+    while (*text) {
+        size_t length = strcspn(text, " \n");
+        if (!first && column + 1 + length > HELP_WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf(out, "%s%.*s", first ? "" : " ", (int)length, text);
+        column += length + !first;
+        first = false;
+        text += length;
+        text += strspn(text, " \n");
+    }
+    fputc('\n', out);
+}
+
+/* Moves to `target` on this line, or on the next if it is past it already. */
+static void go_to_column(FILE *out, size_t column, size_t target)
+{
+    if (column + HELP_GAP > target)
+        fprintf(out, "\n%*s", (int)target, "");
+    else
+        fprintf(out, "%*s", (int)(target - column), "");
+}
+
+/* " (required)", " (default 8; from 1 to 4096)": what stands after the help of an option. */
+static void describe_limits(const struct option *option, char *out, size_t bytes)
+{
+    const char *parts[4];
+    char standard[OPTION_TEXT_LIMIT], bounds[OPTION_NAME_LIMIT], units[OPTION_NAME_LIMIT];
+    size_t count = 0;
+    if (option->required)
+        parts[count++] = "required";
+    if (option->value) {
+        snprintf(standard, sizeof standard, "default %s", option->value);
+        parts[count++] = standard;
+    }
+    if (option->minimum != 0 || option->maximum != 0) {
+        snprintf(bounds, sizeof bounds, "from %.15g to %.15g", option->minimum, option->maximum);
+        parts[count++] = bounds;
+    }
+    if (option->type == OPTION_PERIOD) {
+        size_t used = (size_t)snprintf(units, sizeof units, "in");
+        for (size_t i = 0; option->units[i]; i++)
+            used += (size_t)snprintf(
+                    units + used, sizeof units - used, "%s %c", i ? "," : "", option->units[i]);
+        parts[count++] = units;
+    }
+    out[0] = '\0';
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? "; " : " (", parts[i]);
+    if (count && used < bytes)
+        snprintf(out + used, bytes - used, ")");
+}
+
+static void print_choices(FILE *out, const struct kind_table *kinds)
+{
+    size_t widest = 0;
+    for (size_t i = 0; i < kinds->count; i++) {
+        size_t length = strlen(kind_at(kinds, i)->name);
+        widest = length > widest ? length : widest;
+    }
+    for (size_t i = 0; i < kinds->count; i++) {
+        const struct kind *kind = kind_at(kinds, i);
+        size_t column = HELP_COLUMN + 2 + widest + HELP_GAP;
+        fprintf(out, "%*s%-*s", HELP_COLUMN + 2, "", (int)(widest + HELP_GAP), kind->name);
+        print_wrapped(out, kind->help, column, column);
+    }
+}
+
+static void print_option(FILE *out, const struct option *option)
+{
+    char limits[OPTION_TEXT_LIMIT * 2], text[OPTION_TEXT_LIMIT * 4];
+    bool negatable = option->type == OPTION_BOOL;
+    int column = fprintf(out, "  --%s%s", negatable ? "[no-]" : "", option->name);
+    if (!negatable)
+        column += fprintf(out, " %s%s", value_placeholder(option), option->type == OPTION_LIST ? "..." : "");
+    describe_limits(option, limits, sizeof limits);
+    const char *second = strchr(option->help, '\n');
+    int first = second ? (int)(second - option->help) : (int)strlen(option->help);
+    snprintf(text, sizeof text, "%.*s%s", first, option->help, limits);
+    go_to_column(out, (size_t)column, HELP_COLUMN);
+    print_wrapped(out, text, HELP_COLUMN, HELP_COLUMN);
+    if (second) {
+        fprintf(out, "%*s", HELP_COLUMN, "");
+        print_wrapped(out, second + 1, HELP_COLUMN, HELP_COLUMN);
+    }
+    if (option->type == OPTION_CHOICE)
+        print_choices(out, option->kinds);
+}
+
+void options_print_help(FILE *out, const struct schema *schema)
+{
+    bool periods = false;
+    for (size_t p = 0; p < schema->count; p++) {
+        const struct option_group *group = schema->places[p].group;
+        fprintf(out, "%s%s: %s\n", p ? "\n" : "", group->name, group->help);
+        for (size_t i = 0; i < group->count; i++) {
+            print_option(out, &group->options[i]);
+            periods = periods || group->options[i].type == OPTION_PERIOD;
+        }
+    }
+    if (periods)
+        fputs("\nA PERIOD is 500u (updates), 2e (epochs), 30s, 10m or 2h.\n", out);
+}

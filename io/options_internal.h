@@ -1,0 +1,77 @@
+/*
+ * What the files of the option engine share; nobody else includes it.
+ *
+ *     options_value.c      one value: text -> field -> text, by type
+ *     options.c            the table: find, set, defaults
+ *     options_nearest.c    the known name nearest to a misspelt one
+ *     options_yaml.c       YAML -> settings; options_write.c: settings -> YAML
+ *     options_arguments.c  command line -> settings
+ *     options_compare.c    settings against a stored record; options_help.c: help; options_check.c: the table itself
+ */
+#ifndef IO_OPTIONS_INTERNAL_H
+#define IO_OPTIONS_INTERNAL_H
+
+#include "io/options.h"
+
+enum { OPTION_NAME_LIMIT = 64, OPTION_TEXT_LIMIT = 256 };
+
+/* An option and where its field lies in the whole settings struct. */
+struct option_at {
+    const struct option *option; /* NULL: none */
+    size_t offset;
+};
+
+/* Options of all places of a schema, in order; NULL has none. */
+size_t options_count(const struct schema *schema);
+struct option_at options_at(const struct schema *schema, size_t i);
+struct option_at options_find(const struct schema *schema, const char *name);
+
+/* Whether some option's name begins with `name` and a dot. */
+bool options_is_group(const struct schema *schema, const char *name);
+
+static inline void *option_field(void *settings, struct option_at at)
+{
+    return (char *)settings + at.offset;
+}
+
+static inline const void *option_field_const(const void *settings, struct option_at at)
+{
+    return (const char *)settings + at.offset;
+}
+
+/* ---- one value (options_value.c) ---- */
+
+/* Sets the field from text. LIST: adds an item. `where` NULL: the command line. STATUS_CONFIG with what was expected
+ * and found. */
+enum status value_set(const struct option *option, void *field, const char *text, const char *where);
+
+/* TEXT becomes NULL, LIST empty; other types have nothing to release. */
+void value_clear(const struct option *option, void *field);
+
+bool value_can_be_absent(const struct option *option);
+bool value_is_absent(const struct option *option, const void *field);
+bool value_equal(const struct option *option, const void *a, const void *b);
+size_t value_size(const struct option *option);
+
+/* What the option expects, as a phrase: "a whole number from 1 to 64 or auto". */
+void value_expected(const struct option *option, char *out, size_t bytes);
+
+/* N, FILE ...: what stands for the value in help. */
+const char *value_placeholder(const struct option *option);
+
+/* The value as text; LIST: words separated by blanks; absent: "". */
+void value_format(const struct option *option, const void *field, char *out, size_t bytes);
+
+/* STATUS_CONFIG "WHERE: NAME expects ..., found FOUND". */
+enum status value_refuse(const struct option *option, const char *where, const char *found);
+
+/* `text` in quotes, without control characters, cut to fit a message. Returns out. */
+const char *text_quoted(const char *text, char out[OPTION_NAME_LIMIT]);
+
+/* ---- names (options_nearest.c) ---- */
+
+/* "unknown setting NAME; did you mean ...?"; `where` NULL: the command line, with status `code`. */
+enum status options_unknown(const struct option_target *targets, size_t count, const char *name,
+        const char *where, enum status code);
+
+#endif

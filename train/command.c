@@ -1,0 +1,51 @@
+#include "train/command.h"
+
+#include <string.h>
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static const char *name_of(const void *context, size_t i)
+{
+    return ((const struct command *const *)context)[i]->name;
+}
+
+enum status command_unknown(const char *name)
+{
+    size_t count = 0;
+    while (commands[count])
+        count++;
+    const char *near = options_nearest(name, name_of, commands, count);
+    if (near)
+        return status_fail(STATUS_USAGE, "unknown command %s; did you mean %s?", name, near);
+    return status_fail(STATUS_USAGE, "unknown command %s; 'seqtrain help' lists the commands", name);
+}
+
+/* Each line of `text`, indented. */
+static void print_lines(FILE *out, const char *text)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        fprintf(out, "  %.*s\n", length, text);
+        text += length;
+        text += *text == '\n';
+    }
+}
+
+void command_print_help(FILE *out, const struct command *command)
+{
+    fprintf(out, "seqtrain %s: %s\n\nusage:\n  seqtrain %s %s\n", command->name, command->summary,
+            command->name, command->usage);
+    for (size_t i = 0; i < sizeof command->schemas / sizeof command->schemas[0]; i++)
+        if (command->schemas[i]) {
+            fputc('\n', out);
+            options_print_help(out, command->schemas[i]);
+        }
+    fputs("\nexamples:\n", out);
+    print_lines(out, command->examples);
+}
