@@ -49,13 +49,13 @@ int world_launch_size(void);
  * agree. */
 void world_abort(enum status status) __attribute__((noreturn));
 
-/* Every rank passes its own status. If all are OK, OK; otherwise each rank returns the status of
- * the lowest failing rank, and status_message() holds that rank's message everywhere. Collective.
- */
+/* Every rank passes its own status. If all are OK, OK; otherwise each rank returns the status of the lowest failing
+ * rank, and status_message() holds that rank's message everywhere, led by "rank R on HOST: " unless R is 0.
+ * Collective. */
 enum status status_agree(enum status mine);
 
-/* Collective, each. `bytes` may exceed 2^31. Gather: `bytes` from each rank into `out`
- * [size][bytes] in rank order. */
+/* Collective, each. `bytes` may exceed 2^31. Gather: `bytes` from each rank into `out` [size][bytes] in rank order,
+ * on every rank. */
 enum status world_broadcast(void *data, size_t bytes, int root);
 enum status world_gather(const void *mine, void *out, size_t bytes);
 /* As world_gather() with bytes[r] from rank r, packed in rank order. */
@@ -72,7 +72,7 @@ enum status world_broadcast_text(char **text, int root);
  * the caller's. */
 struct world_request;
 enum status world_send_start(struct world_request **out, const void *data, size_t bytes, int to, int tag);
-bool world_send_done(struct world_request **request); /* frees and NULLs it when done */
+bool world_send_done(struct world_request **request); /* frees and NULLs it when done; true for NULL */
 /* Whether a message from `from` with `tag` waits, and its size; then world_receive() takes exactly
  * it. */
 bool world_probe(int from, int tag, size_t *bytes);
