@@ -1,8 +1,10 @@
 #include "comm/binding.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Room for 8,192 cores; one cpu_set_t holds 1,024. */
 union cores {
@@ -10,15 +12,10 @@ union cores {
     unsigned char bytes[BINDING_BYTES];
 };
 
-static bool read_cores(union cores *out)
+static bool read_cores(pid_t process, union cores *out)
 {
     memset(out, 0, sizeof *out);
-    return sched_getaffinity(0, sizeof out->sets, out->sets) == 0;
-}
-
-static bool write_cores(const union cores *cores)
-{
-    return sched_setaffinity(0, sizeof cores->sets, cores->sets) == 0;
+    return sched_getaffinity(process, sizeof out->sets, out->sets) == 0;
 }
 
 static int count_cores(const union cores *cores)
@@ -27,16 +24,34 @@ static int count_cores(const union cores *cores)
     return count > 0 ? count : 1;
 }
 
-/* The kernel cuts a request for every core down to those the cgroup allows. */
+static pid_t parent_of(pid_t process)
+{
+    char path[32], line[256];
+    long parent = 0;
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file) && sscanf(line, "PPid: %ld", &parent) != 1)
+        ;
+    fclose(file);
+    return (pid_t)parent;
+}
+
+/* What the launcher may use: the cores of the nearest ancestor that has more than this process (between them may be a
+ * shell); a batch system's or taskset's limits on the launcher stay in force. */
 static bool read_unbound(union cores *out)
 {
-    union cores before, every;
-    memset(&every, 0xff, sizeof every);
-    if (!read_cores(&before) || !write_cores(&every))
+    enum { GENERATIONS = 3 };
+    union cores own;
+    if (!read_cores(0, &own))
         return false;
-    bool read = read_cores(out);
-    write_cores(&before);
-    return read;
+    pid_t process = getppid();
+    for (int i = 0; i < GENERATIONS && process > 1; i++, process = parent_of(process))
+        if (read_cores(process, out) && count_cores(out) > count_cores(&own))
+            return true;
+    *out = own;
+    return true;
 }
 
 /* mpirun binds where nobody asked; what was asked for is visible in the environment (mpirun 4 and its options, the
@@ -63,13 +78,18 @@ static bool is_default_binding(void)
 int binding_cores(void)
 {
     union cores now;
-    return read_cores(&now) ? count_cores(&now) : 1;
+    return read_cores(0, &now) ? count_cores(&now) : 1;
 }
 
 int binding_node_cores(void)
 {
     union cores all;
-    return is_default_binding() && read_unbound(&all) ? count_cores(&all) : binding_cores();
+    return read_unbound(&all) ? count_cores(&all) : 1;
+}
+
+int binding_reach(void)
+{
+    return is_default_binding() ? binding_node_cores() : binding_cores();
 }
 
 int binding_threads_asked(int threads)
@@ -104,13 +124,13 @@ bool binding_widen(int node_rank, int node_size)
     if (to - from <= binding_cores())
         return false;
     keep_range(&share, from, to);
-    return write_cores(&share);
+    return sched_setaffinity(0, sizeof share.sets, share.sets) == 0;
 }
 
 void binding_mask(unsigned char out[BINDING_BYTES])
 {
     union cores now;
-    if (!read_cores(&now))
+    if (!read_cores(0, &now))
         memset(&now, 0, sizeof now);
     memcpy(out, now.bytes, BINDING_BYTES);
 }

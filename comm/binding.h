@@ -9,9 +9,11 @@
 /* Cores this process may run on now. */
 int binding_cores(void);
 
-/* Cores it could run on at most: all that the cgroup allows if the present binding is only mpirun's default, else
- * binding_cores(). */
+/* Cores the ranks of this node may use together. */
 int binding_node_cores(void);
+
+/* Cores this process may take: binding_node_cores() if its present binding is only mpirun's default. */
+int binding_reach(void);
 
 /* Threads wanted: `threads`, else OMP_NUM_THREADS; 0: neither says. */
 int binding_threads_asked(int threads);

@@ -59,11 +59,14 @@ static int launch_node_size(void)
 /* Whether idle threads that spin would keep others from a core. */
 static bool is_oversubscribed(int threads)
 {
-    int ranks = launch_node_size(), cores = binding_node_cores();
+    int ranks = launch_node_size(), cores = binding_node_cores(), reach = binding_reach();
     threads = binding_threads_asked(threads);
-    if (threads == 0)
+    if (threads == 0) {
         threads = cores > ranks ? cores / ranks : 1;
-    return threads > cores || threads > cores / ranks;
+        if (threads > reach)
+            threads = reach;
+    }
+    return threads > reach || threads > cores / ranks;
 }
 
 /* The mark of the second execution: the process keeps its number through it, a child has another. */

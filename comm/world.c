@@ -146,6 +146,9 @@ enum status world_open(int threads)
     TRY(compare_machines());
     log_line(LOG_DETAIL, "%d ranks, %d on this node; rank 0 has %d threads on %d cores; %s", current.size,
             current.node_size, current.threads, current.cores, world_build_info());
+    if (cpu_better_core())
+        log_line(LOG_WARNING, "OPENBLAS_CORETYPE keeps OpenBLAS at core %s; this CPU is much faster with %s",
+                cpu_blas_core(), cpu_better_core());
     return STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "comm/memory.h"
 #include "expect.h"
 
+#include <cblas.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,16 @@ static void check_identity(void)
     EXPECT(strstr(world_build_info(), "MPI") != NULL);
     if (!getenv("OMP_NUM_THREADS") && w->size == w->node_size)
         EXPECT(w->threads * w->size <= (int)sysconf(_SC_NPROCESSORS_ONLN) || w->threads == 1);
+}
+
+/* Also what makes the linker keep the BLAS library. */
+static void check_blas(void)
+{
+    const float a[4] = {1, 2, 3, 4}, b[4] = {5, 6, 7, 8};
+    float c[4];
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 2, 2, 2, 1, a, 2, b, 2, 0, c, 2);
+    EXPECT(c[0] == 19 && c[1] == 22 && c[2] == 43 && c[3] == 50);
+    EXPECT(strstr(world_build_info(), "core") != NULL || strstr(world_build_info(), "another CBLAS") != NULL);
 }
 
 static void check_agreement(void)
@@ -181,6 +192,7 @@ int main(int argc, char **argv)
         return (int)status;
     }
     check_identity();
+    check_blas();
     check_agreement();
     check_messages();
     static const size_t limits[] = {256, 64, 1}; /* many calls for what is one */
