@@ -33,6 +33,7 @@ struct h5_disk {
     uint64_t length;              /* bytes HDF5 believes to be there; reading: of the file */
     enum status failed;           /* the first failure, with */
     char reason[H5_REASON_BYTES]; /* its message */
+    uint64_t *located;            /* not NULL: reads of array data only leave their address here */
     struct h5_disk_file *file;    /* HDF5's handle on us, NULL when it has none */
 };
 

@@ -10,7 +10,7 @@ struct piece {
 };
 
 struct h5_reader {
-    const struct h5_file *file;
+    struct h5_file *file;
     struct h5_array array;
     uint64_t address;     /* of an array stored whole */
     struct piece *pieces; /* of its chunks */
@@ -54,27 +54,39 @@ bool h5_has(const struct h5_file *file, const char *name)
 
 /* ---- readers ---- */
 
-/* Where the chunks lie. HDF5 lists them in the order of its index and leaves out the header in their addresses. */
-static enum status locate(struct h5_reader *reader, hid_t dataset, hid_t space, size_t count)
+/* Where chunk `i` lies: HDF5 looks it up and asks our driver for it, which notes the address and reads nothing. (Asking
+ * by number, H5Dget_chunk_info(), walks the chunks before it each time: 16 s for 20,000.) */
+static bool locate(struct h5_reader *reader, hid_t dataset, size_t i, void *scratch, size_t limit)
 {
     const struct h5_array *array = &reader->array;
-    uint64_t length = reader->file->disk.length;
-    size_t chunk_bytes = h5_chunk_bytes(array);
-    for (size_t i = 0; i < count; i++) {
-        hsize_t offset[H5_RANK_LIMIT], bytes;
-        unsigned mask;
-        haddr_t address;
-        CHECK(H5Dget_chunk_info(dataset, space, i, offset, &mask, &address, &bytes) >= 0, STATUS_DATA,
-                "%s: %s: expected %zu chunks, found chunk %zu damaged", reader->file->path, array->name,
-                count, i);
-        CHECK(mask == 0 && offset[0] == i * array->chunk_rows && bytes > 0 &&
-                        bytes <= chunk_bytes * 2 + 1024 && address <= length && bytes <= length &&
-                        address + bytes + H5_HEADER_BYTES <= length,
-                STATUS_DATA,
-                "%s: %s: expected chunk %zu in order, filtered and inside the file, found another",
-                reader->file->path, array->name, i);
-        reader->pieces[i] = (struct piece){address + H5_HEADER_BYTES, bytes};
-    }
+    uint64_t length = reader->file->disk.length, address = UINT64_MAX;
+    hsize_t offset[H5_RANK_LIMIT] = {i * array->chunk_rows}, bytes = 0;
+    uint32_t mask = 1;
+    if (H5Dget_chunk_storage_size(dataset, offset, &bytes) < 0 || bytes == 0 || bytes > limit)
+        return false;
+    reader->file->disk.located = &address;
+    herr_t result = H5Dread_chunk(dataset, H5P_DEFAULT, offset, &mask, scratch);
+    reader->file->disk.located = NULL;
+    reader->pieces[i] = (struct piece){address, bytes};
+    return result >= 0 && mask == 0 && address >= H5_HEADER_BYTES && address <= length &&
+           bytes <= length - address;
+}
+
+static enum status locate_all(struct h5_reader *reader, size_t count)
+{
+    void *scratch = NULL;
+    size_t limit = 2 * h5_chunk_bytes(&reader->array) + 1024;
+    TRY(memory_new(&scratch, "h5", limit, 1));
+    h5_lock();
+    hid_t dataset = H5Dopen2(reader->file->id, reader->array.name, H5P_DEFAULT);
+    size_t i = 0;
+    while (i < count && locate(reader, dataset, i, scratch, limit))
+        i++;
+    H5Dclose(dataset);
+    h5_unlock();
+    memory_free(scratch);
+    CHECK(i == count, STATUS_DATA, "%s: %s: expected %zu filtered chunks inside the file, found none at %zu",
+            reader->file->path, reader->array.name, count, i);
     return STATUS_OK;
 }
 
@@ -84,14 +96,7 @@ static enum status open_chunks(struct h5_reader *reader)
     if (count == 0)
         return STATUS_OK;
     TRY(memory_new(&reader->pieces, "h5", count, sizeof *reader->pieces));
-    h5_lock();
-    hid_t dataset = H5Dopen2(reader->file->id, reader->array.name, H5P_DEFAULT);
-    hid_t space = H5Dget_space(dataset);
-    enum status status = locate(reader, dataset, space, count);
-    H5Sclose(space);
-    H5Dclose(dataset);
-    h5_unlock();
-    return status;
+    return locate_all(reader, count);
 }
 
 enum status h5_reader_open(
