@@ -1,0 +1,99 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "train/period.h"
+#include "train/stop.h"
+
+static const int signals[] = {SIGUSR1, SIGTERM, SIGINT};
+
+static void test_stop__a_first_signal_is_a_wish(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < 3; i++) {
+        stop_watch();
+        assert_int_equal(stop_signal(), 0);
+        raise(signals[i]);
+        assert_int_equal(stop_signal(), signals[i]);
+        stop_unwatch();
+    }
+}
+
+static void test_stop__a_second_signal_ends_at_once(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < 3; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            stop_watch();
+            raise(SIGUSR1);
+            raise(signals[i]);
+            _exit(0);
+        }
+        int how = 0;
+        waitpid(child, &how, 0);
+        assert_true(WIFEXITED(how));
+        assert_int_equal(WEXITSTATUS(how), 128 + signals[i]);
+    }
+}
+
+static void test_stop__unwatched_signals_kill_as_before(void **unused)
+{
+    (void)unused;
+    pid_t child = fork();
+    if (child == 0) {
+        stop_watch();
+        stop_unwatch();
+        raise(SIGTERM);
+        _exit(0);
+    }
+    int how = 0;
+    waitpid(child, &how, 0);
+    assert_true(WIFSIGNALED(how));
+    assert_int_equal(WTERMSIG(how), SIGTERM);
+}
+
+static void test_stop__periods_in_updates_and_epochs(void **unused)
+{
+    (void)unused;
+    struct place middle = {20, 1, false}, end = {24, 2, true};
+    assert_true(period_due((struct period){10, 'u'}, middle));
+    assert_false(period_due((struct period){10, 'u'}, end));
+    assert_false(period_due((struct period){1, 'e'}, middle));
+    assert_true(period_due((struct period){1, 'e'}, end));
+    assert_true(period_due((struct period){2, 'e'}, end));
+    assert_false(period_due((struct period){3, 'e'}, end));
+    assert_false(period_due((struct period){0, 'u'}, end));
+    assert_false(period_due((struct period){1, 's'}, end));
+    assert_true(period_reached((struct period){20, 'u'}, middle));
+    assert_false(period_reached((struct period){21, 'u'}, middle));
+    assert_true(period_reached((struct period){2, 'e'}, end));
+    assert_false(period_reached((struct period){0, 'u'}, end));
+}
+
+static void test_stop__clock_units_in_seconds(void **unused)
+{
+    (void)unused;
+    assert_float_equal(period_seconds((struct period){30, 's'}), 30, 0);
+    assert_float_equal(period_seconds((struct period){1.5, 'm'}), 90, 0);
+    assert_float_equal(period_seconds((struct period){2, 'h'}), 7200, 0);
+    assert_float_equal(period_seconds((struct period){2, 'u'}), 0, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_stop__a_first_signal_is_a_wish),
+            cmocka_unit_test(test_stop__a_second_signal_ends_at_once),
+            cmocka_unit_test(test_stop__unwatched_signals_kill_as_before),
+            cmocka_unit_test(test_stop__periods_in_updates_and_epochs),
+            cmocka_unit_test(test_stop__clock_units_in_seconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

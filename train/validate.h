@@ -1,0 +1,38 @@
+/*
+ * Validation: the loss over data.valid without dropout. Its micro-batches are dealt to the slots of an update as in
+ * training, always as in the first epoch, so that groups depend on the corpus and the batch settings alone; a slot is
+ * one rank's, and sums are added in double in slot order: the same bits for any number of ranks.
+ */
+#ifndef TRAIN_VALIDATE_H
+#define TRAIN_VALIDATE_H
+
+#include "io/reader.h"
+#include "models/models.h"
+
+struct validation {
+    double objective;     /* nats, summed over target tokens; with label smoothing */
+    double cross_entropy; /* without */
+    int64_t pairs, tokens, correct;
+};
+
+/* What decides which checkpoint is the best, for `validate.metric`: rows of struct metric_kind. */
+extern const struct kind_table metric_kinds;
+struct metric_kind {
+    struct kind kind;
+    bool higher_is_better;
+    double (*value)(const struct validation *validation);
+};
+
+double validation_loss(const struct validation *validation);          /* objective a target token */
+double validation_cross_entropy(const struct validation *validation); /* nats a target token */
+double validation_perplexity(const struct validation *validation);
+double validation_accuracy(const struct validation *validation); /* of the likeliest token; 0 to 1 */
+
+/* Whether `value` beats `best`. */
+bool metric_better(const struct metric_kind *metric, double value, double best);
+
+/* Collective. */
+enum status validate(struct validation *out, struct model *model, struct corpus *corpus,
+        const struct plan_options *options, double label_smoothing);
+
+#endif
