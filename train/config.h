@@ -5,6 +5,7 @@
 #ifndef TRAIN_CONFIG_H
 #define TRAIN_CONFIG_H
 
+#include "comm/log.h"
 #include "io/options.h"
 #include "models/models.h"
 #include "train/optimizer.h"
@@ -32,7 +33,7 @@ struct train_options {
 
 struct validate_options {
     struct period every;       /* u, e */
-    const struct kind *metric; /* loss, perplexity, accuracy */
+    const struct kind *metric; /* into metric_kinds */
 };
 
 struct checkpoint_settings {
@@ -41,14 +42,13 @@ struct checkpoint_settings {
 };
 
 struct comm_options {
-    const struct kind *reduce;
-    int64_t threads; /* 0: auto */
-    struct period timeout;
+    const struct kind *reduce; /* into reduce_kinds */
+    int64_t threads;           /* 0: auto */
 };
 
 struct log_options {
-    struct period every; /* u, s, m */
-    const struct kind *level;
+    struct period every;      /* u, s, m */
+    const struct kind *level; /* into log_level_kinds */
 };
 
 struct config {
@@ -66,6 +66,20 @@ struct config {
 };
 
 extern const struct schema config_schema;
+
+/* What makes a checkpoint the best: a number from the sums over the validation corpus. */
+struct metric_kind {
+    struct kind kind;
+    bool higher_is_better;
+    double (*value)(const struct loss *total); /* total->tokens > 0 */
+};
+extern const struct kind_table metric_kinds; /* loss, perplexity, accuracy */
+
+struct log_level_kind {
+    struct kind kind;
+    enum log_level level;
+};
+extern const struct kind_table log_level_kinds; /* error, warning, info, detail */
 
 /* What rows cannot check alone: settings against one another and against the number of ranks
  * (STATUS_CONFIG). */

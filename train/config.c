@@ -1,0 +1,167 @@
+#include "train/config.h"
+
+#include "comm/exchange.h"
+
+#include <math.h>
+
+/* ---- choices that belong to the run ---- */
+
+static double mean_loss(const struct loss *total)
+{
+    return total->cross_entropy / (double)total->tokens;
+}
+
+static double perplexity(const struct loss *total)
+{
+    return exp(mean_loss(total));
+}
+
+static double accuracy(const struct loss *total)
+{
+    return (double)total->correct / (double)total->tokens;
+}
+
+static const struct metric_kind metrics[] = {
+        {{"loss", "nats per target token, without label smoothing", NULL}, false, mean_loss},
+        {{"perplexity", "exp(loss)", NULL}, false, perplexity},
+        {{"accuracy", "share of target tokens that are the most probable one", NULL}, true, accuracy},
+};
+const struct kind_table metric_kinds = KIND_TABLE("metric", metrics);
+
+static const struct log_level_kind levels[] = {
+        {{"error", "what makes the command fail", NULL}, LOG_ERROR},
+        {{"warning", "and what a person should look at", NULL}, LOG_WARNING},
+        {{"info", "and one line per event", NULL}, LOG_INFO},
+        {{"detail", "and what helps to find a cause", NULL}, LOG_DETAIL},
+};
+const struct kind_table log_level_kinds = KIND_TABLE("log level", levels);
+
+/* ---- groups ---- */
+
+static const struct option run_rows[] = {
+        {"run.directory", OPTION_TEXT, offsetof(struct run_options, directory), .required = true,
+                .placeholder = "FOLDER", .help = "everything the run writes; made if missing"},
+        {"run.seed", OPTION_INTEGER, offsetof(struct run_options, seed), .value = "1", .minimum = 0,
+                .maximum = 1e15, .change = CHANGE_REFUSED, .shapes_result = true,
+                .help = "of initial values, order of the data and dropout"},
+        {"run.resume", OPTION_TEXT, offsetof(struct run_options, resume), .value = "auto",
+                .placeholder = "HOW",
+                .help = "auto, never, require, or a checkpoint file to go on from\n"
+                        "auto: from the newest good checkpoint of the directory, if there is one; require: "
+                        "fail if there is none; never: fail if there is one."},
+};
+static const struct option_group run_group = OPTION_GROUP("run", "this run", run_rows);
+
+static const struct option data_rows[] = {
+        {"data.train", OPTION_TEXT, offsetof(struct data_options, train), .required = true,
+                .placeholder = "FILE", .change = CHANGE_REFUSED,
+                .help = "corpus made by seqtrain prepare\nIt may be moved between starts; another corpus is "
+                        "refused by its fingerprint."},
+        {"data.valid", OPTION_TEXT, offsetof(struct data_options, valid), .placeholder = "FILE",
+                .help = "corpus to validate on, prepared with the same vocabulary"},
+};
+static const struct option_group data_group = OPTION_GROUP("data", "what is learned from", data_rows);
+
+static const struct option batch_rows[] = {
+        {"batch.tokens", OPTION_INTEGER, offsetof(struct batch_options, tokens), .value = "4096",
+                .minimum = 1, .maximum = 1 << 24, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "most tokens per side of a micro-batch"},
+        {"batch.micro_batches", OPTION_INTEGER, offsetof(struct batch_options, micro_batches), .value = "8",
+                .minimum = 1, .maximum = 4096, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "micro-batches of an update, spread over the ranks: so many ranks at most"},
+};
+static const struct option_group batch_group = OPTION_GROUP("batch", "what an update sees", batch_rows);
+
+static const struct option train_rows[] = {
+        {"train.until", OPTION_PERIOD, offsetof(struct train_options, until), .value = "10e", .minimum = 1,
+                .maximum = 1e12, .units = "ue", .help = "when training is complete"},
+        {"train.time_limit", OPTION_PERIOD, offsetof(struct train_options, time_limit), .value = "never",
+                .units = "smh", .zero = "never",
+                .help = "after so much time: save, exit 75; the same command goes on"},
+        {"train.label_smoothing", OPTION_REAL, offsetof(struct train_options, label_smoothing),
+                .value = "0.1", .minimum = 0, .maximum = 0.99, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "share of the target's probability spread over all tokens"},
+        {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",
+                .minimum = 1e-9, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "longer gradients are scaled down to this norm"},
+};
+static const struct option_group train_group = OPTION_GROUP("train", "the course of training", train_rows);
+
+static const struct option validate_rows[] = {
+        {"validate.every", OPTION_PERIOD, offsetof(struct validate_options, every), .value = "1e",
+                .maximum = 1e12, .units = "ue", .zero = "never", .change = CHANGE_NOTED,
+                .shapes_result = true, .help = "how often data.valid is evaluated"},
+        {"validate.metric", OPTION_CHOICE, offsetof(struct validate_options, metric), .value = "loss",
+                .kinds = &metric_kinds, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "what decides which checkpoint is best"},
+};
+static const struct option_group validate_group =
+        OPTION_GROUP("validate", "how good the model is", validate_rows);
+
+static const struct option checkpoint_rows[] = {
+        {"checkpoint.every", OPTION_PERIOD, offsetof(struct checkpoint_settings, every), .value = "1e",
+                .maximum = 1e12, .units = "uesmh", .zero = "never",
+                .help = "how often; the end and a stop on request are saved in any case"},
+        {"checkpoint.keep", OPTION_INTEGER, offsetof(struct checkpoint_settings, keep), .value = "3",
+                .minimum = 1, .maximum = 1000000, .zero = "all",
+                .help = "newest ones kept, besides the best"},
+        {"checkpoint.compression", OPTION_INTEGER, offsetof(struct checkpoint_settings, compression),
+                .value = "1", .minimum = 0, .maximum = 9,
+                .help = "0: none; 1: fast, for weights; 2 to 9: deflate, slower"},
+};
+static const struct option_group checkpoint_group =
+        OPTION_GROUP("checkpoint", "what is saved", checkpoint_rows);
+
+static const struct option comm_rows[] = {
+        {"comm.reduce", OPTION_CHOICE, offsetof(struct comm_options, reduce), .value = "ordered",
+                .kinds = &reduce_kinds, .help = "how gradients are summed over ranks"},
+        {"comm.threads", OPTION_INTEGER, offsetof(struct comm_options, threads), .value = "auto",
+                .minimum = 1, .maximum = 4096, .zero = "auto",
+                .help = "threads of each rank; auto: OMP_NUM_THREADS, else its share of the node"},
+};
+static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and threads", comm_rows);
+
+static const struct option log_rows[] = {
+        {"log.every", OPTION_PERIOD, offsetof(struct log_options, every), .value = "10s", .maximum = 1e12,
+                .units = "usm", .zero = "never", .help = "how often a line tells the progress"},
+        {"log.level", OPTION_CHOICE, offsetof(struct log_options, level), .value = "info",
+                .kinds = &log_level_kinds, .help = "what is told"},
+};
+static const struct option_group log_group = OPTION_GROUP("log", "what people read", log_rows);
+
+/* ---- the whole ---- */
+
+static const struct option_place places[] = {
+        {&run_group, offsetof(struct config, run)},
+        {&data_group, offsetof(struct config, data)},
+        {&model_group, offsetof(struct config, model)},
+        {&batch_group, offsetof(struct config, batch)},
+        {&optimizer_group, offsetof(struct config, optimizer)},
+        {&schedule_group, offsetof(struct config, schedule)},
+        {&train_group, offsetof(struct config, train)},
+        {&validate_group, offsetof(struct config, validate)},
+        {&checkpoint_group, offsetof(struct config, checkpoint)},
+        {&comm_group, offsetof(struct config, comm)},
+        {&log_group, offsetof(struct config, log)},
+};
+const struct schema config_schema = {places, sizeof places / sizeof places[0]};
+
+static enum status check_file_name(const char *name, const char *text)
+{
+    CHECK(!text || text[0], STATUS_CONFIG, "%s expects a name, found ''", name);
+    return STATUS_OK;
+}
+
+enum status config_check(const struct config *config, int ranks)
+{
+    TRY(check_file_name("run.directory", config->run.directory));
+    TRY(check_file_name("run.resume", config->run.resume));
+    TRY(check_file_name("data.train", config->data.train));
+    TRY(check_file_name("data.valid", config->data.valid));
+    long long slots = config->batch.micro_batches;
+    CHECK(ranks <= slots, STATUS_CONFIG,
+            "expected at most %lld ranks (batch.micro_batches), found %d: start fewer, or set "
+            "batch.micro_batches to %d, which makes an update %.3g times as large",
+            slots, ranks, ranks, (double)ranks / (double)slots);
+    return STATUS_OK;
+}
