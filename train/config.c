@@ -1,32 +1,7 @@
 #include "train/config.h"
 
 #include "comm/exchange.h"
-
-#include <math.h>
-
-/* ---- choices that belong to the run ---- */
-
-static double mean_loss(const struct loss *total)
-{
-    return total->cross_entropy / (double)total->tokens;
-}
-
-static double perplexity(const struct loss *total)
-{
-    return exp(mean_loss(total));
-}
-
-static double accuracy(const struct loss *total)
-{
-    return (double)total->correct / (double)total->tokens;
-}
-
-static const struct metric_kind metrics[] = {
-        {{"loss", "nats per target token, without label smoothing", NULL}, false, mean_loss},
-        {{"perplexity", "exp(loss)", NULL}, false, perplexity},
-        {{"accuracy", "share of target tokens that are the most probable one", NULL}, true, accuracy},
-};
-const struct kind_table metric_kinds = KIND_TABLE("metric", metrics);
+#include "train/validate.h"
 
 static const struct log_level_kind levels[] = {
         {{"error", "what makes the command fail", NULL}, LOG_ERROR},

@@ -33,7 +33,7 @@ struct train_options {
 
 struct validate_options {
     struct period every;       /* u, e */
-    const struct kind *metric; /* into metric_kinds */
+    const struct kind *metric; /* into metric_kinds of validate.h */
 };
 
 struct checkpoint_settings {
@@ -66,14 +66,6 @@ struct config {
 };
 
 extern const struct schema config_schema;
-
-/* What makes a checkpoint the best: a number from the sums over the validation corpus. */
-struct metric_kind {
-    struct kind kind;
-    bool higher_is_better;
-    double (*value)(const struct loss *total); /* total->tokens > 0 */
-};
-extern const struct kind_table metric_kinds; /* loss, perplexity, accuracy */
 
 struct log_level_kind {
     struct kind kind;
