@@ -22,7 +22,7 @@ static inline size_t tiles_of(size_t count, size_t tile)
 }
 
 /* The rows of ops[]. */
-extern const struct op linear_op;
+extern const struct op embedding_op, linear_op, attention_op, residual_norm_op, loss_op;
 
 /* Rows of one task in passes over rows; also the blocks whose partial sums are added in block order. */
 enum { ROW_BLOCK = 64 };
@@ -54,6 +54,26 @@ void gemm(const struct product *product);
 
 /* The product on the calling thread alone, which must be inside a parallel region. */
 void gemm_single(const struct product *product);
+
+/* ---- products too small for BLAS (small.c) ---- */
+
+/* Floats side by side; B must be readable up to whole lanes. */
+enum { SMALL_LANES = 16 };
+
+/* C [m,n] = or += A B; element (i, p) of A [m,k] is a[i·down + p·along], B [k, n rounded up to lanes] and C have
+ * strides ldb and ldc. Only n columns of C are written. */
+struct small_product {
+    size_t m, n, k;
+    const float *a;
+    size_t down, along;
+    const float *b;
+    size_t ldb;
+    bool add;
+    float *c;
+    size_t ldc;
+};
+
+void small_product(const struct small_product *product);
 
 /* ---- dropout (dropout.c) ---- */
 

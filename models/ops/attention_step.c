@@ -1,0 +1,95 @@
+#include "models/ops.h"
+#include "models/ops/kernels.h"
+#include "models/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Keys taken at once: what is known of earlier ones is rescaled when a larger score comes (Milakov & Gimelshein,
+ * "Online normalizer calculation for softmax", 2018). */
+enum { KEY_BLOCK = 128 };
+
+CLONES static float dot(const float *x, const float *y, size_t count)
+{
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < count; i++)
+        sum += x[i] * y[i];
+    return sum;
+}
+
+/* y += factor · x */
+CLONES static void add_scaled(float *y, const float *x, float factor, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        y[i] += factor * x[i];
+}
+
+CLONES static void scale_all(float *y, float factor, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        y[i] *= factor;
+}
+
+/* scores become e^(score - maximum). Returns their sum. */
+CLONES static float exponentials(float *scores, float maximum, size_t count)
+{
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < count; i++) {
+        scores[i] = vector_exp(scores[i] - maximum);
+        sum += scores[i];
+    }
+    return sum;
+}
+
+struct one_query {
+    const float *query, *keys, *values; /* of the head */
+    size_t key_width, value_width, stride, count;
+    float scale;
+};
+
+static void attend(const struct one_query *one, float *out)
+{
+    float scores[KEY_BLOCK], maximum = -INFINITY, sum = 0;
+    memset(out, 0, one->value_width * sizeof *out);
+    for (size_t first = 0; first < one->count; first += KEY_BLOCK) {
+        size_t count = smaller(KEY_BLOCK, one->count - first);
+        float largest = maximum;
+        for (size_t j = 0; j < count; j++) {
+            scores[j] = one->scale * dot(one->query, one->keys + (first + j) * one->stride, one->key_width);
+            largest = scores[j] > largest ? scores[j] : largest;
+        }
+        if (first > 0 && largest > maximum) {
+            float factor = vector_exp(maximum - largest);
+            sum *= factor;
+            scale_all(out, factor, one->value_width);
+        }
+        maximum = largest;
+        sum += exponentials(scores, maximum, count);
+        for (size_t j = 0; j < count; j++)
+            add_scaled(out, one->values + (first + j) * one->stride, scores[j], one->value_width);
+    }
+    scale_all(out, 1.0f / sum, one->value_width);
+}
+
+void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_width, float scale,
+        const float *query, size_t query_stride, const float *const *keys, const float *const *values,
+        size_t stride, const int32_t *lengths, float *out)
+{
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t number = 0; number < rows * heads; number++) {
+        size_t row = number / heads, head = number % heads;
+        struct one_query one = {.query = query + row * query_stride + head * key_width,
+                .keys = keys[row] + head * key_width,
+                .values = values[row] + head * value_width,
+                .key_width = key_width,
+                .value_width = value_width,
+                .stride = stride,
+                .count = (size_t)lengths[row],
+                .scale = scale};
+        attend(&one, out + number * value_width);
+    }
+}
