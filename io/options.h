@@ -25,8 +25,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A period: `500u` updates, `2e` epochs, `10m` minutes, `2h` hours, `30s` seconds; 0 with any unit:
- * never. */
+/* A period: `500u` updates, `2e` epochs, `10m` minutes, `2h` hours, `30s` seconds; 0: never, where the
+ * row has a word for it. */
 struct period {
     double value;
     char unit; /* u, e, s, m, h */

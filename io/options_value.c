@@ -31,8 +31,8 @@ static bool bounded(const struct option *option)
 
 static bool in_bounds(const struct option *option, double value)
 {
-    if (value == 0 && option->zero)
-        return true;
+    if (value == 0 && (option->zero || option->type == OPTION_PERIOD))
+        return option->zero;
     return !bounded(option) || (value >= option->minimum && value <= option->maximum);
 }
 

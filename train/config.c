@@ -48,8 +48,8 @@ static const struct option batch_rows[] = {
 static const struct option_group batch_group = OPTION_GROUP("batch", "what an update sees", batch_rows);
 
 static const struct option train_rows[] = {
-        {"train.until", OPTION_PERIOD, offsetof(struct train_options, until), .value = "10e", .minimum = 1,
-                .maximum = 1e12, .units = "ue", .help = "when training is complete"},
+        {"train.until", OPTION_PERIOD, offsetof(struct train_options, until), .value = "10e", .units = "ue",
+                .help = "when training is complete"},
         {"train.time_limit", OPTION_PERIOD, offsetof(struct train_options, time_limit), .value = "never",
                 .units = "smh", .zero = "never",
                 .help = "after so much time: save, exit 75; the same command goes on"},
@@ -64,8 +64,8 @@ static const struct option_group train_group = OPTION_GROUP("train", "the course
 
 static const struct option validate_rows[] = {
         {"validate.every", OPTION_PERIOD, offsetof(struct validate_options, every), .value = "1e",
-                .maximum = 1e12, .units = "ue", .zero = "never", .change = CHANGE_NOTED,
-                .shapes_result = true, .help = "how often data.valid is evaluated"},
+                .units = "ue", .zero = "never", .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "how often data.valid is evaluated"},
         {"validate.metric", OPTION_CHOICE, offsetof(struct validate_options, metric), .value = "loss",
                 .kinds = &metric_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "what decides which checkpoint is best"},
@@ -75,7 +75,7 @@ static const struct option_group validate_group =
 
 static const struct option checkpoint_rows[] = {
         {"checkpoint.every", OPTION_PERIOD, offsetof(struct checkpoint_settings, every), .value = "1e",
-                .maximum = 1e12, .units = "uesmh", .zero = "never",
+                .units = "uesmh", .zero = "never",
                 .help = "how often; the end and a stop on request are saved in any case"},
         {"checkpoint.keep", OPTION_INTEGER, offsetof(struct checkpoint_settings, keep), .value = "3",
                 .minimum = 1, .maximum = 1000000, .zero = "all",
@@ -97,8 +97,8 @@ static const struct option comm_rows[] = {
 static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and threads", comm_rows);
 
 static const struct option log_rows[] = {
-        {"log.every", OPTION_PERIOD, offsetof(struct log_options, every), .value = "10s", .maximum = 1e12,
-                .units = "usm", .zero = "never", .help = "how often a line tells the progress"},
+        {"log.every", OPTION_PERIOD, offsetof(struct log_options, every), .value = "10s", .units = "usm",
+                .zero = "never", .help = "how often a line tells the progress"},
         {"log.level", OPTION_CHOICE, offsetof(struct log_options, level), .value = "info",
                 .kinds = &log_level_kinds, .help = "what is told"},
 };
