@@ -1,0 +1,245 @@
+/*
+ * seqtrain score: the log probability of each target line given its source line.
+ */
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/text.h"
+#include "train/command.h"
+#include "train/output.h"
+#include "train/saved_model.h"
+#include "train/sentence_list.h"
+#include "train/spread.h"
+
+#include <string.h>
+
+struct settings {
+    char *text[SIDES];
+    char *output;
+};
+
+static const struct option rows[] = {
+        {"source", OPTION_TEXT, offsetof(struct settings, text[SOURCE]), .required = true,
+                .placeholder = "FILE", .help = "source text, a sentence a line"},
+        {"target", OPTION_TEXT, offsetof(struct settings, text[TARGET]), .required = true,
+                .placeholder = "FILE", .help = "target text, line by line with the source"},
+        {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
+                .help = "log probabilities (natural, </s> included), a line for each; - is standard output"},
+};
+static const struct option_group group = OPTION_GROUP("score", "score", rows);
+static const struct option_place places[] = {{&group, 0}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
+/* Pairs sorted together, pairs of a batch, target tokens that go through the model at once, and pairs read before all
+ * ranks work on them. */
+enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096, ROUND = 8 * WINDOW, ROUND_TOKENS = 1 << 23 };
+
+struct scoring {
+    const struct settings *settings;
+    struct saved_model model;
+    struct text *text[SIDES];          /* rank 0 */
+    struct output output;              /* rank 0 */
+    struct sentence_list round[SIDES]; /* pairs read */
+    struct sentence_list pass[SIDES];  /* pairs that go through the model at once */
+    double *results;                   /* [pairs of the round], rank 0 */
+};
+
+/* ---- reading ---- */
+
+/* One side has ended: counts the lines of the other to tell both. */
+static enum status fail_counts(struct scoring *s, enum side longer)
+{
+    const char *line = "";
+    size_t bytes;
+    while (line)
+        TRY(text_next_good(s->text[longer], &line, &bytes));
+    long long count[SIDES];
+    for (int side = 0; side < SIDES; side++)
+        count[side] = (long long)text_line_number(s->text[side]);
+    return status_fail(STATUS_DATA, "%s has %lld lines, but %s has %lld", text_path(s->text[SOURCE]),
+            count[SOURCE], text_path(s->text[TARGET]), count[TARGET]);
+}
+
+static enum status read_round(struct scoring *s)
+{
+    bool end[SIDES] = {false, false};
+    size_t tokens = 0;
+    for (int side = 0; side < SIDES; side++)
+        sentence_list_clear(&s->round[side]);
+    while (!end[SOURCE] && s->round[SOURCE].count < ROUND && tokens < ROUND_TOKENS) {
+        tokens = 0;
+        for (int side = 0; side < SIDES; side++) {
+            TRY(saved_model_read(
+                    &s->model, (enum side)side, s->text[side], false, &s->round[side], &end[side]));
+            tokens += sentence_list_tokens(&s->round[side]);
+        }
+        if (end[SOURCE] != end[TARGET])
+            return fail_counts(s, end[SOURCE] ? TARGET : SOURCE);
+    }
+    return memory_new(&s->results, "scores", s->round[SOURCE].count, sizeof *s->results);
+}
+
+/* ---- a batch ---- */
+
+static size_t length(void *context, size_t item)
+{
+    struct scoring *s = context;
+    return sentence_list_length(&s->round[SOURCE], item) + sentence_list_length(&s->round[TARGET], item);
+}
+
+/* Items, at least one, whose sides together stay within PASS_TOKENS: the first are the longest. */
+static size_t pass_size(struct scoring *s, const size_t *items, size_t count)
+{
+    size_t size = 1, tokens = length(s, items[0]);
+    while (size < count && (tokens += length(s, items[size])) <= PASS_TOKENS)
+        size++;
+    return size;
+}
+
+static enum status put_sums(
+        const struct sentence_list *target, const float *log_probabilities, struct results *results)
+{
+    for (size_t p = 0; p < target->count; p++) {
+        double sum = 0;
+        for (int32_t t = target->offsets[p]; t < target->offsets[p + 1]; t++)
+            sum += (double)log_probabilities[t];
+        TRY(results_put(results, &sum, sizeof sum));
+    }
+    return STATUS_OK;
+}
+
+static enum status pass_through(struct scoring *s, const size_t *items, size_t count, struct results *results)
+{
+    struct batch batch = {.pairs = count};
+    for (int side = 0; side < SIDES; side++) {
+        TRY(sentence_list_pick(&s->pass[side], &s->round[side], items, count));
+        batch.ids[side] = s->pass[side].ids;
+        batch.offsets[side] = s->pass[side].offsets;
+        batch.tokens[side] = sentence_list_tokens(&s->pass[side]);
+    }
+    struct loss loss;
+    struct pass pass = {0};
+    TRY(memory_new(&pass.log_probabilities, "scores", batch.tokens[TARGET], sizeof(float)));
+    enum status status = model_loss(s->model.model, &batch, &pass, &loss);
+    if (status == STATUS_OK)
+        status = put_sums(&s->pass[TARGET], pass.log_probabilities, results);
+    memory_free(pass.log_probabilities);
+    return status;
+}
+
+static enum status work(void *context, const size_t *items, size_t count, struct results *results)
+{
+    for (size_t first = 0, size; first < count; first += size) {
+        size = pass_size(context, items + first, count - first);
+        TRY(pass_through(context, items + first, size, results));
+    }
+    return STATUS_OK;
+}
+
+static enum status take(void *context, size_t item, const void *record, size_t bytes)
+{
+    struct scoring *s = context;
+    ASSERT(bytes == sizeof s->results[item]);
+    memcpy(&s->results[item], record, bytes);
+    return STATUS_OK;
+}
+
+/* ---- a round ---- */
+
+static enum status write_round(struct scoring *s)
+{
+    for (size_t p = 0; p < s->round[SOURCE].count; p++) {
+        char line[64];
+        int bytes = snprintf(line, sizeof line, "%.6f\n", s->results[p]);
+        TRY(output_write(&s->output, line, (size_t)bytes));
+    }
+    return STATUS_OK;
+}
+
+static enum status score_round(struct scoring *s, bool *done)
+{
+    bool first = world()->rank == 0;
+    TRY(status_agree(first ? read_round(s) : STATUS_OK));
+    for (int side = 0; side < SIDES; side++)
+        TRY(sentence_list_broadcast(&s->round[side]));
+    *done = s->round[SOURCE].count == 0;
+    struct spread spread = {
+            .items = s->round[SOURCE].count,
+            .length = length,
+            .window = WINDOW,
+            .batch = BATCH,
+            .work = work,
+            .take = take,
+            .context = s,
+    };
+    TRY(spread_run(&spread));
+    return status_agree(first ? write_round(s) : STATUS_OK);
+}
+
+/* ---- the command ---- */
+
+static enum status open_ends(struct scoring *s)
+{
+    for (int side = 0; side < SIDES; side++)
+        TRY(text_open(&s->text[side], s->settings->text[side]));
+    return output_open(&s->output, s->settings->output);
+}
+
+static void release(struct scoring *s)
+{
+    output_discard(&s->output);
+    for (int side = 0; side < SIDES; side++) {
+        text_close(s->text[side]);
+        sentence_list_release(&s->round[side]);
+        sentence_list_release(&s->pass[side]);
+    }
+    saved_model_close(&s->model);
+}
+
+static enum status score(const struct settings *settings, const char *model)
+{
+    struct scoring s = {.settings = settings};
+    bool first = world()->rank == 0, done = false;
+    enum status status = saved_model_open(&s.model, model);
+    if (status == STATUS_OK)
+        status = status_agree(first ? open_ends(&s) : STATUS_OK);
+    while (status == STATUS_OK && !done) {
+        status = score_round(&s, &done);
+        memory_free(s.results);
+        s.results = NULL;
+    }
+    if (status == STATUS_OK)
+        status = status_agree(first ? output_commit(&s.output) : STATUS_OK);
+    release(&s);
+    return status;
+}
+
+static enum status run(int argc, char **argv)
+{
+    struct settings settings;
+    struct text_list words = {0};
+    struct option_target target = {&schema, &settings};
+    TRY(options_defaults(&schema, &settings));
+    enum status status = options_read_arguments(&target, 1, argc, argv, &words);
+    if (status == STATUS_OK && words.count != 1)
+        status = status_fail(STATUS_USAGE,
+                "score takes one MODEL (a run directory or a checkpoint), found %zu words", words.count);
+    if (status == STATUS_OK)
+        status = options_check_required(&schema, &settings);
+    if (status == STATUS_OK)
+        status = world_open(0);
+    if (status == STATUS_OK)
+        status = score(&settings, words.items[0]);
+    text_list_release(&words);
+    options_release(&schema, &settings);
+    return status;
+}
+
+const struct command score_command = {
+        .name = "score",
+        .summary = "prints the log probability of each pair of lines",
+        .usage = "MODEL --source FILE --target FILE [--output FILE]",
+        .examples = "seqtrain score runs/demo --source test.en --target test.de",
+        .schemas = {&schema},
+        .ranks = true,
+        .run = run,
+};

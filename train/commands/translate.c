@@ -1,0 +1,189 @@
+/*
+ * seqtrain translate: lines from rank 0's input, rounds of them to all ranks, translations back in input order.
+ */
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/text.h"
+#include "train/command.h"
+#include "train/output.h"
+#include "train/saved_model.h"
+#include "train/sentence_list.h"
+#include "train/spread.h"
+
+#include <string.h>
+
+struct settings {
+    char *input, *output;
+    int64_t group;
+    struct decode_options decode;
+};
+
+static const struct option rows[] = {
+        {"input", OPTION_TEXT, offsetof(struct settings, input), .value = "-", .placeholder = "FILE",
+                .help = "text to translate, a sentence a line; - is standard input, .gz is read as it is"},
+        {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
+                .help = "translations, a line for each; - is standard output"},
+        {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
+                .maximum = 1 << 20, .help = "lines that are sorted by length together"},
+};
+static const struct option_group group = OPTION_GROUP("translate", "translate", rows);
+static const struct option_place places[] = {
+        {&group, 0}, {&decode_group_options, offsetof(struct settings, decode)}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
+/* Groups read before all ranks work on them, and tokens after which no more lines are: bound memory. */
+enum { ROUND_GROUPS = 8, ROUND_TOKENS = 1 << 23 };
+
+struct translation {
+    const struct settings *settings;
+    struct saved_model model;
+    struct text *input;   /* rank 0 */
+    struct output output; /* rank 0 */
+    struct sentence_list round, batch;
+    struct hypothesis *results; /* [round.count], rank 0 */
+    char *line;                 /* of the vocabulary, between calls */
+    size_t line_room;
+};
+
+/* ---- a round ---- */
+
+static enum status read_round(struct translation *t)
+{
+    sentence_list_clear(&t->round);
+    size_t most = ROUND_GROUPS * (size_t)t->settings->group;
+    bool end = false;
+    while (!end && t->round.count < most && sentence_list_tokens(&t->round) < ROUND_TOKENS)
+        TRY(saved_model_read(&t->model, SOURCE, t->input, true, &t->round, &end));
+    return memory_new(&t->results, "translations", t->round.count, sizeof *t->results);
+}
+
+static size_t length(void *context, size_t item)
+{
+    return sentence_list_length(&((struct translation *)context)->round, item);
+}
+
+static enum status work(void *context, const size_t *items, size_t count, struct results *results)
+{
+    struct translation *t = context;
+    size_t full = count; /* items are sorted: empty ones come last, and have empty translations */
+    while (full > 0 && sentence_list_length(&t->round, items[full - 1]) == 0)
+        full--;
+    TRY(sentence_list_pick(&t->batch, &t->round, items, full));
+    struct hypothesis *found;
+    TRY(memory_new(&found, "translations", count, sizeof *found));
+    enum status status =
+            decode_group(t->model.model, &t->settings->decode, t->batch.ids, t->batch.offsets, full, found);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = results_put(results, found[i].ids, found[i].count * sizeof *found[i].ids);
+    for (size_t i = 0; i < count; i++)
+        memory_free(found[i].ids);
+    memory_free(found);
+    return status;
+}
+
+static enum status take(void *context, size_t item, const void *record, size_t bytes)
+{
+    struct translation *t = context;
+    struct hypothesis *result = &t->results[item];
+    result->count = bytes / sizeof *result->ids;
+    return bytes ? memory_copy(&result->ids, "translations", record, bytes) : STATUS_OK;
+}
+
+static enum status write_round(struct translation *t)
+{
+    for (size_t s = 0; s < t->round.count; s++) {
+        size_t bytes;
+        TRY(vocabulary_decode(t->model.vocabularies[TARGET], t->results[s].ids, t->results[s].count, &t->line,
+                &t->line_room, &bytes));
+        t->line[bytes] = '\n'; /* in place of its end mark */
+        TRY(output_write(&t->output, t->line, bytes + 1));
+    }
+    return STATUS_OK;
+}
+
+static void free_results(struct translation *t)
+{
+    for (size_t s = 0; t->results && s < t->round.count; s++)
+        memory_free(t->results[s].ids);
+    memory_free(t->results);
+    t->results = NULL;
+}
+
+static enum status translate_round(struct translation *t, bool *done)
+{
+    bool first = world()->rank == 0;
+    TRY(status_agree(first ? read_round(t) : STATUS_OK));
+    TRY(sentence_list_broadcast(&t->round));
+    *done = t->round.count == 0;
+    struct spread spread = {
+            .items = t->round.count,
+            .length = length,
+            .window = (size_t)t->settings->group,
+            .batch = (size_t)t->settings->decode.batch,
+            .work = work,
+            .take = take,
+            .context = t,
+    };
+    TRY(spread_run(&spread));
+    return status_agree(first ? write_round(t) : STATUS_OK);
+}
+
+/* ---- the command ---- */
+
+static enum status open_ends(struct translation *t)
+{
+    TRY(text_open(&t->input, t->settings->input));
+    return output_open(&t->output, t->settings->output);
+}
+
+static enum status translate(const struct settings *settings, const char *model)
+{
+    struct translation t = {.settings = settings};
+    bool first = world()->rank == 0, done = false;
+    enum status status = saved_model_open(&t.model, model);
+    if (status == STATUS_OK)
+        status = status_agree(first ? open_ends(&t) : STATUS_OK);
+    while (status == STATUS_OK && !done) {
+        status = translate_round(&t, &done);
+        free_results(&t);
+    }
+    if (status == STATUS_OK)
+        status = status_agree(first ? output_commit(&t.output) : STATUS_OK);
+    output_discard(&t.output);
+    text_close(t.input);
+    memory_free(t.line);
+    sentence_list_release(&t.batch);
+    sentence_list_release(&t.round);
+    saved_model_close(&t.model);
+    return status;
+}
+
+static enum status run(int argc, char **argv)
+{
+    struct settings settings;
+    struct text_list words = {0};
+    struct option_target target = {&schema, &settings};
+    TRY(options_defaults(&schema, &settings));
+    enum status status = options_read_arguments(&target, 1, argc, argv, &words);
+    if (status == STATUS_OK && words.count != 1)
+        status = status_fail(STATUS_USAGE,
+                "translate takes one MODEL (a run directory or a checkpoint), found %zu words", words.count);
+    if (status == STATUS_OK)
+        status = world_open(0);
+    if (status == STATUS_OK)
+        status = translate(&settings, words.items[0]);
+    text_list_release(&words);
+    options_release(&schema, &settings);
+    return status;
+}
+
+const struct command translate_command = {
+        .name = "translate",
+        .summary = "translates text with a trained model",
+        .usage = "MODEL [--input FILE] [--output FILE] [--SWITCH VALUE]...",
+        .examples = "seqtrain translate runs/demo --input test.en --output test.de\n"
+                    "mpirun -n 4 seqtrain translate runs/demo <test.en >test.de",
+        .schemas = {&schema},
+        .ranks = true,
+        .run = run,
+};

@@ -1,0 +1,27 @@
+/*
+ * Where a command's results go: standard output, or a file that has its name only once it is complete.
+ */
+#ifndef TRAIN_OUTPUT_H
+#define TRAIN_OUTPUT_H
+
+#include "comm/status.h"
+
+#include <stdio.h>
+
+struct output {
+    FILE *stream; /* NULL: not open */
+    char *path;   /* NULL: standard output */
+    char *temporary;
+};
+
+/* NULL or "-": standard output; else PATH.tmp is written. */
+enum status output_open(struct output *out, const char *path);
+enum status output_write(struct output *output, const char *text, size_t bytes);
+
+/* Gives the file its name. */
+enum status output_commit(struct output *output);
+
+/* After a failure: leaves no file. Nothing after output_commit(). */
+void output_discard(struct output *output);
+
+#endif

@@ -1,0 +1,92 @@
+#include "train/saved_model.h"
+
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/checkpoint.h"
+
+#include <string.h>
+
+static enum status open_vocabularies(struct saved_model *saved, const struct checkpoint *checkpoint)
+{
+    for (int side = 0; side < SIDES; side++) {
+        size_t bytes;
+        const void *model = checkpoint_vocabulary(checkpoint, (enum side)side, &bytes, &saved->joint);
+        if (side == TARGET && saved->joint)
+            saved->vocabularies[TARGET] = saved->vocabularies[SOURCE];
+        else
+            TRY(vocabulary_open(&saved->vocabularies[side], model, bytes, saved->path));
+    }
+    return STATUS_OK;
+}
+
+static enum status build(struct saved_model *saved, const struct checkpoint *checkpoint)
+{
+    const char *yaml = checkpoint_config(checkpoint);
+    TRY(options_defaults(&config_schema, &saved->config));
+    TRY(options_parse_yaml(&config_schema, &saved->config, yaml, strlen(yaml), saved->path));
+    TRY(open_vocabularies(saved, checkpoint));
+    const size_t rows[SIDES] = {
+            vocabulary_rows(saved->vocabularies[SOURCE]), vocabulary_rows(saved->vocabularies[TARGET])};
+    return model_open(&saved->model, &saved->config.model, rows, saved->joint);
+}
+
+static enum status load(struct saved_model *saved, struct checkpoint *checkpoint)
+{
+    struct parameters *parameters = model_parameters(saved->model);
+    struct flat_plane plane = {.group = "model", .values = parameters->values, .flat = true};
+    struct flat_array *arrays;
+    enum status status = memory_new(&arrays, "parameters", parameters->count, sizeof *arrays);
+    for (size_t i = 0; status == STATUS_OK && i < parameters->count; i++)
+        arrays[i] = parameters->items[i].array;
+    status = status_agree(status);
+    if (status == STATUS_OK)
+        status = checkpoint_load(checkpoint, NULL, arrays, parameters->count, &plane, 1, NULL, 0);
+    memory_free(arrays);
+    return status;
+}
+
+enum status saved_model_open(struct saved_model *out, const char *model)
+{
+    struct checkpoint *checkpoint = NULL;
+    *out = (struct saved_model){0};
+    enum status status = checkpoint_resolve(&out->path, model);
+    if (status == STATUS_OK)
+        status = checkpoint_open(&checkpoint, out->path);
+    if (status == STATUS_OK)
+        status = status_agree(build(out, checkpoint));
+    if (status == STATUS_OK)
+        status = load(out, checkpoint);
+    checkpoint_close(checkpoint);
+    if (status != STATUS_OK)
+        saved_model_close(out);
+    return status;
+}
+
+void saved_model_close(struct saved_model *saved)
+{
+    model_close(saved->model);
+    if (saved->vocabularies[TARGET] != saved->vocabularies[SOURCE])
+        vocabulary_close(saved->vocabularies[TARGET]);
+    vocabulary_close(saved->vocabularies[SOURCE]);
+    options_release(&config_schema, &saved->config);
+    memory_free(saved->path);
+    *saved = (struct saved_model){0};
+}
+
+enum status saved_model_read(const struct saved_model *saved, enum side side, struct text *text,
+        bool keep_empty, struct sentence_list *list, bool *end)
+{
+    const char *line;
+    size_t bytes;
+    TRY(text_next_good(text, &line, &bytes));
+    *end = line == NULL;
+    if (*end)
+        return STATUS_OK;
+    TRY(sentence_list_add(list, saved->vocabularies[side], line, bytes, keep_empty));
+    size_t tokens = sentence_list_length(list, list->count - 1), longest = model_longest(saved->model);
+    CHECK(tokens <= longest, STATUS_CONFIG,
+            "%s:%lld: a sentence of %zu tokens is longer than the model's positions (model.position_limit "
+            "%zu)",
+            text_path(text), (long long)text_line_number(text), tokens, longest);
+    return STATUS_OK;
+}

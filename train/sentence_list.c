@@ -1,0 +1,91 @@
+#include "train/sentence_list.h"
+
+#include "comm/memory.h"
+#include "comm/world.h"
+
+#include <string.h>
+
+void sentence_list_clear(struct sentence_list *list)
+{
+    list->count = 0;
+}
+
+void sentence_list_release(struct sentence_list *list)
+{
+    memory_free(list->ids);
+    memory_free(list->offsets);
+    memory_free(list->line);
+    *list = (struct sentence_list){0};
+}
+
+size_t sentence_list_tokens(const struct sentence_list *list)
+{
+    return list->count ? (size_t)list->offsets[list->count] : 0;
+}
+
+size_t sentence_list_length(const struct sentence_list *list, size_t sentence)
+{
+    return (size_t)(list->offsets[sentence + 1] - list->offsets[sentence]);
+}
+
+static enum status reserve(struct sentence_list *list, size_t count, size_t tokens)
+{
+    enum { FEWEST = 1024 };
+    CHECK(tokens <= INT32_MAX, STATUS_DATA, "%zu tokens at once; expected at most %d", tokens, INT32_MAX);
+    if (count + 1 > list->offset_room) {
+        size_t room = 2 * (count + FEWEST);
+        TRY(memory_resize(&list->offsets, "sentences", room, sizeof *list->offsets));
+        list->offset_room = room;
+    }
+    if (tokens > list->id_room) {
+        size_t room = 2 * (tokens + FEWEST);
+        TRY(memory_resize(&list->ids, "sentences", room, sizeof *list->ids));
+        list->id_room = room;
+    }
+    return STATUS_OK;
+}
+
+enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
+        const char *line, size_t bytes, bool keep_empty)
+{
+    size_t pieces, first = sentence_list_tokens(list);
+    TRY(vocabulary_encode(vocabulary, line, bytes, &list->line, &list->line_room, &pieces));
+    size_t length = pieces == 0 && keep_empty ? 0 : pieces + 1;
+    TRY(reserve(list, list->count + 1, first + length));
+    if (pieces > 0)
+        memcpy(list->ids + first, list->line, pieces * sizeof *list->ids);
+    if (length > 0)
+        list->ids[first + pieces] = TOKEN_END;
+    list->offsets[0] = 0;
+    list->offsets[++list->count] = (int32_t)(first + length);
+    return STATUS_OK;
+}
+
+enum status sentence_list_pick(
+        struct sentence_list *out, const struct sentence_list *from, const size_t *items, size_t count)
+{
+    size_t tokens = 0;
+    for (size_t i = 0; i < count; i++)
+        tokens += sentence_list_length(from, items[i]);
+    TRY(reserve(out, count, tokens));
+    out->offsets[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = sentence_list_length(from, items[i]);
+        if (length > 0)
+            memcpy(out->ids + out->offsets[i], from->ids + from->offsets[items[i]],
+                    length * sizeof *out->ids);
+        out->offsets[i + 1] = out->offsets[i] + (int32_t)length;
+    }
+    out->count = count;
+    return STATUS_OK;
+}
+
+enum status sentence_list_broadcast(struct sentence_list *list)
+{
+    uint64_t sizes[2] = {list->count, sentence_list_tokens(list)};
+    TRY(world_broadcast(sizes, sizeof sizes, 0));
+    TRY(status_agree(reserve(list, sizes[0], sizes[1])));
+    list->count = sizes[0];
+    TRY(world_broadcast(list->offsets, (list->count + 1) * sizeof *list->offsets, 0));
+    return world_broadcast(list->ids, sizes[1] * sizeof *list->ids, 0);
+}

@@ -1,0 +1,37 @@
+/*
+ * Sentences packed one after another, as they grow: what rank 0 reads and all ranks work on.
+ */
+#ifndef TRAIN_SENTENCE_LIST_H
+#define TRAIN_SENTENCE_LIST_H
+
+#include "io/vocabulary.h"
+
+struct sentence_list {
+    size_t count;     /* sentences */
+    int32_t *ids;     /* [offsets[count]] */
+    int32_t *offsets; /* [count + 1]; NULL while nothing was added */
+    size_t id_room, offset_room;
+    int32_t *line; /* of the vocabulary, between calls */
+    size_t line_room;
+};
+
+/* {0} is an empty list. Clearing keeps the memory. */
+void sentence_list_clear(struct sentence_list *list);
+void sentence_list_release(struct sentence_list *list);
+
+/* Tokens of all sentences, and of one. */
+size_t sentence_list_tokens(const struct sentence_list *list);
+size_t sentence_list_length(const struct sentence_list *list, size_t sentence);
+
+/* Adds the ids of a line and </s>. With `keep_empty` a line without pieces is a sentence of no tokens at all. */
+enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
+        const char *line, size_t bytes, bool keep_empty);
+
+/* `out` becomes items[count] of `from`. */
+enum status sentence_list_pick(
+        struct sentence_list *out, const struct sentence_list *from, const size_t *items, size_t count);
+
+/* Rank 0's list to all. Collective. */
+enum status sentence_list_broadcast(struct sentence_list *list);
+
+#endif
