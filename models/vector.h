@@ -15,18 +15,12 @@
 #ifndef MODELS_VECTOR_H
 #define MODELS_VECTOR_H
 
+#include "comm/vector.h"
+
 #include <stdint.h>
 #include <string.h>
 
-/* One copy per x86-64 level, chosen when the program loads. The sanitizers do not know such functions. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(SEQTRAIN_SANITIZE)
-#if __GNUC__ >= 12
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#endif
-#endif
-#ifndef CLONES
-#define CLONES
-#endif
+#define CLONES VECTOR_CLONES
 
 /* Inlined into every clone, or it would be code for the oldest CPU. */
 #define VECTOR_FUNCTION static inline __attribute__((always_inline))

@@ -1,0 +1,270 @@
+#include "train/trainer.h"
+
+#include "comm/log.h"
+#include "comm/memory.h"
+#include "comm/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct plan_options trainer_plan(const struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    return (struct plan_options){.tokens = (size_t)config->batch.tokens,
+            .slots = (int)config->batch.micro_batches,
+            .seed = (uint64_t)config->run.seed};
+}
+
+/* ---- what a checkpoint holds ---- */
+
+static void record_planes(struct trainer *trainer, struct trainer_record *out)
+{
+    const struct optimizer_kind *kind = (const struct optimizer_kind *)trainer->config->optimizer.kind;
+    out->plane_count = 0;
+    out->planes[out->plane_count++] = (struct flat_plane){.group = "model",
+            .values = model_parameters(trainer->model)->values,
+            .flat = true,
+            .description = "parameter"};
+    for (int k = 0; k < OPTIMIZER_MOMENTS && kind->moments[k]; k++) {
+        snprintf(out->groups[k], sizeof out->groups[k], "optimizer/%s", kind->moments[k]);
+        out->planes[out->plane_count++] = (struct flat_plane){.group = out->groups[k],
+                .values = trainer->moments[k],
+                .description = "moment of the optimiser"};
+    }
+}
+
+void trainer_record(struct trainer *trainer, struct trainer_record *out)
+{
+    struct run_state *state = &trainer->state;
+    const struct field fields[STATE_FIELDS] = {
+            {"/state/update", FIELD_INTEGER, &state->update, "updates done"},
+            {"/state/epoch", FIELD_INTEGER, &state->epoch, "epochs completed"},
+            {"/state/update_in_epoch", FIELD_INTEGER, &state->position, "updates done in the next epoch"},
+            {"/state/tokens", FIELD_INTEGER, &state->tokens, "source and target tokens trained on"},
+            {"/state/best_update", FIELD_INTEGER, &state->best_update, "update of the best validation, or 0"},
+            {"/state/best_metric", FIELD_REAL, &state->best, "validate.metric at best_update"},
+            {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
+            {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
+            {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
+    };
+    memcpy(out->fields, fields, sizeof fields);
+    record_planes(trainer, out);
+}
+
+static enum status save_with(
+        struct trainer *trainer, const struct trainer_record *record, const char *config, bool best)
+{
+    struct checkpoint_contents contents = {.arrays = trainer->arrays,
+            .array_count = trainer->array_count,
+            .planes = record->planes,
+            .plane_count = record->plane_count,
+            .fields = record->fields,
+            .field_count = STATE_FIELDS,
+            .config = config,
+            .joint = corpus_facts(trainer->corpus)->joint};
+    for (enum side side = SOURCE; side < SIDES; side++)
+        contents.vocabulary[side] =
+                corpus_vocabulary(trainer->corpus, side, &contents.vocabulary_bytes[side]);
+    return checkpoint_save(trainer->checkpointer, &contents, trainer->state.update, best);
+}
+
+enum status trainer_save(struct trainer *trainer, bool best)
+{
+    char *config = NULL;
+    struct trainer_record record;
+    trainer_record(trainer, &record);
+    enum status status = status_agree(options_write_yaml(&config, &config_schema, trainer->config, true));
+    if (status == STATUS_OK)
+        status = save_with(trainer, &record, config, best);
+    memory_free(config);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static enum status open_corpora(struct trainer *trainer)
+{
+    const struct data_options *data = &trainer->config->data;
+    TRY(corpus_open(&trainer->corpus, data->train));
+    const struct corpus_facts *facts = corpus_facts(trainer->corpus);
+    log_line(LOG_INFO, "corpus %s: %zu pairs, %zu source and %zu target tokens, %s vocabulary of %zu rows",
+            data->train, facts->pairs, facts->tokens[SOURCE], facts->tokens[TARGET],
+            facts->joint ? "joint" : "separate", corpus_rows(trainer->corpus, TARGET));
+    if (data->valid)
+        TRY(corpus_open(&trainer->valid, data->valid));
+    return STATUS_OK;
+}
+
+/* The ids of data.valid mean something only in the vocabulary trained on. */
+static enum status check_valid(const struct trainer *trainer)
+{
+    for (enum side side = SOURCE; trainer->valid && side < SIDES; side++) {
+        size_t bytes, valid_bytes;
+        const void *train = corpus_vocabulary(trainer->corpus, side, &bytes);
+        const void *valid = corpus_vocabulary(trainer->valid, side, &valid_bytes);
+        CHECK(bytes == valid_bytes && memcmp(train, valid, bytes) == 0, STATUS_DATA,
+                "data.valid %s has another %s vocabulary than data.train %s: prepare it with --vocab %s",
+                corpus_path(trainer->valid), side_names[side], corpus_path(trainer->corpus),
+                corpus_path(trainer->corpus));
+    }
+    return STATUS_OK;
+}
+
+static enum status open_model(struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    size_t rows[SIDES] = {corpus_rows(trainer->corpus, SOURCE), corpus_rows(trainer->corpus, TARGET)};
+    TRY(check_valid(trainer));
+    TRY(model_open(&trainer->model, &config->model, rows, corpus_facts(trainer->corpus)->joint));
+    const struct parameters *parameters = model_parameters(trainer->model);
+    TRY(memory_new(&trainer->arrays, "trainer", parameters->count, sizeof *trainer->arrays));
+    for (size_t i = 0; i < parameters->count; i++)
+        trainer->arrays[i] = parameters->items[i].array;
+    trainer->array_count = parameters->count;
+    log_line(LOG_INFO, "model %s: %zu parameters", config->model.kind->name, parameters_count(parameters));
+    return STATUS_OK;
+}
+
+/* Moments and the mask of weight decay, both in the layout of this rank's own buffer. */
+static enum status open_optimizer(struct trainer *trainer)
+{
+    const struct optimizer_options *options = &trainer->config->optimizer;
+    const struct optimizer_kind *kind = (const struct optimizer_kind *)options->kind;
+    const struct blocks *blocks = exchange_blocks(trainer->exchange);
+    int rank = world()->rank;
+    size_t own = blocks_own_floats(blocks, rank);
+    for (int k = 0; k < OPTIMIZER_MOMENTS && kind->moments[k]; k++)
+        TRY(memory_new(&trainer->moments[k], "moments", own, sizeof(float)));
+    if (options->weight_decay == 0)
+        return STATUS_OK;
+    TRY(memory_new(&trainer->decay, "moments", own, sizeof(float)));
+    for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
+        struct run run = blocks_run(blocks, bucket, rank);
+        parameters_decay_mask(
+                model_parameters(trainer->model), run.first, run.count, trainer->decay + run.own);
+    }
+    return STATUS_OK;
+}
+
+static void say_layout(const struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    int ranks = world()->size, slots = (int)config->batch.micro_batches, below, above;
+    log_line(LOG_INFO, "%d %s with %d %s each; %d micro-batches of at most %lld tokens a side an update",
+            ranks, ranks == 1 ? "rank" : "ranks", world()->threads,
+            world()->threads == 1 ? "thread" : "threads", slots, (long long)config->batch.tokens);
+    if (strcmp(config->comm.reduce->name, "ordered") != 0) {
+        log_line(LOG_WARNING, "comm.reduce %s: the result depends on the number of ranks",
+                config->comm.reduce->name);
+        return;
+    }
+    exchange_good_ranks(slots, ranks, &below, &above);
+    if (below != ranks && above != ranks)
+        log_line(LOG_INFO,
+                "%d ranks do not fit %d micro-batches evenly and exchange more; %d or %d would not", ranks,
+                slots, below, above);
+}
+
+/* Fails at the start, not at the first validation, if a sentence of data.valid cannot be dealt. */
+static enum status check_valid_plan(const struct trainer *trainer)
+{
+    if (!trainer->valid)
+        return STATUS_OK;
+    struct plan *plan = NULL;
+    struct plan_options options = trainer_plan(trainer);
+    enum status status = plan_open(&plan, trainer->valid, &options);
+    plan_close(plan);
+    return status;
+}
+
+static enum status open_reader(struct trainer *trainer)
+{
+    const struct run_state *state = &trainer->state;
+    struct plan_options options = trainer_plan(trainer);
+    int ranks = world()->size, rank = world()->rank;
+    TRY(check_valid_plan(trainer));
+    return reader_open(&trainer->reader, trainer->corpus, &options,
+            exchange_first_slot(options.slots, ranks, rank),
+            exchange_first_slot(options.slots, ranks, rank + 1), state->epoch, state->position);
+}
+
+/* Rank 0's files of the run directory. */
+static enum status open_files(struct trainer *trainer)
+{
+    if (world()->rank != 0)
+        return STATUS_OK;
+    char *yaml = NULL;
+    TRY(options_write_yaml(&yaml, &config_schema, trainer->config, false));
+    enum status status = run_write(trainer->run, "config.yaml", yaml);
+    memory_free(yaml);
+    TRY(status);
+    return run_metrics_open(trainer->run, trainer->state.update);
+}
+
+static enum status start_fresh(struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    struct run_state *state = &trainer->state;
+    model_initialise(trainer->model, (uint64_t)config->run.seed);
+    *state = (struct run_state){.seed = config->run.seed, .slots = config->batch.micro_batches};
+    return memory_text(&state->fingerprint, "trainer", corpus_facts(trainer->corpus)->fingerprint);
+}
+
+static enum status open_state(struct trainer *trainer)
+{
+    bool resumed;
+    TRY(trainer_resume(trainer, &resumed));
+    return resumed ? STATUS_OK : start_fresh(trainer);
+}
+
+static enum status open_log(struct trainer *trainer)
+{
+    return world()->rank == 0 ? log_file(run_file(trainer->run, "log.txt")) : STATUS_OK;
+}
+
+enum status trainer_open(struct trainer *trainer, const struct config *config)
+{
+    *trainer = (struct trainer){.config = config};
+    TRY(run_open(&trainer->run, config->run.directory));
+    TRY(status_agree(open_log(trainer)));
+    TRY(open_corpora(trainer));
+    if (trainer->valid)
+        trainer->every = config->validate.every;
+    TRY(status_agree(open_model(trainer)));
+    TRY(exchange_open(&trainer->exchange, (const struct reduce_kind *)config->comm.reduce,
+            model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
+    TRY(status_agree(open_optimizer(trainer)));
+    say_layout(trainer);
+    TRY(status_agree(open_state(trainer)));
+    TRY(status_agree(open_reader(trainer)));
+    TRY(status_agree(open_files(trainer)));
+    struct checkpoint_options options = {.folder = run_checkpoints(trainer->run),
+            .keep = (int)config->checkpoint.keep,
+            .compression = (int)config->checkpoint.compression};
+    return checkpointer_open(&trainer->checkpointer, &options, exchange_blocks(trainer->exchange));
+}
+
+void trainer_close(struct trainer *trainer)
+{
+    if (trainer->checkpointer)
+        (void)checkpointer_close(trainer->checkpointer); /* whoever needed its status has waited for it */
+    if (trainer->reader)
+        reader_close(trainer->reader);
+    if (trainer->exchange)
+        exchange_close(trainer->exchange);
+    if (trainer->model)
+        model_close(trainer->model);
+    if (trainer->valid)
+        corpus_close(trainer->valid);
+    if (trainer->corpus)
+        corpus_close(trainer->corpus);
+    (void)log_file(NULL);
+    if (trainer->run)
+        run_close(trainer->run);
+    for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
+        memory_free(trainer->moments[k]);
+    memory_free(trainer->decay);
+    memory_free(trainer->arrays);
+    memory_free(trainer->state.fingerprint);
+    *trainer = (struct trainer){0};
+}

@@ -1,0 +1,72 @@
+/*
+ * A trainer: all that a training run holds open, and its state.
+ *
+ *     TRY(trainer_open(&trainer, &config));      lock, corpora, model, exchange; state from a checkpoint or fresh
+ *     TRY(loop_run(&trainer));                   updates (loop.h)
+ *     trainer_close(&trainer);
+ */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "comm/exchange.h"
+#include "io/checkpoint.h"
+#include "io/reader.h"
+#include "io/run.h"
+#include "train/config.h"
+#include "train/period.h"
+
+/* What a resume needs beside parameters and moments: the /state fields of a checkpoint. No clock, host or rank. */
+struct run_state {
+    int64_t update;      /* done */
+    int64_t epoch;       /* completed */
+    int64_t position;    /* updates done in the epoch under way */
+    int64_t tokens;      /* source and target, trained on */
+    int64_t best_update; /* 0: none yet */
+    double best;         /* validate.metric there */
+    int64_t seed, slots;
+    char *fingerprint; /* of the corpus */
+};
+
+enum { STATE_FIELDS = 9 };
+
+struct trainer {
+    const struct config *config;
+    struct run_directory *run;
+    struct corpus *corpus, *valid; /* valid: NULL without data.valid */
+    struct model *model;
+    struct exchange *exchange;
+    struct reader *reader;
+    struct checkpointer *checkpointer;
+    struct flat_array *arrays; /* the parameters, as checkpoints name them */
+    size_t array_count;
+    float *moments[OPTIMIZER_MOMENTS]; /* own buffers (blocks.h) */
+    float *decay;                      /* own buffer; NULL without weight decay */
+    struct run_state state;
+    struct period every; /* validate.every, or never without data.valid */
+};
+
+/* Collective, each. trainer_close() tolerates a half-opened trainer and waits for a save under way. */
+enum status trainer_open(struct trainer *trainer, const struct config *config);
+void trainer_close(struct trainer *trainer);
+
+/* Starts a checkpoint of the state as it is. Collective. */
+enum status trainer_save(struct trainer *trainer, bool best);
+
+struct plan_options trainer_plan(const struct trainer *trainer);
+
+/* ---- shared by trainer.c and resume.c ---- */
+
+/* Planes and fields of a checkpoint, in the form both saving and loading take. */
+struct trainer_record {
+    char groups[OPTIMIZER_MOMENTS][H5_NAME_LIMIT];
+    struct flat_plane planes[1 + OPTIMIZER_MOMENTS]; /* point into `groups`: not to be copied */
+    size_t plane_count;
+    struct field fields[STATE_FIELDS];
+};
+void trainer_record(struct trainer *trainer, struct trainer_record *out);
+
+/* State, parameters and moments from the checkpoint that run.resume chooses; *resumed tells whether there was one.
+ * Collective. */
+enum status trainer_resume(struct trainer *trainer, bool *resumed);
+
+#endif
