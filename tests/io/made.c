@@ -1,5 +1,8 @@
 #include "tests/io/made.h"
 
+#include "comm/memory.h"
+#include "comm/random.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,5 +54,76 @@ const char *made_gzip(const char *name, const void *bytes, size_t count)
     const char *path = made_path(name);
     gzFile file = gzopen(path, "wb");
     must(file && gzwrite(file, bytes, (unsigned)count) == (int)count && gzclose(file) == Z_OK, path);
+    return path;
+}
+
+struct vocabulary *made_vocabulary(void)
+{
+    static const char *const lines[] = {"abcdefghijklm", "nopqrstuvwxyz", "a b c", "0123456789"};
+    static const size_t bytes[] = {13, 13, 5, 10};
+    char *model;
+    size_t size;
+    struct vocabulary *vocabulary;
+    const struct kind *kind = kind_find(&vocabulary_kinds, "char");
+    must(vocabulary_train(&model, &size, kind, 40, lines, bytes, 4) == STATUS_OK, "no vocabulary");
+    must(vocabulary_open(&vocabulary, model, size, "made") == STATUS_OK, "no vocabulary");
+    memory_free(model);
+    return vocabulary;
+}
+
+static uint64_t drawn(
+        const struct made_shape *shape, enum side side, size_t pair, size_t position, uint64_t n)
+{
+    struct random_stream stream =
+            random_stream(shape->seed, RANDOM_TEST, pair, (uint32_t)side, (uint32_t)position);
+    return random_below(&stream, 0, n);
+}
+
+size_t made_length(const struct made_shape *shape, enum side side, size_t pair)
+{
+    return 1 + drawn(shape, side, pair, 0, shape->longest);
+}
+
+int32_t made_token(const struct made_shape *shape, enum side side, size_t pair, size_t position)
+{
+    if (position + 1 == made_length(shape, side, pair))
+        return TOKEN_END;
+    return TOKEN_FIRST_PIECE + (int32_t)drawn(shape, side, pair, 1 + position, 30);
+}
+
+static void add_pair(
+        struct corpus_writer *writer, const struct made_shape *shape, size_t pair, int32_t *ids[SIDES])
+{
+    size_t counts[SIDES];
+    char text[40];
+    for (int side = 0; side < SIDES; side++) {
+        counts[side] = made_length(shape, (enum side)side, pair) - 1;
+        for (size_t i = 0; i < counts[side]; i++)
+            ids[side][i] = made_token(shape, (enum side)side, pair, i);
+    }
+    snprintf(text, sizeof text, "line %zu", pair);
+    must(corpus_add(writer, (const int32_t *const *)ids, counts, text, strlen(text)) == STATUS_OK, "no pair");
+}
+
+const char *made_corpus(const char *name, const struct made_shape *shape)
+{
+    const char *path = made_path(name);
+    struct vocabulary *first = made_vocabulary(), *second = made_vocabulary();
+    struct corpus_settings settings = {.vocabularies = {first, shape->joint ? first : second},
+            .compression = shape->compression,
+            .keep_text = shape->text};
+    struct corpus_writer *writer;
+    int32_t *ids[SIDES];
+    for (int side = 0; side < SIDES; side++)
+        must(memory_new(&ids[side], "test", shape->longest, sizeof *ids[side]) == STATUS_OK, "no memory");
+    must(corpus_create(&writer, path, &settings) == STATUS_OK, path);
+    for (size_t pair = 0; pair < shape->pairs; pair++)
+        add_pair(writer, shape, pair, ids);
+    must(corpus_skip(writer, 17, SKIP_EMPTY) == STATUS_OK, "no skipped line");
+    must(corpus_commit(writer) == STATUS_OK, path);
+    for (int side = 0; side < SIDES; side++)
+        memory_free(ids[side]);
+    vocabulary_close(first);
+    vocabulary_close(second);
     return path;
 }

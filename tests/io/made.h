@@ -15,4 +15,19 @@ void made_remove(void);
 const char *made_file(const char *name, const void *bytes, size_t count);
 const char *made_gzip(const char *name, const void *bytes, size_t count);
 
+/* A vocabulary of 40 characters at most, the same each time. */
+struct vocabulary *made_vocabulary(void);
+
+/* A corpus file of `pairs` pairs with made_length() and made_token(); its path. */
+struct made_shape {
+    size_t pairs;
+    size_t longest; /* tokens of a sentence, </s> included */
+    uint64_t seed;
+    int compression;
+    bool joint, text;
+};
+const char *made_corpus(const char *name, const struct made_shape *shape);
+size_t made_length(const struct made_shape *shape, enum side side, size_t pair);
+int32_t made_token(const struct made_shape *shape, enum side side, size_t pair, size_t position);
+
 #endif

@@ -1,0 +1,270 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/fault.h"
+#include "comm/memory.h"
+#include "io/corpus_names.h"
+#include "tests/io/made.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct made_shape small = {
+        .pairs = 50, .longest = 12, .seed = 1, .compression = 1, .text = true};
+static const struct made_shape large = {
+        .pairs = 70000, .longest = 6, .seed = 2, .compression = 1, .joint = true};
+
+static void says(const char *words)
+{
+    if (!strstr(status_message(), words))
+        fail_msg("'%s' is not in '%s'", words, status_message());
+}
+
+static void check_contents(const char *path, const struct made_shape *shape, size_t step)
+{
+    struct corpus *corpus;
+    assert_int_equal(corpus_open(&corpus, path), STATUS_OK);
+    const struct corpus_facts *facts = corpus_facts(corpus);
+    assert_int_equal(facts->pairs, shape->pairs);
+    assert_int_equal(facts->skipped, 1);
+    assert_int_equal(facts->joint, shape->joint);
+    assert_int_equal(facts->has_text, shape->text);
+    for (int side = 0; side < SIDES; side++) {
+        size_t tokens = 0, longest = 0;
+        for (size_t pair = 0; pair < shape->pairs; pair++) {
+            size_t length = made_length(shape, (enum side)side, pair);
+            tokens += length;
+            longest = length > longest ? length : longest;
+        }
+        assert_int_equal(facts->tokens[side], tokens);
+        assert_int_equal(facts->longest[side], longest);
+        size_t bytes;
+        assert_non_null(corpus_vocabulary(corpus, (enum side)side, &bytes));
+        assert_true(bytes > 0);
+        for (size_t pair = 0; pair < shape->pairs; pair += step) {
+            int64_t offsets[2];
+            int32_t ids[16];
+            assert_int_equal(corpus_offsets(corpus, (enum side)side, pair, 1, offsets), STATUS_OK);
+            size_t length = (size_t)(offsets[1] - offsets[0]);
+            assert_int_equal(length, made_length(shape, (enum side)side, pair));
+            assert_int_equal(corpus_tokens(corpus, (enum side)side, offsets[0], length, ids), STATUS_OK);
+            for (size_t i = 0; i < length; i++)
+                assert_int_equal(ids[i], made_token(shape, (enum side)side, pair, i));
+        }
+    }
+    corpus_close(corpus);
+}
+
+static void test_corpus__gives_back_what_was_written(void **state)
+{
+    (void)state;
+    check_contents(made_corpus("small.h5", &small), &small, 1);
+    check_contents(made_corpus("large.h5", &large), &large, 997);
+}
+
+static void fingerprint(const char *path, char out[64])
+{
+    struct corpus *corpus;
+    assert_int_equal(corpus_open(&corpus, path), STATUS_OK);
+    snprintf(out, 64, "%s", corpus_facts(corpus)->fingerprint);
+    corpus_close(corpus);
+}
+
+static void test_corpus__the_fingerprint_is_of_the_tokens_alone(void **state)
+{
+    (void)state;
+    char one[64], two[64];
+    struct made_shape shape = small;
+    fingerprint(made_corpus("one.h5", &shape), one);
+    assert_true(strlen(one) > 30);
+    shape.compression = 0;
+    shape.text = false;
+    fingerprint(made_corpus("two.h5", &shape), two);
+    assert_string_equal(one, two);
+    shape.seed = 3;
+    fingerprint(made_corpus("two.h5", &shape), two);
+    assert_string_not_equal(one, two);
+}
+
+static size_t file_bytes(const char *path, unsigned char *bytes, size_t limit)
+{
+    int file = open(path, O_RDONLY);
+    ssize_t size = read(file, bytes, limit);
+    close(file);
+    assert_true(size > 0 && (size_t)size < limit);
+    return (size_t)size;
+}
+
+static void test_corpus__equal_contents_are_equal_bytes(void **state)
+{
+    (void)state;
+    static unsigned char one[1 << 20], two[1 << 20];
+    size_t one_bytes = file_bytes(made_corpus("one.h5", &small), one, sizeof one);
+    size_t two_bytes = file_bytes(made_corpus("two.h5", &small), two, sizeof two);
+    assert_int_equal(one_bytes, two_bytes);
+    assert_memory_equal(one, two, one_bytes);
+}
+
+static void test_corpus__flipped_and_cut_files_are_refused(void **state)
+{
+    (void)state;
+    static unsigned char bytes[1 << 20];
+    size_t size = file_bytes(made_corpus("whole.h5", &small), bytes, sizeof bytes);
+    for (size_t at = 0; at < size; at += 1 + size / 300) {
+        struct corpus *corpus;
+        bytes[at] ^= 4;
+        assert_int_equal(corpus_open(&corpus, made_file("flipped.h5", bytes, size)), STATUS_DATA);
+        says("flipped.h5");
+        bytes[at] ^= 4;
+        assert_int_equal(corpus_open(&corpus, made_file("cut.h5", bytes, at)), STATUS_DATA);
+    }
+}
+
+/* ---- files whole as files, wrong inside ---- */
+
+static struct h5_writer *crafted(const char *path, int64_t pairs)
+{
+    struct h5_writer *writer;
+    assert_int_equal(h5_create(&writer, path, H5_CORPUS), STATUS_OK);
+    struct vocabulary *vocabulary = made_vocabulary();
+    struct h5_array array = {.name = "/vocabulary/joint/model", .type = H5_BYTE, .rank = 1};
+    const void *model = vocabulary_model(vocabulary, &array.shape[0]);
+    assert_int_equal(h5_put(writer, &array, model), STATUS_OK);
+    static const char pieces[100];
+    struct h5_array list = {.name = "/vocabulary/joint/pieces",
+            .type = H5_TEXT,
+            .text_bytes = 1,
+            .rank = 1,
+            .shape = {vocabulary_rows(vocabulary)}};
+    assert_int_equal(h5_put(writer, &list, pieces), STATUS_OK);
+    vocabulary_close(vocabulary);
+    assert_int_equal(h5_put_int(writer, CORPUS_PAIRS, pairs, "pairs"), STATUS_OK);
+    assert_int_equal(h5_put_text(writer, CORPUS_FINGERPRINT, "none", "fingerprint"), STATUS_OK);
+    struct h5_array skipped = {.name = CORPUS_SKIPPED_LINE, .type = H5_INT64, .rank = 1};
+    assert_int_equal(h5_put(writer, &skipped, NULL), STATUS_OK);
+    return writer;
+}
+
+static void put_side(struct h5_writer *writer, enum side side, const int64_t *offsets, size_t offset_count,
+        const int32_t *tokens, size_t token_count)
+{
+    struct h5_array array = {.type = H5_INT32, .rank = 1, .shape = {token_count}};
+    snprintf(array.name, sizeof array.name, "/%s/tokens", side_names[side]);
+    assert_int_equal(h5_put(writer, &array, tokens), STATUS_OK);
+    array.type = H5_INT64;
+    array.shape[0] = offset_count;
+    snprintf(array.name, sizeof array.name, "/%s/offsets", side_names[side]);
+    assert_int_equal(h5_put(writer, &array, offsets), STATUS_OK);
+}
+
+static const struct wrong {
+    int64_t pairs;
+    int64_t offsets[4];
+    size_t offset_count;
+    int32_t tokens[5];
+    const char *words; /* NULL: nothing is wrong */
+} wrongs[] = {
+        {2, {0, 2, 5}, 3, {3, 0, 4, 5, 0}, NULL},
+        {2, {1, 2, 5}, 3, {3, 0, 4, 5, 0}, "/target/offsets[0]: expected 0, found 1"},
+        {2, {0, 0, 5}, 3, {3, 0, 4, 5, 0}, "/target/offsets[1]: expected more than 0 and at most 5, found 0"},
+        {2, {0, 4, 3}, 3, {3, 0, 4, 5, 0}, "/target/offsets[2]: expected more than 4 and at most 5, found 3"},
+        {2, {0, 2, 6}, 3, {3, 0, 4, 5, 0}, "/target/offsets[2]: expected more than 2 and at most 5, found 6"},
+        {2, {0, 2, 4}, 3, {3, 0, 4, 5, 0}, "/target/offsets[2]: expected 5, the number of tokens, found 4"},
+        {3, {0, 2, 5}, 3, {3, 0, 4, 5, 0}, "/target/offsets: expected 4 offsets for 3 pairs, found 3"},
+        {2, {0, 2, 5}, 3, {3, 0, 4, 40, 0}, "/target/tokens[3]: expected a token id below 40, found 40"},
+        {2, {0, 2, 5}, 3, {3, 0, -1, 5, 0}, "/target/tokens[2]: expected a token id below 40, found -1"},
+        {0, {0}, 1, {0}, "/pairs: expected at least one pair, found 0"},
+};
+
+static void test_corpus__wrong_contents_are_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        const struct wrong *wrong = &wrongs[i];
+        const char *path = made_path("crafted.h5");
+        struct h5_writer *writer = crafted(path, wrong->pairs);
+        int64_t offsets[4];
+        int32_t tokens[4] = {0};
+        for (int64_t p = 0; p <= wrong->pairs; p++)
+            offsets[p] = p;
+        put_side(writer, SOURCE, offsets, (size_t)wrong->pairs + 1, tokens, (size_t)wrong->pairs);
+        put_side(writer, TARGET, wrong->offsets, wrong->offset_count, wrong->tokens, 5);
+        assert_int_equal(h5_commit(writer), STATUS_OK);
+        struct corpus *corpus = NULL;
+        enum status status = corpus_open(&corpus, path);
+        if (!wrong->words) {
+            assert_int_equal(status, STATUS_OK);
+            corpus_close(corpus);
+            continue;
+        }
+        assert_int_equal(status, STATUS_DATA);
+        says("crafted.h5");
+        says(wrong->words);
+    }
+}
+
+static void test_corpus__a_failing_write_leaves_no_file(void **state)
+{
+    (void)state;
+    struct vocabulary *vocabulary = made_vocabulary();
+    struct corpus_settings settings = {.vocabularies = {vocabulary, vocabulary}, .keep_text = true};
+    const int32_t id = 5, *const ids[SIDES] = {&id, &id};
+    const size_t counts[SIDES] = {1, 1};
+    bool succeeded = false;
+    for (int pass = 1; pass < 200 && !succeeded; pass++) {
+        char plan[30];
+        struct corpus_writer *writer = NULL;
+        snprintf(plan, sizeof plan, "write:%d", pass);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        enum status status = corpus_create(&writer, made_path("full.h5"), &settings);
+        if (status == STATUS_OK) {
+            status = corpus_add(writer, ids, counts, "e", 1);
+            if (status == STATUS_OK)
+                status = corpus_commit(writer);
+            else
+                corpus_discard(writer);
+        }
+        succeeded = status == STATUS_OK;
+        assert_true(succeeded || status == STATUS_IO);
+        assert_int_equal(access(made_path("full.h5"), F_OK), succeeded ? 0 : -1);
+        assert_int_equal(access(made_path("full.h5.tmp"), F_OK), -1);
+    }
+    assert_true(succeeded);
+    assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+    vocabulary_close(vocabulary);
+    struct corpus *corpus;
+    assert_int_equal(corpus_open(&corpus, made_path("nothing.h5")), STATUS_MISSING);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    made_folder();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    made_remove();
+    return memory_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_corpus__gives_back_what_was_written),
+            cmocka_unit_test(test_corpus__the_fingerprint_is_of_the_tokens_alone),
+            cmocka_unit_test(test_corpus__equal_contents_are_equal_bytes),
+            cmocka_unit_test(test_corpus__flipped_and_cut_files_are_refused),
+            cmocka_unit_test(test_corpus__wrong_contents_are_named),
+            cmocka_unit_test(test_corpus__a_failing_write_leaves_no_file),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
