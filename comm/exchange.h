@@ -44,12 +44,13 @@ const struct blocks *exchange_blocks(const struct exchange *exchange);
 /* Slots of `rank`: [V·rank/N, V·(rank+1)/N). */
 int exchange_first_slot(int slots, int ranks, int rank);
 
-/* Gradient buffers this rank holds (ordered: at most 2·log2 V), and floats it sends per update. */
+/* Gradient buffers this rank holds (at most 2·log2 V, at least 1), and floats it sends per update, as a ring would
+ * spread the parameters. */
 int exchange_buffers(const struct exchange *exchange);
 size_t exchange_floats_sent(const struct exchange *exchange);
 
-/* The nearest numbers of ranks below and above N for which no rank holds more subtrees than log2 V
- * + 1. */
+/* The nearest numbers of ranks, at most and at least `ranks`, whose slots are one subtree each: then an update sends no
+ * more than a ring would. */
 void exchange_good_ranks(int slots, int ranks, int *below, int *above);
 
 /* Facts of one slot of an update. All zero for a slot without a micro-batch. */
@@ -61,8 +62,8 @@ struct slot_facts {
     int64_t more; /* 1 if the slot has another micro-batch in this epoch */
 };
 
-/* The zeroed gradient of the next own slot, valid until exchange_leaf_done(). Slots must be taken
- * in order. */
+/* The zeroed gradient of the next own slot, valid until exchange_leaf_done(). Slots must be taken in order, all of them
+ * at every update, also after a local failure: that is told in exchange_agree(). */
 float *exchange_leaf(struct exchange *exchange, int slot);
 void exchange_ready(struct exchange *exchange, size_t first);
 void exchange_leaf_done(struct exchange *exchange, const struct slot_facts *facts);
@@ -83,10 +84,12 @@ struct agreement {
     double square_norm;      /* of the sum: blocks in double, added in block order; NaN or Inf tells */
 };
 
-/* One message for all that ranks must agree on at an update. Returns the agreed status (see
- * status_agree()). Collective. */
+/* One message for all that ranks must agree on at an update. Returns the agreed status (see status_agree()); the out
+ * fields are filled in any case. Once after each exchange_sum(). Collective. */
 enum status exchange_agree(struct exchange *exchange, struct agreement *agreement);
 
+/* Every rank's own stretches of parameters [floats] go to all others. `parameters` may be read or written again after
+ * exchange_spread_wait(). Collective. */
 enum status exchange_spread(struct exchange *exchange, float *parameters);
 enum status exchange_spread_wait(struct exchange *exchange);
 

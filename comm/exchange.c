@@ -1,0 +1,185 @@
+#include "comm/exchange_internal.h"
+
+#include "comm/fault.h"
+#include "comm/vector.h"
+#include "comm/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+VECTOR_CLONES void floats_add(float *to, const float *from, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+VECTOR_CLONES double floats_square(const float *x, size_t count)
+{
+    enum { LANES = 16 }; /* a power of two; whatever the vector length, the same order */
+    double lanes[LANES] = {0};
+    size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+#pragma omp simd
+        for (size_t lane = 0; lane < LANES; lane++)
+            lanes[lane] += (double)x[i + lane] * (double)x[i + lane]; /* exact: 2 x 24 bits fit into 53 */
+    for (size_t i = whole; i < count; i++)
+        lanes[i - whole] += (double)x[i] * (double)x[i];
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t lane = 0; lane < half; lane++)
+            lanes[lane] += lanes[lane + half];
+    return lanes[0];
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* to += from over [first, first + count), by tiles. */
+static void add_stretch(float *to, const float *from, size_t first, size_t count)
+{
+    size_t end = first + count;
+#pragma omp parallel for schedule(static)
+    for (size_t at = first; at < end; at += BLOCK_FLOATS)
+        floats_add(to + at, from + at, least(BLOCK_FLOATS, end - at));
+}
+
+static void zero_floats(float *x, size_t count)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < count; at += BLOCK_FLOATS)
+        memset(x + at, 0, least(BLOCK_FLOATS, count - at) * sizeof *x);
+}
+
+void exchange_note(struct exchange *x, enum status status)
+{
+    if (status == STATUS_OK || x->status != STATUS_OK)
+        return;
+    x->status = status;
+    snprintf(x->message, sizeof x->message, "%s", status_message());
+}
+
+float *exchange_leaf(struct exchange *x, int slot)
+{
+    ASSERT(!x->is_leaf_out && !x->is_spreading);
+    if (x->is_sum_ready) {
+        x->is_sum_ready = false;
+        x->next_slot = x->first_slot;
+        x->held = 0;
+    }
+    ASSERT(slot == x->next_slot && slot < x->end_slot);
+    x->is_leaf_out = true;
+    x->unstarted = slot + 1 == x->end_slot ? blocks_buckets(&x->blocks) : 0;
+    float *leaf = x->buffer[x->held++];
+    zero_floats(leaf, x->blocks.floats);
+    return leaf;
+}
+
+/* The sums of the subtrees that end with the leaf that is out, over [first, first + count). */
+static void join_stretch(struct exchange *x, size_t first, size_t count)
+{
+    int joins = tree_joins(x->slots, x->first_slot, x->end_slot, x->next_slot);
+    for (int top = x->held - 1; joins > 0; joins--, top--)
+        add_stretch(x->buffer[top - 1], x->buffer[top], first, count);
+}
+
+static void start_bucket(struct exchange *x, size_t bucket)
+{
+    size_t first = bucket * x->blocks.bucket_floats;
+    join_stretch(x, first, least(x->blocks.bucket_floats, x->blocks.floats - first));
+    if (world_is_shared())
+        exchange_note(x, x->reduction->start(x, bucket, x->requests + bucket * (size_t)x->rounds));
+}
+
+/* MPI moves data only while it is called: asks for the oldest request that is still on its way. */
+static void make_progress(struct exchange *x)
+{
+    int done = 1;
+    for (size_t bucket = blocks_buckets(&x->blocks); done && bucket-- > x->unstarted;)
+        for (int i = 0; done && i < x->rounds; i++) {
+            MPI_Request *request = &x->requests[bucket * (size_t)x->rounds + (size_t)i];
+            if (*request != MPI_REQUEST_NULL)
+                exchange_note(x, mpi_status(MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Test", -1));
+        }
+}
+
+void exchange_ready(struct exchange *x, size_t first)
+{
+    ASSERT(x->is_leaf_out);
+    if (x->next_slot + 1 < x->end_slot)
+        return;
+    while (x->unstarted > 0 && (x->unstarted - 1) * x->blocks.bucket_floats >= first)
+        start_bucket(x, --x->unstarted);
+    make_progress(x);
+}
+
+void exchange_leaf_done(struct exchange *x, const struct slot_facts *facts)
+{
+    ASSERT(x->is_leaf_out);
+    x->facts[x->next_slot - x->first_slot] = *facts;
+    if (x->next_slot + 1 == x->end_slot)
+        exchange_ready(x, 0);
+    else
+        join_stretch(x, 0, x->blocks.floats);
+    x->held -= tree_joins(x->slots, x->first_slot, x->end_slot, x->next_slot);
+    x->next_slot++;
+    x->is_leaf_out = false;
+}
+
+/* The own stretch of a bucket whose requests are done. */
+static void finish_bucket(struct exchange *x, size_t bucket)
+{
+    struct run run = blocks_run(&x->blocks, bucket, x->rank);
+    bool adds = world_is_shared() && x->reduction->finish;
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < run.count; at += BLOCK_FLOATS) {
+        size_t count = least(BLOCK_FLOATS, run.count - at);
+        if (adds)
+            x->reduction->finish(x, run, run.first + at, count);
+        x->squares[(run.own + at) / BLOCK_FLOATS] = floats_square(x->buffer[0] + run.first + at, count);
+    }
+}
+
+enum status exchange_sum(struct exchange *x, float **sum)
+{
+    ASSERT(x->next_slot == x->end_slot && !x->is_sum_ready);
+    for (size_t bucket = blocks_buckets(&x->blocks); bucket-- > 0;) {
+        if (world_is_shared()) {
+            MPI_Request *requests = x->requests + bucket * (size_t)x->rounds;
+            int code = MPI_Waitall(x->rounds, requests, MPI_STATUSES_IGNORE);
+            exchange_note(x, mpi_status(code, "MPI_Waitall", -1));
+        }
+        finish_bucket(x, bucket);
+    }
+    x->is_sum_ready = true;
+    *sum = x->buffer[0];
+    if (fault_fires(FAULT_EXCHANGE))
+        exchange_note(x, status_fail(STATUS_IO, "the sum of gradients failed (planned fault)"));
+    enum status status = x->status;
+    x->status = STATUS_OK;
+    return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", x->message);
+}
+
+enum status exchange_spread(struct exchange *x, float *parameters)
+{
+    ASSERT(!x->is_spreading);
+    x->is_spreading = true;
+    for (size_t bucket = 0; bucket < blocks_buckets(&x->blocks) && world_is_shared(); bucket++) {
+        const struct cut *cut = exchange_cut(x, bucket);
+        int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT, parameters + bucket * x->blocks.bucket_floats,
+                cut->owned.counts, cut->owned.offsets, MPI_FLOAT, MPI_COMM_WORLD, &x->spreading[bucket]);
+        TRY(mpi_status(code, "MPI_Iallgatherv", -1));
+    }
+    return STATUS_OK;
+}
+
+enum status exchange_spread_wait(struct exchange *x)
+{
+    ASSERT(x->is_spreading);
+    x->is_spreading = false;
+    if (!world_is_shared())
+        return STATUS_OK;
+    int code = MPI_Waitall((int)blocks_buckets(&x->blocks), x->spreading, MPI_STATUSES_IGNORE);
+    return mpi_status(code, "MPI_Waitall", -1);
+}

@@ -1,0 +1,103 @@
+/*
+ * What the files of the exchange share. Private to comm/.
+ *
+ * A bucket goes through: join (own subtrees are completed, buffers 0 … K-1 hold this rank's pieces), start (the kind
+ * sends them), wait, finish (the kind leaves the sum in the own stretch of buffer 0), squares.
+ *
+ * To add a way to sum: a file exchange_NAME.c with its struct reduction, and its row in reduce_kinds.
+ */
+#ifndef COMM_EXCHANGE_INTERNAL_H
+#define COMM_EXCHANGE_INTERNAL_H
+
+#include "comm/exchange.h"
+#include "comm/tree.h"
+#include "comm/world_internal.h"
+
+struct reduction {
+    /* Takes what this kind needs; sets rounds. */
+    enum status (*open)(struct exchange *);
+    /* Posts the requests of a bucket whose pieces are final, requests[rounds]. */
+    enum status (*start)(struct exchange *, size_t bucket, MPI_Request *requests);
+    /* Once they are done: the sum of one own block into buffer 0. NULL: it is there already. */
+    void (*finish)(struct exchange *, struct run run, size_t position, size_t count);
+    /* Floats this rank sends per update to have its pieces summed. */
+    size_t (*floats_sent)(const struct exchange *);
+};
+
+extern const struct reduction reduction_ordered, reduction_native;
+
+struct reduce_kind {
+    struct kind kind;
+    const struct reduction *reduction;
+};
+
+/* Counts and offsets in floats for MPI, one for each rank. They live as long as the requests. */
+struct stretches {
+    int *counts, *offsets;
+};
+
+/* How a bucket is cut: alike for all full buckets, differently for the last. */
+struct cut {
+    struct stretches owned;           /* of the bucket, by owner */
+    struct stretches *sent, *arrived; /* [rounds]: piece i of this rank to all; piece i of all to this rank */
+};
+
+struct exchange {
+    const struct reduction *reduction;
+    struct blocks blocks;
+    int rank, ranks;
+
+    /* slots, and the stack of the tree */
+    int slots, first_slot, end_slot;
+    int next_slot;     /* the slot exchange_leaf() expects, or is out */
+    int held;          /* entries on the stack, the leaf that is out among them */
+    bool is_leaf_out;  /* between exchange_leaf() and exchange_leaf_done() */
+    bool is_sum_ready; /* between exchange_sum() and the next leaf */
+    int buffers;       /* of [floats] each */
+    float *buffer[TREE_PIECES_MOST];
+    struct slot_facts *facts; /* [own slots] */
+
+    /* pieces of all ranks, in slot order */
+    int *first_piece; /* [ranks + 1] */
+    struct tree_step *steps;
+    float *received; /* by bucket: foreign pieces in order, each as long as the own stretch */
+
+    /* buckets on their way: the last one leaves first */
+    int rounds;             /* requests per bucket */
+    size_t unstarted;       /* buckets [0, unstarted) are still here */
+    size_t tested;          /* requests from this one on are known to be done */
+    MPI_Request *requests;  /* [buckets][rounds] */
+    MPI_Request *spreading; /* [buckets] */
+    bool is_spreading;
+    struct cut cuts[2]; /* of a full bucket, of the last one */
+    struct stretches *cut_lists;
+    int *cut_memory;
+
+    double *squares; /* [own blocks] */
+    unsigned char *packet, *packets;
+    size_t *packet_bytes; /* [ranks] */
+
+    /* the first failure of this update */
+    enum status status;
+    char message[512];
+};
+
+/* The cut of `bucket`. */
+const struct cut *exchange_cut(const struct exchange *exchange, size_t bucket);
+
+/* Fills cuts[]; needs first_piece and rounds. */
+enum status exchange_cut_open(struct exchange *exchange);
+
+/* The message of exchange_agree(): sizes and memory. */
+enum status exchange_packet_open(struct exchange *exchange);
+
+/* Keeps a failure until exchange_sum() can return it. */
+void exchange_note(struct exchange *exchange, enum status status);
+
+/* to[i] += from[i]. */
+void floats_add(float *to, const float *from, size_t count);
+
+/* The sum of squares in a fixed order. */
+double floats_square(const float *x, size_t count);
+
+#endif

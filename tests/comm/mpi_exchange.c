@@ -1,0 +1,283 @@
+/*
+ * The layout test on a toy op: a made-up gradient for every (update, slot, element), whose sum depends on the order of
+ * the additions in its last bits. Whatever the number of ranks, the bits must be those of a serial walk over the tree.
+ */
+#include "comm/exchange.h"
+
+#include "comm/fault.h"
+#include "comm/memory.h"
+#include "comm/random.h"
+#include "expect.h"
+
+#include <math.h>
+#include <string.h>
+
+static float gradient(int update, int slot, size_t i)
+{
+    struct random_stream stream = random_stream(7, RANDOM_TEST, (uint64_t)update, (uint32_t)slot, 0);
+    uint32_t words[4];
+    random_block(&stream, i, words);
+    float value = (float)words[0] / 4294967296.0f - 0.5f;
+    return words[1] % 4 == 0 ? value * 4096.0f : value; /* mixed magnitudes: rounding everywhere */
+}
+
+static float tree_sum(int update, int first, int count, size_t i)
+{
+    if (count == 1)
+        return gradient(update, first, i);
+    int left = (count + 1) / 2;
+    return tree_sum(update, first, left, i) + tree_sum(update, first + left, count - left, i);
+}
+
+static struct slot_facts facts_of(int update, int slot)
+{
+    double loss = 0.1 * (slot + 1) + 1e9 * (slot % 3) + update;
+    return (struct slot_facts){.loss = loss,
+            .cross_entropy = loss / 3,
+            .source_tokens = 100 + slot,
+            .target_tokens = 200 + slot,
+            .pairs = 5,
+            .more = slot % 2};
+}
+
+/* How the model tells what is final. */
+enum way { READY_IN_STEPS, READY_NEVER, READY_AT_ONCE };
+
+static void run_leaves(struct exchange *x, size_t floats, int slots, int update, enum way way)
+{
+    const struct world *w = world();
+    for (int slot = exchange_first_slot(slots, w->size, w->rank);
+            slot < exchange_first_slot(slots, w->size, w->rank + 1); slot++) {
+        float *g = exchange_leaf(x, slot);
+        for (size_t i = 0; i < floats; i += floats / 7 + 1)
+            EXPECT(g[i] == 0);
+        for (size_t i = floats; i-- > 0;) { /* last parameters first */
+            g[i] += gradient(update, slot, i);
+            if (way == READY_IN_STEPS && i % 5000 == 17)
+                exchange_ready(x, i);
+        }
+        if (way == READY_AT_ONCE)
+            exchange_ready(x, 0);
+        struct slot_facts facts = facts_of(update, slot);
+        exchange_leaf_done(x, &facts);
+    }
+}
+
+/* The owned stretches of `sum` from all ranks, through exchange_spread(). */
+static void spread_all(struct exchange *x, float *sum, float *all, size_t floats)
+{
+    const struct blocks *blocks = exchange_blocks(x);
+    for (size_t i = 0; i < floats; i++)
+        all[i] = -1;
+    for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
+        struct run run = blocks_run(blocks, bucket, world()->rank);
+        memcpy(all + run.first, sum + run.first, run.count * sizeof *sum);
+    }
+    EXPECT_OK(exchange_spread(x, all));
+    EXPECT_OK(exchange_spread_wait(x));
+}
+
+static double square_norm(const float *x, size_t floats)
+{
+    double sum = 0;
+    for (size_t i = 0; i < floats; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+static void check_agreement(const struct agreement *a, const float *all, size_t floats, int slots, int update)
+{
+    struct slot_facts total = {0};
+    for (int slot = 0; slot < slots; slot++) {
+        struct slot_facts f = facts_of(update, slot);
+        total.loss += f.loss;
+        total.cross_entropy += f.cross_entropy;
+        total.source_tokens += f.source_tokens;
+        total.target_tokens += f.target_tokens;
+        total.pairs += f.pairs;
+        total.more += f.more;
+    }
+    EXPECT(memcmp(&a->total, &total, sizeof total) == 0);
+    double expected = square_norm(all, floats);
+    EXPECT(fabs(a->square_norm - expected) <= 1e-12 * expected);
+    uint32_t wishes = 0;
+    for (int r = 0; r < world()->size; r++)
+        wishes |= 1u << r;
+    EXPECT(a->wishes == wishes);
+    EXPECT(a->orders[0] == 10 && a->orders[AGREE_ORDERS - 1] == 20);
+}
+
+static const struct reduce_kind *kind_called(const char *name)
+{
+    return (const struct reduce_kind *)kind_find(&reduce_kinds, name);
+}
+
+/* Three updates; the square norm of the last is returned. */
+static double check_layout(
+        const char *kind, size_t floats, int slots, size_t bucket_floats, const float *expected)
+{
+    struct exchange *x;
+    double norm = 0;
+    float *all, *sum;
+    EXPECT_OK(exchange_open(&x, kind_called(kind), floats, slots, bucket_floats));
+    EXPECT_OK(memory_new(&all, "test", floats, sizeof *all));
+    for (int update = 0; update < 3; update++) {
+        run_leaves(x, floats, slots, update, (enum way)update);
+        EXPECT_OK(exchange_sum(x, &sum));
+        struct agreement agreement = {
+                .wishes = 1u << world()->rank, .orders = {10 + world()->rank, 0, 0, 20 - world()->rank}};
+        EXPECT_OK(exchange_agree(x, &agreement));
+        spread_all(x, sum, all, floats);
+        check_agreement(&agreement, all, floats, slots, update);
+        const float *right = expected + (size_t)update * floats;
+        if (strcmp(kind, "ordered") == 0)
+            EXPECT(memcmp(all, right, floats * sizeof *all) == 0);
+        for (size_t i = 0; i < floats; i++)
+            if (fabsf(all[i] - right[i]) > 1e-5f * 4096 * (float)slots)
+                EXPECT(!"a sum is far off");
+        norm = agreement.square_norm;
+    }
+    memory_free(all);
+    exchange_close(x);
+    return norm;
+}
+
+static void check_sizes(int slots)
+{
+    static const size_t sizes[] = {1, 4095, 4096, 100000};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t floats = sizes[s];
+        float *expected;
+        EXPECT_OK(memory_new(&expected, "test", 3 * floats, sizeof *expected));
+        for (int update = 0; update < 3; update++)
+#pragma omp parallel for
+            for (size_t i = 0; i < floats; i++)
+                expected[(size_t)update * floats + i] = tree_sum(update, 0, slots, i);
+        double norm = check_layout("ordered", floats, slots, 0, expected);
+        EXPECT(check_layout("ordered", floats, slots, 40000, expected) ==
+                norm); /* 3 buckets: the same bits */
+        EXPECT(check_layout("ordered", floats, slots, 1, expected) == norm);
+        check_layout("native", floats, slots, 40000, expected);
+        world_set_message_limit(8192 * sizeof(float));
+        EXPECT(check_layout("ordered", floats, slots, 0, expected) == norm);
+        world_set_message_limit((size_t)1 << 30);
+        memory_free(expected);
+    }
+}
+
+/* Each rank fails in turn, on its own or in the sum; everybody hears of it and the next update works. */
+static void check_failures(void)
+{
+    enum { FLOATS = 5000 };
+    const struct world *w = world();
+    struct exchange *x;
+    float *sum;
+    int slots = w->size + 1;
+    EXPECT_OK(exchange_open(&x, kind_called("ordered"), FLOATS, slots, 0));
+    for (int failing = 0; failing < w->size; failing++)
+        for (int injected = 0; injected < 2; injected++) {
+            char plan[64];
+            snprintf(plan, sizeof plan, "exchange:1:%d", failing);
+            EXPECT_OK(fault_plan(injected ? plan : NULL, w->rank));
+            run_leaves(x, FLOATS, slots, failing, READY_IN_STEPS);
+            struct agreement agreement = {.status = exchange_sum(x, &sum)};
+            EXPECT((agreement.status == STATUS_IO) == (injected && w->rank == failing));
+            if (!injected && w->rank >= failing)
+                agreement.status = status_fail(STATUS_INTERNAL, "no memory on rank %d", w->rank);
+            EXPECT(exchange_agree(x, &agreement) == (injected ? STATUS_IO : STATUS_INTERNAL));
+            snprintf(plan, sizeof plan, "no memory on rank %d", failing);
+            EXPECT(strstr(status_message(), injected ? "sum of gradients failed" : plan) != NULL);
+            snprintf(plan, sizeof plan, "rank %d on", failing);
+            EXPECT(failing == 0 || strstr(status_message(), plan) != NULL);
+        }
+    fault_plan(NULL, w->rank);
+    run_leaves(x, FLOATS, slots, 1, READY_IN_STEPS);
+    struct agreement agreement = {.status = exchange_sum(x, &sum)};
+    EXPECT_OK(exchange_agree(x, &agreement));
+    exchange_close(x);
+}
+
+/* Memory ends on one rank, at every allocation in turn: all ranks are refused together. */
+static void check_open_failures(void)
+{
+    const struct world *w = world();
+    enum status status = STATUS_INTERNAL;
+    size_t before = memory_blocks();
+    for (int n = 1; status != STATUS_OK; n++) {
+        struct exchange *x;
+        char plan[64];
+        snprintf(plan, sizeof plan, "memory:%d:%d", n, w->size - 1);
+        EXPECT_OK(fault_plan(plan, w->rank));
+        status = exchange_open(&x, kind_called("ordered"), 10000, w->size + 2, 0);
+        fault_plan(NULL, w->rank);
+        EXPECT((status == STATUS_OK) == (x != NULL));
+        EXPECT(status == STATUS_OK || strstr(status_message(), "out of memory") != NULL);
+        exchange_close(x);
+        EXPECT(memory_blocks() == before);
+        EXPECT(n < 100);
+        if (n >= 100)
+            break;
+    }
+}
+
+static void check_gradient_with_nan(void)
+{
+    struct exchange *x;
+    float *sum;
+    EXPECT_OK(exchange_open(&x, kind_called("ordered"), 9000, world()->size, 0));
+    float *g = exchange_leaf(x, world()->rank);
+    if (world()->rank == world()->size - 1)
+        g[8999] = NAN;
+    exchange_leaf_done(x, &(struct slot_facts){.more = 1});
+    struct agreement agreement = {.status = exchange_sum(x, &sum)};
+    EXPECT_OK(exchange_agree(x, &agreement));
+    EXPECT(isnan(agreement.square_norm));
+    EXPECT(agreement.total.more == world()->size);
+    exchange_close(x);
+}
+
+static void check_refusal(void)
+{
+    struct exchange *x;
+    if (world()->size == 1)
+        return;
+    EXPECT(exchange_open(&x, kind_called("ordered"), 10, world()->size - 1, 0) == STATUS_CONFIG);
+    EXPECT(x == NULL && strstr(status_message(), "batch.micro_batches") != NULL);
+}
+
+static void check_figures(void)
+{
+    struct exchange *x;
+    int size = world()->size;
+    EXPECT_OK(exchange_open(&x, kind_called("ordered"), (size_t)1 << 20, 64, 0));
+    EXPECT(exchange_buffers(x) >= 1 && exchange_buffers(x) <= 12);
+    if (64 % size == 0) {
+        EXPECT(exchange_floats_sent(x) == 2 * ((size_t)1 << 20) / (size_t)size * (size_t)(size - 1));
+        EXPECT(exchange_buffers(x) <= 7);
+    }
+    exchange_close(x);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    world_prepare(argv, 0);
+    if (world_open(0) != STATUS_OK) {
+        fprintf(stderr, "[rank %d] %s\n", world()->rank, status_message());
+        return 1;
+    }
+    size_t before = memory_blocks();
+    static const int slots[] = {1, 2, 3, 5, 6, 7, 8, 13, 16};
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        if (slots[i] >= world()->size)
+            check_sizes(slots[i]);
+    check_failures();
+    check_open_failures();
+    check_gradient_with_nan();
+    check_refusal();
+    check_figures();
+    EXPECT(memory_blocks() == before);
+    world_close();
+    EXPECT(memory_blocks() == 0);
+    return unexpected != 0;
+}
