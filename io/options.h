@@ -105,17 +105,20 @@ void options_release(const struct schema *schema, void *settings);
 enum status options_set(
         const struct schema *schema, void *settings, const char *name, const char *text, const char *where);
 
-/* Reads nested YAML keys (a strict subset: no anchors, aliases, tags or duplicate keys; at most 1
- * MiB and 8 levels). Messages carry file and line. options_parse_yaml() is the same for a text in
+/* Reads nested YAML keys (a strict subset: no anchors, aliases, tags, directives, merge or duplicate
+ * keys; one document of at most 1 MiB; no deeper than the names of the table). null, ~ or nothing: a
+ * TEXT or LIST not given. Messages carry file and line. options_parse_yaml() is the same for a text in
  * memory, `where` naming it. */
 enum status options_read_yaml(const struct schema *schema, void *settings, const char *path);
 enum status options_parse_yaml(
         const struct schema *schema, void *settings, const char *text, size_t bytes, const char *where);
 
-/* Reads `--name value`, `--name=value`, `--name` / `--no-name` (BOOL) and, for LIST, all words up
- * to the next switch. Several schemas with their settings are searched in turn; words that are no
- * switch are given to `word`. A malformed line is STATUS_USAGE; a refused value or an unknown
- * dotted key STATUS_CONFIG. */
+/* Reads `--name value`, `--name=value`, `--name` / `--no-name` (BOOL; true or false may follow) and,
+ * for LIST, all words up to the next switch. Of two switches of one name the last counts; a LIST
+ * given here replaces what it held, and grows when given again. `-`, numbers such as -1, and all
+ * after `--` are words, not switches. Several schemas with their settings are searched in turn; words
+ * that belong to no switch are added to `words` (NULL: refused). A malformed line or an unknown
+ * undotted switch is STATUS_USAGE; a refused value or an unknown dotted key STATUS_CONFIG. */
 struct option_target {
     const struct schema *schema;
     void *settings;
@@ -136,9 +139,9 @@ enum status options_write_yaml(
 /* The value of one option as text into buffer. */
 void options_format(const struct option *option, const void *group_settings, char *out, size_t bytes);
 
-/* Compares settings `now` with a stored YAML record (older records may lack newer keys: those count
- * as their default). Calls `visit` for every option whose value differs; stops at the first status
- * that is not OK. */
+/* Compares settings `now` with a stored YAML record, in what shapes the result (older records may lack
+ * newer keys: those count as their default). Calls `visit` for every option whose value differs; stops
+ * at the first status that is not OK. */
 typedef enum status options_difference(
         void *context, const struct option *option, const char *then, const char *now);
 enum status options_compare(const struct schema *schema, const void *now, const char *record, size_t bytes,

@@ -1,8 +1,9 @@
 #include "io/options_internal.h"
 
+#include <stdarg.h>
 #include <string.h>
 
-enum { HELP_WIDTH = 80, HELP_COLUMN = 34, HELP_GAP = 2 };
+enum { HELP_WIDTH = 80, HELP_COLUMN = 32, HELP_GAP = 2 };
 
 /* Prints `text` in words from `column` on, further lines indented by `indent`; ends the line. */
 static void print_wrapped(FILE *out, const char *text, size_t column, size_t indent)
@@ -33,34 +34,41 @@ static void go_to_column(FILE *out, size_t column, size_t target)
         fprintf(out, "%*s", (int)(target - column), "");
 }
 
+/* Appends a part to "", " (a", " (a; b" ... */
+static void add_limit(char *out, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void add_limit(char *out, size_t bytes, const char *format, ...)
+{
+    size_t used = strlen(out);
+    used += (size_t)snprintf(out + used, bytes - used, "%s", used ? "; " : " (");
+    va_list arguments;
+    va_start(arguments, format);
+    if (used < bytes)
+        vsnprintf(out + used, bytes - used, format, arguments);
+    va_end(arguments);
+}
+
 /* " (required)", " (default 8; from 1 to 4096)": what stands after the help of an option. */
 static void describe_limits(const struct option *option, char *out, size_t bytes)
 {
-    const char *parts[4];
-    char standard[OPTION_TEXT_LIMIT], bounds[OPTION_NAME_LIMIT], units[OPTION_NAME_LIMIT];
-    size_t count = 0;
-    if (option->required)
-        parts[count++] = "required";
-    if (option->value) {
-        snprintf(standard, sizeof standard, "default %s", option->value);
-        parts[count++] = standard;
-    }
-    if (option->minimum != 0 || option->maximum != 0) {
-        snprintf(bounds, sizeof bounds, "from %.15g to %.15g", option->minimum, option->maximum);
-        parts[count++] = bounds;
-    }
-    if (option->type == OPTION_PERIOD) {
-        size_t used = (size_t)snprintf(units, sizeof units, "in");
-        for (size_t i = 0; option->units[i]; i++)
-            used += (size_t)snprintf(
-                    units + used, sizeof units - used, "%s %c", i ? "," : "", option->units[i]);
-        parts[count++] = units;
-    }
+    bool other_zero = option->zero && (!option->value || strcmp(option->zero, option->value) != 0);
+    const char * or = other_zero ? ", or " : "", *zero = other_zero ? option->zero : "";
     out[0] = '\0';
-    size_t used = 0;
-    for (size_t i = 0; i < count && used < bytes; i++)
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? "; " : " (", parts[i]);
-    if (count && used < bytes)
+    if (option->required)
+        add_limit(out, bytes, "required");
+    if (option->value)
+        add_limit(out, bytes, "default %s", option->value);
+    if (option->type == OPTION_PERIOD) {
+        char units[OPTION_NAME_LIMIT] = "";
+        size_t used = 0;
+        for (size_t i = 0; option->units[i] && used < sizeof units; i++)
+            used += (size_t)snprintf(
+                    units + used, sizeof units - used, "%s%c", i ? ", " : "", option->units[i]);
+        add_limit(out, bytes, "in %s%s%s", units, or, zero);
+    } else if (option->minimum != 0 || option->maximum != 0)
+        add_limit(out, bytes, "from %.15g to %.15g%s%s", option->minimum, option->maximum, or, zero);
+    size_t used = strlen(out);
+    if (used && used < bytes)
         snprintf(out + used, bytes - used, ")");
 }
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
-enum { YAML_BYTES_LIMIT = 1 << 20, YAML_DEPTH_LIMIT = 8, WHERE_LIMIT = 512 };
+enum { YAML_BYTES_LIMIT = 1 << 20, WHERE_LIMIT = 512 };
 
 /* A key that was met, with its full name, and its line. */
 struct seen {
@@ -186,15 +186,14 @@ static enum status take_value(struct yaml_reader *reader, struct option_at at, c
             at.option, where, event->type == YAML_SEQUENCE_START_EVENT ? "a list" : "keys below it");
 }
 
-static enum status take_keys(struct yaml_reader *reader, const char *prefix, int depth);
+static enum status take_keys(struct yaml_reader *reader, const char *prefix);
 
 /* What stands under a name that is a group of settings. */
-static enum status take_group(
-        struct yaml_reader *reader, const char *name, const yaml_event_t *event, int depth)
+static enum status take_group(struct yaml_reader *reader, const char *name, const yaml_event_t *event)
 {
     size_t line = event->start_mark.line + 1;
     if (event->type == YAML_MAPPING_START_EVENT)
-        return take_keys(reader, name, depth + 1);
+        return take_keys(reader, name);
     if (event->type == YAML_SCALAR_EVENT && !scalar_text(event))
         return STATUS_OK;
     char quoted[OPTION_NAME_LIMIT];
@@ -217,7 +216,7 @@ static enum status see(struct yaml_reader *reader, const char *name, size_t line
     return STATUS_OK;
 }
 
-static enum status take_named(struct yaml_reader *reader, const char *name, size_t line, int depth)
+static enum status take_named(struct yaml_reader *reader, const char *name, size_t line)
 {
     struct option_at at = options_find(reader->schema, name);
     if (!at.option && !options_is_group(reader->schema, name)) {
@@ -229,13 +228,14 @@ static enum status take_named(struct yaml_reader *reader, const char *name, size
     TRY(see(reader, name, line));
     yaml_event_t event;
     TRY(next_event(reader, &event));
-    enum status status = at.option ? take_value(reader, at, &event) : take_group(reader, name, &event, depth);
+    enum status status = at.option ? take_value(reader, at, &event) : take_group(reader, name, &event);
     yaml_event_delete(&event);
     return status;
 }
 
-/* The keys of a mapping and what they hold, up to its end. */
-static enum status take_keys(struct yaml_reader *reader, const char *prefix, int depth)
+/* The keys of a mapping and what they hold, up to its end. Only names of the table lead deeper, so its names bound the
+ * depth whatever the file holds. */
+static enum status take_keys(struct yaml_reader *reader, const char *prefix)
 {
     for (;;) {
         yaml_event_t event;
@@ -253,9 +253,7 @@ static enum status take_keys(struct yaml_reader *reader, const char *prefix, int
             return refuse(reader, line, "expected a key, found a list or keys in its place");
         if (strcmp(name + (prefix[0] ? strlen(prefix) + 1 : 0), "<<") == 0)
             return refuse(reader, line, "expected plain keys and values, found a merge key (<<)");
-        if (depth > YAML_DEPTH_LIMIT)
-            return refuse(reader, line, "expected at most %d levels of keys, found more", YAML_DEPTH_LIMIT);
-        TRY(take_named(reader, name, line, depth));
+        TRY(take_named(reader, name, line));
     }
 }
 
@@ -273,7 +271,7 @@ static enum status take_stream(struct yaml_reader *reader)
         if (type == YAML_DOCUMENT_START_EVENT && document)
             status = refuse(reader, line, "expected the end of the file, found a second document (---)");
         else if (type == YAML_MAPPING_START_EVENT)
-            status = take_keys(reader, "", 1);
+            status = take_keys(reader, "");
         else if (type == YAML_SEQUENCE_START_EVENT)
             status = refuse(reader, line, "expected keys and values, found a list");
         else if (type == YAML_SCALAR_EVENT && scalar_text(&event))

@@ -561,7 +561,7 @@ static void test_options__help_fits_80_columns(void **state)
     options_print_help(out, &schema);
     fclose(out);
     assert_non_null(
-            strstr(text, "model: the model\n  --model.width N                 width of the rows (default "
+            strstr(text, "model: the model\n  --model.width N               width of the rows (default "
                          "256; from 1 to\n"));
     assert_non_null(strstr(text, "--[no-]model.bias"));
     assert_non_null(strstr(text, "lstm  three gates"));
