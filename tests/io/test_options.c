@@ -562,7 +562,7 @@ static void test_options__help_fits_80_columns(void **state)
     fclose(out);
     assert_non_null(
             strstr(text, "model: the model\n  --model.width N               width of the rows (default "
-                         "256; from 1 to\n"));
+                         "256; from 1 to 4096)\n"));
     assert_non_null(strstr(text, "--[no-]model.bias"));
     assert_non_null(strstr(text, "lstm  three gates"));
     assert_non_null(strstr(text, "--train.files FILE..."));
