@@ -1,0 +1,70 @@
+#include "comm/log.h"
+#include "comm/world.h"
+#include "train/command.h"
+#include "train/config.h"
+#include "train/loop.h"
+#include "train/stop.h"
+#include "train/trainer.h"
+
+/* Defaults, then the file, then the command line. The words are known only once the line is read: so it is read twice. */
+static enum status read_settings(struct config *config, int argc, char **argv, struct text_list *words)
+{
+    const struct option_target target = {&config_schema, config};
+    TRY(options_read_arguments(&target, 1, argc, argv, words));
+    CHECK(words->count <= 1, STATUS_USAGE, "train: expected one CONFIG.yaml, found %s and %s",
+            words->items[0], words->items[1]);
+    if (words->count == 1) {
+        options_release(&config_schema, config);
+        TRY(options_defaults(&config_schema, config));
+        TRY(options_read_yaml(&config_schema, config, words->items[0]));
+        struct text_list again = {0};
+        enum status status = options_read_arguments(&target, 1, argc, argv, &again);
+        text_list_release(&again);
+        TRY(status);
+    }
+    return options_check_required(&config_schema, config);
+}
+
+static enum status train(const struct config *config)
+{
+    struct trainer trainer;
+    TRY(config_check(config, world()->size));
+    log_set_level(((const struct log_level_kind *)config->log.level)->level);
+    stop_watch();
+    enum status status = trainer_open(&trainer, config);
+    if (status == STATUS_OK)
+        status = loop_run(&trainer);
+    trainer_close(&trainer);
+    stop_unwatch();
+    return status;
+}
+
+/* Every rank reads the settings; what is wrong with them is told once, when the ranks have met. */
+static enum status run(int argc, char **argv)
+{
+    struct config config = {0};
+    struct text_list words = {0};
+    enum status status = options_defaults(&config_schema, &config);
+    if (status == STATUS_OK)
+        status = read_settings(&config, argc, argv, &words);
+    enum status opened = world_open(status == STATUS_OK ? (int)config.comm.threads : 0);
+    if (opened == STATUS_OK)
+        opened = status_agree(status);
+    if (opened == STATUS_OK)
+        opened = train(&config);
+    text_list_release(&words);
+    options_release(&config_schema, &config);
+    return opened;
+}
+
+const struct command train_command = {
+        .name = "train",
+        .summary = "trains a model, or goes on with a run",
+        .usage = "[CONFIG.yaml] [--KEY VALUE]...",
+        .examples = "seqtrain train --data.train train.h5 --data.valid valid.h5 --run.directory run\n"
+                    "mpirun -n 4 seqtrain train config.yaml --optimizer.learning_rate 0.0005\n"
+                    "seqtrain train config.yaml        # again after a stop: goes on where it was\n",
+        .schemas = {&config_schema},
+        .ranks = true,
+        .run = run,
+};

@@ -1,0 +1,314 @@
+/*
+ * One update, on every rank:
+ *
+ *     own slots in order: micro-batch -> model_loss -> leaf       buckets leave during the last backward
+ *     sum over slots -> one agreement: loss, norm, tokens, failures, requests, rank 0's clock
+ *     own stretches of the parameters step; all parameters travel, the next micro-batch is read meanwhile
+ *     validation and checkpoint when due
+ */
+#include "train/loop.h"
+
+#include "comm/clock.h"
+#include "comm/fault.h"
+#include "comm/log.h"
+#include "comm/world.h"
+#include "train/progress.h"
+#include "train/stop.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+enum wish { WISH_STOP = 1 };                   /* any rank's */
+enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
+_Static_assert((int)ORDERS <= (int)AGREE_ORDERS, "orders fit the agreement");
+
+struct loop {
+    struct trainer *trainer;
+    struct progress progress;
+    int first_slot, end_slot;
+    double started, saved; /* clock: start, last checkpoint */
+    struct fetched {
+        bool ready;
+        enum status status;
+        struct batch batch;
+        bool more;
+    } next; /* the first own micro-batch of the next update, read ahead */
+};
+
+/* ---- gradients ---- */
+
+static void fetch(struct loop *loop)
+{
+    struct fetched *next = &loop->next;
+    enum phase before = clock_enter(PHASE_DATA);
+    if (!next->ready)
+        next->status = reader_next(loop->trainer->reader, &next->batch, &next->more);
+    next->ready = true;
+    clock_enter(before);
+}
+
+static void on_ready(void *exchange, size_t first)
+{
+    exchange_ready(exchange, first);
+}
+
+static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
+{
+    struct trainer *trainer = loop->trainer;
+    const struct config *config = trainer->config;
+    fetch(loop);
+    loop->next.ready = false;
+    TRY(loop->next.status);
+    struct batch batch = loop->next.batch;
+    facts->more = loop->next.more;
+    if (batch.pairs == 0)
+        return STATUS_OK;
+    struct pass pass = {.training = true,
+            .seed = (uint64_t)config->run.seed,
+            .update = (uint64_t)trainer->state.update + 1,
+            .slot = (uint32_t)slot,
+            .label_smoothing = config->train.label_smoothing,
+            .gradient = gradient,
+            .ready = on_ready,
+            .context = trainer->exchange};
+    if (fault_fires(FAULT_GRADIENT))
+        gradient[0] = NAN;
+    struct loss loss;
+    TRY(model_loss(trainer->model, &batch, &pass, &loss));
+    facts->loss = loss.objective;
+    facts->cross_entropy = loss.cross_entropy;
+    facts->source_tokens = (int64_t)batch.tokens[SOURCE];
+    facts->target_tokens = (int64_t)batch.tokens[TARGET];
+    facts->pairs = (int64_t)batch.pairs;
+    return STATUS_OK;
+}
+
+/* After a failure the remaining slots are empty leaves, so that no rank waits for this one; all learn of it when they
+ * agree. */
+static enum status own_slots(struct loop *loop)
+{
+    struct exchange *exchange = loop->trainer->exchange;
+    enum status status = STATUS_OK;
+    for (int slot = loop->first_slot; slot < loop->end_slot; slot++) {
+        struct slot_facts facts = {0};
+        clock_enter(PHASE_FORWARD);
+        float *gradient = exchange_leaf(exchange, slot);
+        if (status == STATUS_OK)
+            status = slot_loss(loop, slot, gradient, &facts);
+        clock_enter(PHASE_EXCHANGE);
+        exchange_leaf_done(exchange, &facts);
+    }
+    return status;
+}
+
+/* ---- agreement ---- */
+
+static void give_orders(const struct loop *loop, double orders[AGREE_ORDERS])
+{
+    const struct config *config = loop->trainer->config;
+    double limit = period_seconds(config->train.time_limit), every = period_seconds(config->checkpoint.every);
+    double now = clock_now();
+    orders[ORDER_STOP] = limit > 0 && now - loop->started >= limit;
+    orders[ORDER_SAVE] = every > 0 && now - loop->saved >= every;
+}
+
+static enum status agree(struct loop *loop, struct agreement *out, float **sum)
+{
+    struct exchange *exchange = loop->trainer->exchange;
+    *out = (struct agreement){.status = own_slots(loop), .wishes = stop_signal() ? WISH_STOP : 0};
+    give_orders(loop, out->orders);
+    enum status summed = exchange_sum(exchange, sum);
+    if (out->status == STATUS_OK)
+        out->status = summed;
+    return exchange_agree(exchange, out);
+}
+
+/* The norm of the mean gradient, and the verdict on it: the same on every rank. */
+static enum status check_finite(const struct loop *loop, const struct agreement *agreement, double *norm)
+{
+    double target = (double)agreement->total.target_tokens;
+    *norm = sqrt(agreement->square_norm) / target;
+    CHECK(isfinite(agreement->total.loss) && isfinite(*norm), STATUS_INTERNAL,
+            "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g; nothing "
+            "of it "
+            "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
+            "longer "
+            "schedule.warmup may help)",
+            (long long)loop->trainer->state.update + 1, agreement->total.loss / target, *norm);
+    return STATUS_OK;
+}
+
+/* ---- parameters ---- */
+
+static void step_own(struct trainer *trainer, const struct optimizer_step *step, const float *sum)
+{
+    const struct blocks *blocks = exchange_blocks(trainer->exchange);
+    float *values = model_parameters(trainer->model)->values;
+    for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
+        struct run run = blocks_run(blocks, bucket, world()->rank);
+        float *moments[OPTIMIZER_MOMENTS];
+        for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
+            moments[k] = trainer->moments[k] ? trainer->moments[k] + run.own : NULL;
+        optimizer_update(step, run.count, values + run.first, sum + run.first,
+                trainer->decay ? trainer->decay + run.own : NULL, moments);
+    }
+}
+
+static void count_update(struct loop *loop, const struct slot_facts *total)
+{
+    struct run_state *state = &loop->trainer->state;
+    state->update++;
+    state->position++;
+    state->tokens += total->source_tokens + total->target_tokens;
+    if (total->more == 0) {
+        state->epoch++;
+        state->position = 0;
+        reader_next_epoch(loop->trainer->reader);
+    }
+}
+
+static enum status update(struct loop *loop, struct agreement *agreement)
+{
+    struct trainer *trainer = loop->trainer;
+    const struct config *config = trainer->config;
+    float *sum;
+    double norm, clip = config->train.clip_norm;
+    TRY(agree(loop, agreement, &sum));
+    TRY(check_finite(loop, agreement, &norm));
+    clock_enter(PHASE_UPDATE);
+    int64_t number = trainer->state.update + 1;
+    struct optimizer_step step = {.options = &config->optimizer,
+            .learning_rate = schedule_rate(&config->schedule, config->optimizer.learning_rate, number),
+            .update = number,
+            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement->total.target_tokens};
+    step_own(trainer, &step, sum);
+    clock_enter(PHASE_EXCHANGE);
+    TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
+    count_update(loop, &agreement->total);
+    fetch(loop);
+    TRY(exchange_spread_wait(trainer->exchange));
+    clock_enter(PHASE_OTHER);
+    struct update_report report = {agreement->total, step.learning_rate, norm, agreement->total.more == 0};
+    progress_update(&loop->progress, &report);
+    return STATUS_OK;
+}
+
+/* ---- validation and checkpoints ---- */
+
+static enum status run_validation(struct loop *loop, bool *best)
+{
+    struct trainer *trainer = loop->trainer;
+    const struct metric_kind *metric = (const struct metric_kind *)trainer->config->validate.metric;
+    struct run_state *state = &trainer->state;
+    struct plan_options options = trainer_plan(trainer);
+    struct validation validation;
+    clock_enter(PHASE_VALIDATE);
+    TRY(validate(
+            &validation, trainer->model, trainer->valid, &options, trainer->config->train.label_smoothing));
+    double value = metric->value(&validation);
+    *best = state->best_update == 0 || metric_better(metric, value, state->best);
+    if (*best) {
+        state->best = value;
+        state->best_update = state->update;
+    }
+    progress_validation(&loop->progress, &validation, *best);
+    clock_enter(PHASE_OTHER);
+    return STATUS_OK;
+}
+
+/* A save that fails on the way costs a checkpoint, not the run. */
+static void warn_of_save(enum status status)
+{
+    if (status != STATUS_OK)
+        log_line(LOG_WARNING,
+                "CHECKPOINT NOT SAVED: %s; training goes on, older checkpoints are intact, the next one is "
+                "tried when it is due",
+                status_message());
+}
+
+static enum status save(struct loop *loop, bool best, bool last)
+{
+    struct trainer *trainer = loop->trainer;
+    clock_enter(PHASE_SAVE);
+    warn_of_save(checkpoint_wait(trainer->checkpointer));
+    enum status status = trainer_save(trainer, best);
+    if (last && status == STATUS_OK)
+        status = checkpoint_wait(trainer->checkpointer);
+    loop->saved = clock_now();
+    clock_enter(PHASE_OTHER);
+    if (last)
+        return status;
+    warn_of_save(status);
+    return STATUS_OK;
+}
+
+/* What is due after an update; `last`: the run ends here, for whatever reason. */
+static enum status after_update(struct loop *loop, const struct agreement *agreement, bool last)
+{
+    struct trainer *trainer = loop->trainer;
+    const struct run_state *state = &trainer->state;
+    struct place place = {state->update, state->epoch, agreement->total.more == 0};
+    bool best = false;
+    if (period_due(trainer->every, place))
+        TRY(run_validation(loop, &best));
+    bool due = period_due(trainer->config->checkpoint.every, place) || agreement->orders[ORDER_SAVE] != 0;
+    if (last || best || due)
+        TRY(save(loop, best, last));
+    int finished;
+    warn_of_save(checkpoint_progress(trainer->checkpointer, &finished));
+    if (fault_fires(FAULT_KILL))
+        raise(SIGKILL);
+    return STATUS_OK;
+}
+
+/* ---- the run ---- */
+
+static enum status stopped(const struct loop *loop, const struct agreement *agreement)
+{
+    log_progress(NULL);
+    bool limit = !(agreement->wishes & WISH_STOP);
+    return status_fail(STATUS_STOPPED, "stopped after update %lld (%s); run the same command again to go on",
+            (long long)loop->trainer->state.update, limit ? "train.time_limit" : "on a signal");
+}
+
+static bool complete(const struct trainer *trainer)
+{
+    const struct run_state *state = &trainer->state;
+    return period_reached(trainer->config->train.until, (struct place){state->update, state->epoch, false});
+}
+
+static enum status updates(struct loop *loop)
+{
+    for (;;) {
+        struct agreement agreement;
+        TRY(update(loop, &agreement));
+        bool done = complete(loop->trainer);
+        bool stop = !done && ((agreement.wishes & WISH_STOP) || agreement.orders[ORDER_STOP] != 0);
+        TRY(after_update(loop, &agreement, done || stop));
+        if (done)
+            return STATUS_OK;
+        if (stop)
+            return stopped(loop, &agreement);
+    }
+}
+
+enum status loop_run(struct trainer *trainer)
+{
+    if (complete(trainer)) {
+        log_line(LOG_INFO, "nothing to do: %s has reached train.until after %lld updates (%lld epochs)",
+                run_path(trainer->run), (long long)trainer->state.update, (long long)trainer->state.epoch);
+        return STATUS_OK;
+    }
+    int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
+    double now = clock_now();
+    struct loop loop = {.trainer = trainer,
+            .first_slot = exchange_first_slot(slots, ranks, rank),
+            .end_slot = exchange_first_slot(slots, ranks, rank + 1),
+            .started = now,
+            .saved = now};
+    progress_start(&loop.progress, trainer);
+    TRY(updates(&loop));
+    progress_finish(&loop.progress);
+    return STATUS_OK;
+}

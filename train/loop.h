@@ -1,0 +1,14 @@
+/*
+ * The loop: updates until train.until, a stop on request, or a failure; validation and checkpoints at their periods.
+ */
+#ifndef TRAIN_LOOP_H
+#define TRAIN_LOOP_H
+
+#include "train/trainer.h"
+
+/* STATUS_OK when the run is complete; STATUS_STOPPED when it stopped on request after saving; STATUS_INTERNAL naming the
+ * update whose loss or gradient is no finite number (nothing is saved then). The last checkpoint is on the disk in the
+ * first two cases. Collective. */
+enum status loop_run(struct trainer *trainer);
+
+#endif

@@ -1,0 +1,194 @@
+#include "train/progress.h"
+
+#include "comm/clock.h"
+#include "comm/log.h"
+#include "comm/world.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_BYTES = 320 };
+static const double terminal_seconds = 0.2; /* between two lines on a terminal */
+
+void progress_start(struct progress *progress, struct trainer *trainer)
+{
+    double now = clock_now();
+    *progress = (struct progress){.trainer = trainer,
+            .started = now,
+            .updated = now,
+            .lined = now,
+            .first_update = trainer->state.update,
+            .first_tokens = trainer->state.tokens};
+}
+
+/* ---- words ---- */
+
+/* "1h 02m", "3m 20s", "4.2s". */
+static void format_time(char out[32], double seconds)
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(out, 32, "%lldh %02lldm", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(out, 32, "%lldm %02llds", s / 60, s % 60);
+    else
+        snprintf(out, 32, "%.1fs", seconds);
+}
+
+static double tokens_per_second(const struct progress *progress)
+{
+    double seconds = progress->updated - progress->started;
+    int64_t tokens = progress->trainer->state.tokens - progress->first_tokens;
+    return seconds > 0 ? (double)tokens / seconds : 0;
+}
+
+/* Share of train.until that is done, at the start of this run or now. */
+static double share_done(const struct trainer *trainer, int64_t update, int64_t tokens)
+{
+    struct period until = trainer->config->train.until;
+    if (until.unit == 'u')
+        return (double)update / until.value;
+    const struct corpus_facts *facts = corpus_facts(trainer->corpus);
+    return (double)tokens / (until.value * (double)(facts->tokens[SOURCE] + facts->tokens[TARGET]));
+}
+
+static double seconds_left(const struct progress *progress)
+{
+    const struct run_state *state = &progress->trainer->state;
+    double done = share_done(progress->trainer, state->update, state->tokens);
+    double here = done - share_done(progress->trainer, progress->first_update, progress->first_tokens);
+    return here > 0 && done < 1 ? (progress->updated - progress->started) * (1 - done) / here : 0;
+}
+
+static void format_line(char out[LINE_BYTES], const struct progress *progress, int64_t epoch, double loss,
+        const struct update_report *report)
+{
+    char left[32];
+    format_time(left, seconds_left(progress));
+    snprintf(out, LINE_BYTES,
+            "update %lld  epoch %lld  loss %.4f  norm %.3g  rate %.3g  %.0f tokens/s  %s left",
+            (long long)progress->trainer->state.update, (long long)epoch, loss, report->gradient_norm,
+            report->learning_rate, tokens_per_second(progress), left);
+}
+
+/* ---- metrics.jsonl ---- */
+
+/* Training goes on without its metrics, but not silently. */
+static void write_metrics(struct progress *progress, cJSON *object)
+{
+    char *line = cJSON_PrintUnformatted(object);
+    enum status status = line ? run_metrics_add(progress->trainer->run, line)
+                              : status_fail(STATUS_INTERNAL, "cannot make a line of metrics.jsonl");
+    if (status != STATUS_OK && !progress->metrics_failed) {
+        log_line(LOG_WARNING, "metrics.jsonl is incomplete from here on: %s", status_message());
+        progress->metrics_failed = true;
+    }
+    cJSON_free(line);
+    cJSON_Delete(object);
+}
+
+static cJSON *metrics_object(int64_t update, int64_t epoch)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "update", (double)update);
+    cJSON_AddNumberToObject(object, "epoch", (double)epoch);
+    return object;
+}
+
+static void write_update(
+        struct progress *progress, int64_t epoch, const struct update_report *report, double seconds)
+{
+    const struct slot_facts *total = &report->total;
+    double target = (double)total->target_tokens;
+    double tokens = (double)(total->source_tokens + total->target_tokens);
+    cJSON *object = metrics_object(progress->trainer->state.update, epoch);
+    cJSON_AddNumberToObject(object, "loss", total->loss / target);
+    cJSON_AddNumberToObject(object, "cross_entropy", total->cross_entropy / target);
+    cJSON_AddNumberToObject(object, "learning_rate", report->learning_rate);
+    cJSON_AddNumberToObject(object, "gradient_norm", report->gradient_norm);
+    cJSON_AddNumberToObject(object, "tokens", tokens);
+    cJSON_AddNumberToObject(object, "tokens_per_second", seconds > 0 ? tokens / seconds : 0);
+    write_metrics(progress, object);
+}
+
+/* ---- events ---- */
+
+static bool line_is_due(const struct progress *progress, struct place place)
+{
+    struct period every = progress->trainer->config->log.every;
+    double seconds = period_seconds(every);
+    return seconds > 0 ? progress->updated - progress->lined >= seconds : period_due(every, place);
+}
+
+static void tell(struct progress *progress, int64_t epoch, const struct update_report *report)
+{
+    const struct run_state *state = &progress->trainer->state;
+    struct place place = {state->update, state->epoch, report->epoch_end};
+    char line[LINE_BYTES];
+    bool due = line_is_due(progress, place);
+    if (due || (log_is_terminal() && progress->updated - progress->shown >= terminal_seconds)) {
+        format_line(line, progress, epoch, progress->loss / (double)progress->target, report);
+        if (log_is_terminal())
+            log_progress(line);
+        else
+            log_line(LOG_INFO, "%s", line);
+        progress->shown = progress->updated;
+    }
+    if (due) {
+        progress->lined = progress->updated;
+        progress->loss = 0;
+        progress->target = 0;
+    }
+}
+
+void progress_update(struct progress *progress, const struct update_report *report)
+{
+    if (world()->rank != 0)
+        return;
+    double before = progress->updated;
+    int64_t epoch = progress->trainer->state.epoch + (report->epoch_end ? 0 : 1);
+    progress->updated = clock_now();
+    progress->loss += report->total.loss;
+    progress->target += report->total.target_tokens;
+    write_update(progress, epoch, report, progress->updated - before);
+    tell(progress, epoch, report);
+}
+
+void progress_validation(struct progress *progress, const struct validation *validation, bool best)
+{
+    if (world()->rank != 0)
+        return;
+    const struct run_state *state = &progress->trainer->state;
+    int64_t epoch = state->epoch + (state->position > 0 ? 1 : 0);
+    log_line(LOG_INFO, "update %lld  epoch %lld  validation: loss %.4f  perplexity %.4g  accuracy %.2f %%%s",
+            (long long)state->update, (long long)epoch, validation_loss(validation),
+            validation_perplexity(validation), 100 * validation_accuracy(validation),
+            best ? "  (best so far)" : "");
+    cJSON *object = metrics_object(state->update, epoch);
+    cJSON_AddNumberToObject(object, "valid_loss", validation_loss(validation));
+    cJSON_AddNumberToObject(object, "valid_cross_entropy", validation_cross_entropy(validation));
+    cJSON_AddNumberToObject(object, "valid_perplexity", validation_perplexity(validation));
+    cJSON_AddNumberToObject(object, "valid_accuracy", validation_accuracy(validation));
+    cJSON_AddNumberToObject(object, "valid_tokens", (double)validation->tokens);
+    cJSON_AddBoolToObject(object, "best", best);
+    write_metrics(progress, object);
+    progress->updated = clock_now(); /* its time is not the next update's */
+}
+
+void progress_finish(struct progress *progress)
+{
+    const struct trainer *trainer = progress->trainer;
+    const struct run_state *state = &trainer->state;
+    char time[32];
+    log_progress(NULL);
+    format_time(time, clock_now() - progress->started);
+    log_line(LOG_INFO,
+            "trained %lld updates (%lld epochs, %lld tokens); this start: %lld updates in %s, %.0f tokens/s",
+            (long long)state->update, (long long)state->epoch, (long long)state->tokens,
+            (long long)(state->update - progress->first_update), time, tokens_per_second(progress));
+    if (state->best_update > 0)
+        log_line(LOG_INFO, "best validation: %s %.5g at update %lld", trainer->config->validate.metric->name,
+                state->best, (long long)state->best_update);
+    log_line(LOG_INFO, "next: seqtrain translate %s < input > output", run_path(trainer->run));
+}

@@ -1,0 +1,37 @@
+/*
+ * What a run tells: the line on a terminal, log lines every log.every elsewhere, and metrics.jsonl, one object an update
+ * and one a validation. Rank 0 tells; on the others these functions do nothing.
+ */
+#ifndef TRAIN_PROGRESS_H
+#define TRAIN_PROGRESS_H
+
+#include "train/trainer.h"
+#include "train/validate.h"
+
+/* One update, agreed by all ranks. */
+struct update_report {
+    struct slot_facts total; /* its sums */
+    double learning_rate, gradient_norm;
+    bool epoch_end;
+};
+
+struct progress {
+    struct trainer *trainer;
+    double started, updated; /* clock: start of the run, end of the last update */
+    double shown, lined;     /* clock: last terminal line, last log line */
+    int64_t first_update, first_tokens;
+    double loss;    /* objective since the last log line */
+    int64_t target; /* tokens it is summed over */
+    bool metrics_failed;
+};
+
+void progress_start(struct progress *progress, struct trainer *trainer);
+
+/* After trainer->state counts the update. */
+void progress_update(struct progress *progress, const struct update_report *report);
+void progress_validation(struct progress *progress, const struct validation *validation, bool best);
+
+/* The last words of a run that is complete. */
+void progress_finish(struct progress *progress);
+
+#endif
