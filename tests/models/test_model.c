@@ -1,0 +1,437 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/memory.h"
+#include "comm/random.h"
+#include "tests/models/tiny.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHANGES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* Each row is a model that differs in what a mistake could hide in; dropout is on where gradients are checked. */
+struct variant {
+    const char *what;
+    bool joint;
+    const char *changes[9];
+};
+
+static const struct variant variants[] = {
+        {"pre", true, {NULL}},
+        {"post", true, {"model.norm", "post", NULL}},
+        {"relu", true, {"model.activation", "relu", NULL}},
+        {"post, relu", true, {"model.norm", "post", "model.activation", "relu", NULL}},
+        {"post, learned positions", true, {"model.norm", "post", "model.position", "learned", NULL}},
+        {"no positions", true, {"model.position", "none", NULL}},
+        {"tie decoder", false, {"model.tie", "decoder", NULL}},
+        {"tie none", false, {"model.tie", "none", NULL}},
+        {"joint vocabulary, tie none", true, {"model.tie", "none", NULL}},
+        {"start zero, no scale", true, {"model.start", "zero", "model.embedding_scale", "false", NULL}},
+        {"head width of its own", true, {"model.head_width", "5", "model.encoder_layers", "1", NULL}},
+        {"odd width", true, {"model.width", "9", "model.heads", "3", NULL}},
+};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+/* |a - b| relative to the larger of |b| and the largest entry around: what rounding in another order can change. */
+static void assert_near(const float *a, const float *b, size_t count, double tolerance, const char *what)
+{
+    double scale = 1e-30;
+    for (size_t i = 0; i < count; i++)
+        scale = fmax(scale, fabs((double)b[i]));
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= tolerance * scale))
+            fail_msg("%s: element %zu is %.9g, expected %.9g (largest %.3g)", what, i, (double)a[i],
+                    (double)b[i], scale);
+}
+
+static float *new_floats(size_t count)
+{
+    float *floats;
+    assert_int_equal(memory_new(&floats, "test", count, sizeof *floats), STATUS_OK);
+    return floats;
+}
+
+static struct model *variant_model(const struct variant *variant)
+{
+    struct model_options options = tiny_options(variant->changes);
+    return tiny_model(&options, variant->joint);
+}
+
+/* ---- options ---- */
+
+static void test_model__options_are_sound(void **state)
+{
+    (void)state;
+    const struct option_place place = {&model_group, 0};
+    const struct schema schema = {&place, 1};
+    assert_int_equal(options_check_schema(&schema), STATUS_OK);
+}
+
+static void assert_refused(
+        const struct model_options *options, bool joint, const char *first, const char *second)
+{
+    struct model *model;
+    const size_t rows[SIDES] = {TINY_ROWS, TINY_ROWS};
+    assert_int_equal(model_open(&model, options, rows, joint), STATUS_CONFIG);
+    assert_null(model);
+    assert_non_null(strstr(status_message(), first));
+    assert_non_null(strstr(status_message(), second));
+}
+
+static void test_model__width_must_be_divisible_by_heads(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(CHANGES("model.heads", "3"));
+    assert_refused(&options, true, "model.width 8", "model.heads 3");
+    options.head_width = 4;
+    struct model *model = tiny_model(&options, true);
+    assert_int_equal(model_options(model)->head_width, 4);
+    model_close(model);
+}
+
+static void test_model__tie_all_needs_a_joint_vocabulary(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    assert_refused(&options, false, "model.tie decoder", "--joint");
+}
+
+static void test_model__longer_than_learned_positions_is_refused(void **state)
+{
+    (void)state;
+    struct model_options options =
+            tiny_options(CHANGES("model.position", "learned", "model.position_limit", "5"));
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    struct loss loss;
+    const struct pass pass = {0};
+    assert_int_equal(model_longest(model), 5);
+    tiny_batch_fill(&tiny, 8, 5, 1);
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+    tiny_batch_fill(&tiny, 8, 20, 1);
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_CONFIG);
+    assert_non_null(strstr(status_message(), "model.position_limit 5"));
+    model_close(model);
+}
+
+/* ---- parameters ---- */
+
+static void test_model__parameters_are_named_and_start_as_they_should(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    struct model *model;
+    const size_t rows[SIDES] = {TINY_ROWS, TINY_ROWS};
+    assert_int_equal(model_open(&model, &options, rows, true), STATUS_OK);
+    model_initialise(model, 1);
+    const struct parameters *parameters = model_parameters(model);
+    for (size_t i = 0; i < parameters->count; i++)
+        assert_non_null(parameters->items[i].array.description);
+    const struct parameter *table = parameters_find(parameters, "embedding/weight");
+    const struct parameter *gain = parameters_find(parameters, "encoder/0/self_attention/norm/gain");
+    const struct parameter *qkv = parameters_find(parameters, "decoder/1/self_attention/qkv/weight");
+    const struct parameter *memory = parameters_find(parameters, "decoder/cross_attention/key_value/weight");
+    assert_true(table && gain && qkv && memory);
+    assert_null(parameters_find(parameters, "output/weight"));
+    assert_int_equal(qkv->array.shape[0], 24);
+    assert_int_equal(memory->array.shape[0], 2 * 2 * 8);
+    for (size_t c = 0; c < 8; c++) {
+        assert_true(parameters->values[table->array.offset + (TINY_ROWS - 1) * 8 + c] == 0);
+        assert_true(parameters->values[table->array.offset + c] != 0);
+        assert_true(parameters->values[gain->array.offset + c] == 1);
+    }
+    model_close(model);
+}
+
+/* ---- forward ---- */
+
+static void test_model__packed_equals_one_sentence_at_a_time(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++) {
+        struct model *model = variant_model(&variants[v]);
+        struct tiny_batch tiny, one;
+        tiny_batch_fill(&tiny, 9, 12, 3);
+        float *packed = new_floats(tiny.batch.tokens[TARGET] * TINY_PIECES);
+        float *single = new_floats(tiny.batch.longest[TARGET] * TINY_PIECES);
+        assert_int_equal(model_logits(model, &tiny.batch, packed), STATUS_OK);
+        for (size_t p = 0; p < tiny.batch.pairs; p++) {
+            tiny_batch_one(&one, &tiny, p);
+            assert_int_equal(model_logits(model, &one.batch, single), STATUS_OK);
+            assert_near(packed + (size_t)tiny.offsets[TARGET][p] * TINY_PIECES, single,
+                    one.batch.tokens[TARGET] * TINY_PIECES, 1e-5, variants[v].what);
+        }
+        memory_free(packed);
+        memory_free(single);
+        model_close(model);
+    }
+}
+
+/* Logits of rows [0, rows) are the same bits in both. */
+static bool same_rows(const float *a, const float *b, size_t first, size_t end)
+{
+    return memcmp(a + first * TINY_PIECES, b + first * TINY_PIECES,
+                   (end - first) * TINY_PIECES * sizeof(float)) == 0;
+}
+
+static void test_model__neighbours_and_the_future_are_not_seen(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 6, 12, 3);
+    size_t rows = tiny.batch.tokens[TARGET], first = (size_t)tiny.offsets[TARGET][3],
+           end = (size_t)tiny.offsets[TARGET][4];
+    assert_true(end - first > 3);
+    float *before = new_floats(rows * TINY_PIECES), *after = new_floats(rows * TINY_PIECES);
+    assert_int_equal(model_logits(model, &tiny.batch, before), STATUS_OK);
+    int32_t *token = &tiny.ids[SOURCE][tiny.offsets[SOURCE][3]]; /* another source token in pair 3 */
+    *token = *token == 5 ? 6 : 5;
+    assert_int_equal(model_logits(model, &tiny.batch, after), STATUS_OK);
+    assert_true(same_rows(before, after, 0, first) && same_rows(before, after, end, rows));
+    for (size_t r = first; r < end; r++)
+        assert_false(same_rows(before, after, r, r + 1));
+    tiny.ids[TARGET][first + 1] ^= 1; /* a target token: seen by the rows after it */
+    assert_int_equal(model_logits(model, &tiny.batch, before), STATUS_OK);
+    assert_true(same_rows(before, after, 0, first + 2) && same_rows(before, after, end, rows));
+    assert_false(same_rows(before, after, first + 2, first + 3));
+    memory_free(before);
+    memory_free(after);
+    model_close(model);
+}
+
+static void test_model__log_probabilities_follow_from_the_logits(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 7, 12, 4);
+    size_t rows = tiny.batch.tokens[TARGET];
+    float *logits = new_floats(rows * TINY_PIECES), *log_probabilities = new_floats(rows);
+    struct loss loss;
+    const struct pass pass = {.log_probabilities = log_probabilities};
+    assert_int_equal(model_logits(model, &tiny.batch, logits), STATUS_OK);
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+    assert_int_equal(loss.tokens, rows);
+    double total = 0;
+    for (size_t r = 0; r < rows; r++) {
+        double sum = 0;
+        for (size_t c = 0; c < TINY_PIECES; c++)
+            sum += exp((double)logits[r * TINY_PIECES + c]);
+        double expected = (double)logits[r * TINY_PIECES + (size_t)tiny.ids[TARGET][r]] - log(sum);
+        assert_true(fabs((double)log_probabilities[r] - expected) < 1e-5 * (1 + fabs(expected)));
+        total -= expected;
+    }
+    assert_true(fabs(loss.cross_entropy - total) < 1e-5 * total);
+    assert_true(fabs(loss.objective - total) < 1e-5 * total);
+    memory_free(logits);
+    memory_free(log_probabilities);
+    model_close(model);
+}
+
+/* ---- gradient ---- */
+
+static struct pass training_pass(float *gradient)
+{
+    return (struct pass){.training = true,
+            .seed = 3,
+            .update = 4,
+            .slot = 1,
+            .label_smoothing = 0.1,
+            .gradient = gradient};
+}
+
+static double objective(struct model *model, const struct batch *batch)
+{
+    struct pass pass = training_pass(NULL);
+    struct loss loss;
+    assert_int_equal(model_loss(model, batch, &pass, &loss), STATUS_OK);
+    return loss.objective;
+}
+
+/* The slope of the loss along random direction `direction` of one parameter, by central differences. */
+static double measured_slope(struct model *model, const struct batch *batch, const struct parameter *p,
+        const struct random_stream *direction, double step)
+{
+    float *values = model_parameters(model)->values + p->array.offset;
+    float *kept = new_floats(p->floats);
+    memcpy(kept, values, p->floats * sizeof *kept);
+    double loss[2];
+    for (int s = 0; s < 2; s++) {
+        for (size_t i = 0; i < p->floats; i++)
+            values[i] = kept[i] + (float)((s ? -step : step) * random_normal(direction, i));
+        loss[s] = objective(model, batch);
+    }
+    memcpy(values, kept, p->floats * sizeof *kept);
+    memory_free(kept);
+    return (loss[0] - loss[1]) / (2 * step);
+}
+
+/* A kink of ReLU within a step spoils it, and rounding a small one: one of three steps must agree with the gradient. */
+static void check_slope(struct model *model, const struct batch *batch, const struct parameter *p,
+        const float *gradient, uint32_t number, const char *what)
+{
+    static const double steps[] = {2e-3, 5e-4, 1e-4};
+    struct random_stream direction = random_stream(number, RANDOM_TEST, 0, 0, 9);
+    double slope = 0, size = 0, measured = 0;
+    for (size_t i = 0; i < p->floats; i++) {
+        double g = (double)gradient[p->array.offset + i];
+        slope += g * random_normal(&direction, i);
+        size += g * g;
+    }
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+        measured = measured_slope(model, batch, p, &direction, steps[s]);
+        if (fabs(measured - slope) <= 0.005 * (sqrt(size) + 0.05))
+            return;
+    }
+    fail_msg("%s, %s: slope %.6g, measured %.6g (gradient's norm %.3g)", what, p->array.name, slope, measured,
+            sqrt(size));
+}
+
+static void test_model__gradient_is_the_slope_of_the_loss(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++) {
+        struct model_options options = tiny_options(variants[v].changes);
+        options.attention_dropout = options.activation_dropout = 0.1;
+        struct model *model = tiny_model(&options, variants[v].joint);
+        const struct parameters *parameters = model_parameters(model);
+        struct tiny_batch tiny;
+        tiny_batch_fill(&tiny, 5, 7, 2);
+        float *gradient = new_floats(parameters->floats);
+        struct pass pass = training_pass(gradient);
+        struct loss loss;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+        assert_true(loss.objective == objective(model, &tiny.batch));
+        for (size_t i = 0; i < parameters->count; i++)
+            for (uint32_t direction = 1; direction <= 2; direction++)
+                check_slope(model, &tiny.batch, &parameters->items[i], gradient, direction, variants[v].what);
+        memory_free(gradient);
+        model_close(model);
+    }
+}
+
+struct watched {
+    const float *gradient;
+    float *copy;
+    size_t floats, first;
+    int calls;
+};
+
+/* Copies what is said to be final now. */
+static void watch_ready(void *context, size_t first)
+{
+    struct watched *watched = context;
+    assert_true(first <= watched->first);
+    memcpy(watched->copy + first, watched->gradient + first, (watched->first - first) * sizeof(float));
+    watched->first = first;
+    watched->calls++;
+}
+
+static void test_model__ready_tells_final_parts_only(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++) {
+        struct model *model = variant_model(&variants[v]);
+        size_t floats = model_parameters(model)->floats;
+        struct tiny_batch tiny;
+        tiny_batch_fill(&tiny, 5, 7, 2);
+        struct watched watched = {new_floats(floats), new_floats(floats), floats, floats, 0};
+        struct pass pass = training_pass((float *)watched.gradient);
+        pass.ready = watch_ready;
+        pass.context = &watched;
+        struct loss loss;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+        assert_int_equal(watched.first, 0);
+        assert_true(watched.calls > 10);
+        assert_memory_equal(watched.copy, watched.gradient, floats * sizeof(float));
+        memory_free((float *)watched.gradient);
+        memory_free(watched.copy);
+        model_close(model);
+    }
+}
+
+static void test_model__threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "96"));
+    options.attention_dropout = options.activation_dropout = 0.1;
+    struct model *model = tiny_model(&options, true);
+    size_t floats = model_parameters(model)->floats;
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 40, 20, 2);
+    float *gradient[2];
+    struct loss loss[2];
+    for (int t = 0; t < 2; t++) {
+        omp_set_num_threads(t + 1);
+        gradient[t] = new_floats(floats);
+        struct pass pass = training_pass(gradient[t]);
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss[t]), STATUS_OK);
+    }
+    omp_set_num_threads(1);
+    assert_true(loss[0].objective == loss[1].objective);
+    assert_memory_equal(gradient[0], gradient[1], floats * sizeof(float));
+    memory_free(gradient[0]);
+    memory_free(gradient[1]);
+    model_close(model);
+}
+
+static void test_model__later_passes_allocate_nothing(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    float *gradient = new_floats(model_parameters(model)->floats);
+    struct pass pass = training_pass(gradient);
+    struct loss loss;
+    size_t blocks = 0, peak = 0;
+    for (int round = 0; round < 4; round++) {
+        tiny_batch_fill(&tiny, 20, 12, 2);
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+        if (round >= 2)
+            assert_true(blocks == memory_blocks() && peak == model_peak_bytes(model));
+        blocks = memory_blocks();
+        peak = model_peak_bytes(model);
+    }
+    assert_true(peak > 0);
+    memory_free(gradient);
+    model_close(model);
+}
+
+static int nothing_is_left(void **state)
+{
+    (void)state;
+    if (memory_blocks() > 0)
+        print_error("%zu blocks of memory are left\n", memory_blocks());
+    return memory_blocks() > 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_model__options_are_sound),
+            cmocka_unit_test(test_model__width_must_be_divisible_by_heads),
+            cmocka_unit_test(test_model__tie_all_needs_a_joint_vocabulary),
+            cmocka_unit_test(test_model__longer_than_learned_positions_is_refused),
+            cmocka_unit_test(test_model__parameters_are_named_and_start_as_they_should),
+            cmocka_unit_test(test_model__packed_equals_one_sentence_at_a_time),
+            cmocka_unit_test(test_model__neighbours_and_the_future_are_not_seen),
+            cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
+            cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
+            cmocka_unit_test(test_model__ready_tells_final_parts_only),
+            cmocka_unit_test(test_model__threads_do_not_change_a_bit),
+            cmocka_unit_test(test_model__later_passes_allocate_nothing),
+    };
+    omp_set_num_threads(1);
+    return cmocka_run_group_tests(tests, NULL, nothing_is_left);
+}

@@ -1,0 +1,91 @@
+#include "tests/models/tiny.h"
+
+#include "comm/random.h"
+
+#include <string.h>
+
+static const struct option_place places[] = {{&model_group, 0}};
+static const struct schema schema = {places, 1};
+
+static void set(struct model_options *options, const char *name, const char *value)
+{
+    ASSERT(options_set(&schema, options, name, value, "test") == STATUS_OK);
+}
+
+struct model_options tiny_options(const char *const *changes)
+{
+    static const char *const small[] = {"model.width", "8", "model.encoder_layers", "2",
+            "model.decoder_layers", "2", "model.heads", "2", "model.ffn_width", "12", "model.position_limit",
+            "64", "model.activation", "gelu", NULL};
+    struct model_options options;
+    ASSERT(options_defaults(&schema, &options) == STATUS_OK);
+    for (size_t i = 0; small[i]; i += 2)
+        set(&options, small[i], small[i + 1]);
+    for (size_t i = 0; changes && changes[i]; i += 2)
+        set(&options, changes[i], changes[i + 1]);
+    return options;
+}
+
+struct model *tiny_model(const struct model_options *options, bool joint)
+{
+    struct model *model;
+    const size_t rows[SIDES] = {joint ? TINY_ROWS : TINY_ROWS + 2, TINY_ROWS};
+    ASSERT(model_open(&model, options, rows, joint) == STATUS_OK);
+    model_initialise(model, 5);
+    struct parameters *parameters = model_parameters(model);
+    struct random_stream stream = random_stream(7, RANDOM_TEST, 0, 0, 0);
+    for (size_t i = 0; i < parameters->count; i++) { /* norms and biases away from 1 and 0 */
+        const struct parameter *p = &parameters->items[i];
+        for (size_t e = 0; p->array.rank == 1 && e < p->floats; e++)
+            parameters->values[p->array.offset + e] +=
+                    0.2f * (float)random_normal(&stream, p->array.offset + e);
+    }
+    return model;
+}
+
+static void finish(struct tiny_batch *tiny, size_t pairs)
+{
+    tiny->batch = (struct batch){.pairs = pairs};
+    for (int side = 0; side < SIDES; side++) {
+        tiny->batch.ids[side] = tiny->ids[side];
+        tiny->batch.offsets[side] = tiny->offsets[side];
+        tiny->batch.tokens[side] = (size_t)tiny->offsets[side][pairs];
+        for (size_t p = 0; p < pairs; p++) {
+            size_t length = (size_t)(tiny->offsets[side][p + 1] - tiny->offsets[side][p]);
+            if (length > tiny->batch.longest[side])
+                tiny->batch.longest[side] = length;
+        }
+    }
+}
+
+void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed)
+{
+    ASSERT(pairs <= TINY_PAIRS && pairs * longest <= TINY_TOKENS);
+    for (int side = 0; side < SIDES; side++) {
+        struct random_stream stream = random_stream(seed, RANDOM_TEST, 1, 0, (uint32_t)side);
+        int32_t end = 0;
+        tiny->offsets[side][0] = 0;
+        for (size_t p = 0; p < pairs; p++) {
+            int32_t length = (int32_t)random_below(&stream, TINY_TOKENS + p, longest) + 1;
+            for (int32_t t = 0; t < length - 1; t++)
+                tiny->ids[side][end + t] =
+                        TOKEN_FIRST_PIECE +
+                        (int32_t)random_below(&stream, (uint64_t)(end + t), TINY_PIECES - TOKEN_FIRST_PIECE);
+            end += length;
+            tiny->ids[side][end - 1] = TOKEN_END;
+            tiny->offsets[side][p + 1] = end;
+        }
+    }
+    finish(tiny, pairs);
+}
+
+void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair)
+{
+    for (int side = 0; side < SIDES; side++) {
+        int32_t first = from->offsets[side][pair], end = from->offsets[side][pair + 1];
+        memcpy(tiny->ids[side], from->ids[side] + first, (size_t)(end - first) * sizeof(int32_t));
+        tiny->offsets[side][0] = 0;
+        tiny->offsets[side][1] = end - first;
+    }
+    finish(tiny, 1);
+}
