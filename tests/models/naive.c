@@ -1,0 +1,156 @@
+#include "tests/models/naive.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double naive_mask(const struct dropout *dropout, uint64_t element)
+{
+    double below = round(dropout->rate * 65536.0);
+    if (below == 0)
+        return 1;
+    uint32_t words[4];
+    uint64_t pass = element / 128, piece = element % 128 / 16, lane = element % 16;
+    random_block(&dropout->stream, 16 * pass + lane, words);
+    uint32_t bits = words[piece / 2] >> (piece % 2 ? 16 : 0) & 0xffff;
+    return bits < below ? 0 : 65536.0 / (65536.0 - below);
+}
+
+double naive_activation(const char *name, double x)
+{
+    const double pi = 3.14159265358979323846;
+    if (!name)
+        return x;
+    if (strcmp(name, "relu") == 0)
+        return x > 0 ? x : 0;
+    if (strcmp(name, "gelu") == 0)
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    if (strcmp(name, "gelu_tanh") == 0)
+        return 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)));
+    if (strcmp(name, "silu") == 0)
+        return x / (1 + exp(-x));
+    abort();
+}
+
+void naive_linear(size_t n, size_t in, size_t out, const double *x, const double *weight, const double *bias,
+        const char *activation, const struct dropout *dropout, double *y)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t o = 0; o < out; o++) {
+            double z = bias ? bias[o] : 0;
+            for (size_t j = 0; j < in; j++)
+                z += x[i * in + j] * weight[o * in + j];
+            y[i * out + o] = naive_activation(activation, z) * naive_mask(dropout, i * out + o);
+        }
+}
+
+void naive_embedding(const struct embedding *embedding, size_t d, const double *table,
+        const double *positions, const struct dropout *dropout, double *y)
+{
+    for (size_t i = 0; i < embedding->rows; i++)
+        for (size_t j = 0; j < d; j++) {
+            int32_t id = embedding->ids[i];
+            double value = id < 0 ? 0 : (double)embedding->scale * table[(size_t)id * d + j];
+            if (positions)
+                value += positions[(size_t)embedding->positions[i] * d + j];
+            y[i * d + j] = value * naive_mask(dropout, i * d + j);
+        }
+}
+
+static const double *part_row(const struct naive_part *part, size_t row, size_t head, size_t width)
+{
+    return part->values + row * part->stride + part->column + head * width;
+}
+
+/* One query; mask: number of its first element. */
+static void naive_query(const struct attention_shape *s, const double *query, const struct naive_part *key,
+        const struct naive_part *value, size_t first_key, size_t keys, size_t head,
+        const struct dropout *dropout, uint64_t mask, double *out)
+{
+    double sum = 0, largest = -INFINITY, *scores = calloc(keys + 1, sizeof *scores);
+    for (size_t j = 0; j < keys; j++) {
+        const double *k = part_row(key, first_key + j, head, s->key_width);
+        for (size_t c = 0; c < s->key_width; c++)
+            scores[j] += query[c] * k[c];
+        scores[j] *= (double)s->scale;
+        largest = fmax(largest, scores[j]);
+    }
+    for (size_t j = 0; j < keys; j++)
+        sum += scores[j] = exp(scores[j] - largest);
+    memset(out, 0, s->value_width * sizeof *out);
+    for (size_t j = 0; j < keys; j++) {
+        const double *v = part_row(value, first_key + j, head, s->value_width);
+        for (size_t c = 0; c < s->value_width; c++)
+            out[c] += scores[j] / sum * naive_mask(dropout, mask + j) * v[c];
+    }
+    free(scores);
+}
+
+void naive_attention(const struct attention_shape *s, struct naive_part query, struct naive_part key,
+        struct naive_part value, const struct dropout *dropout, double *out)
+{
+    uint64_t element = 0;
+    for (size_t pair = 0; pair < s->pairs; pair++)
+        for (size_t head = 0; head < s->heads; head++) {
+            size_t first_query = (size_t)s->query_offsets[pair], first_key = (size_t)s->key_offsets[pair];
+            size_t queries = (size_t)s->query_offsets[pair + 1] - first_query;
+            size_t keys = (size_t)s->key_offsets[pair + 1] - first_key;
+            size_t stride = (keys + 15) / 16 * 16;
+            for (size_t i = 0; i < queries; i++) {
+                size_t row = first_query + i;
+                naive_query(s, part_row(&query, row, head, s->key_width), &key, &value, first_key,
+                        s->causal ? i + 1 : keys, head, dropout, element + i * stride,
+                        out + (row * s->heads + head) * s->value_width);
+            }
+            element += (queries * stride + 127) / 128 * 128;
+        }
+}
+
+void naive_residual_norm(size_t n, size_t d, const double *x, const double *f, const struct dropout *dropout,
+        const double *gain, const double *bias, double epsilon, double *y, double *sum)
+{
+    double *s = calloc(d, sizeof *s);
+    for (size_t i = 0; i < n; i++) {
+        double mean = 0, variance = 0;
+        for (size_t j = 0; j < d; j++) {
+            s[j] = f[i * d + j] * naive_mask(dropout, i * d + j) + (x ? x[i * d + j] : 0);
+            mean += s[j] / (double)d;
+        }
+        for (size_t j = 0; j < d; j++)
+            variance += (s[j] - mean) * (s[j] - mean) / (double)d;
+        for (size_t j = 0; j < d; j++) {
+            y[i * d + j] = (s[j] - mean) / sqrt(variance + epsilon) * gain[j] + bias[j];
+            if (sum)
+                sum[i * d + j] = s[j];
+        }
+    }
+    free(s);
+}
+
+struct loss naive_loss(size_t n, size_t d, size_t classes, const double *x, const double *weight,
+        const double *bias, const int32_t *targets, double smoothing, double *log_probabilities)
+{
+    struct loss loss = {.tokens = (int64_t)n};
+    double *l = calloc(classes, sizeof *l);
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0, mean = 0;
+        size_t best = 0, target = (size_t)targets[i];
+        for (size_t c = 0; c < classes; c++) {
+            l[c] = bias ? bias[c] : 0;
+            for (size_t j = 0; j < d; j++)
+                l[c] += x[i * d + j] * weight[c * d + j];
+            best = l[c] > l[best] ? c : best;
+            mean += l[c] / (double)classes;
+        }
+        for (size_t c = 0; c < classes; c++)
+            sum += exp(l[c] - l[best]);
+        double whole = l[best] + log(sum);
+        loss.objective += (1 - smoothing) * (whole - l[target]) + smoothing * (whole - mean);
+        loss.cross_entropy += whole - l[target];
+        loss.correct += best == target;
+        if (log_probabilities)
+            log_probabilities[i] = l[target] - whole;
+    }
+    free(l);
+    return loss;
+}
