@@ -22,8 +22,8 @@ enum status command_unknown(const char *name)
         count++;
     const char *near = options_nearest(name, name_of, commands, count);
     if (near)
-        return status_fail(STATUS_USAGE, "unknown command %s; did you mean %s?", name, near);
-    return status_fail(STATUS_USAGE, "unknown command %s; 'seqtrain help' lists the commands", name);
+        return status_fail(STATUS_USAGE, "unknown command %.60s; did you mean %s?", name, near);
+    return status_fail(STATUS_USAGE, "unknown command %.60s; 'seqtrain help' lists the commands", name);
 }
 
 /* Each line of `text`, indented. */
@@ -37,10 +37,23 @@ static void print_lines(FILE *out, const char *text)
     }
 }
 
+/* What follows the command's name: every line of it a usage of its own. */
+static void print_usage(FILE *out, const struct command *command)
+{
+    const char *text = command->usage;
+    fputs("\nusage:\n", out);
+    do {
+        int length = (int)strcspn(text, "\n");
+        fprintf(out, "  seqtrain %s%s%.*s\n", command->name, length ? " " : "", length, text);
+        text += length;
+        text += *text == '\n';
+    } while (*text);
+}
+
 void command_print_help(FILE *out, const struct command *command)
 {
-    fprintf(out, "seqtrain %s: %s\n\nusage:\n  seqtrain %s %s\n", command->name, command->summary,
-            command->name, command->usage);
+    fprintf(out, "seqtrain %s: %s\n", command->name, command->summary);
+    print_usage(out, command);
     for (size_t i = 0; i < sizeof command->schemas / sizeof command->schemas[0]; i++)
         if (command->schemas[i]) {
             fputc('\n', out);

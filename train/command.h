@@ -25,7 +25,7 @@
 struct command {
     const char *name;
     const char *summary;                       /* one line for `seqtrain help` */
-    const char *usage;                         /* after "seqtrain NAME " */
+    const char *usage;                         /* after "seqtrain NAME "; several lines: several usages */
     const char *examples;                      /* lines of shell, for `seqtrain help NAME` */
     const struct schema *schemas[2];           /* what its switches are; NULL where absent */
     bool ranks;                                /* may run under mpirun on several ranks */

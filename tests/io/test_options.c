@@ -507,6 +507,35 @@ static void test_options__memory_ends_anywhere_while_writing(void **state)
     assert_true(failures > 0);
 }
 
+/* teardown() finds what a failed call left behind. */
+static void test_options__memory_ends_anywhere_while_reading(void **state)
+{
+    static const char text[] = "train: {label: x, files: [a, b], until: 3u}\nmodel: {width: 7}\nout: o\n";
+    int failures = 0, n = 1;
+    enum status status = STATUS_INTERNAL;
+    for (; status != STATUS_OK; n++) {
+        char plan[32];
+        struct text_list words = {NULL, 0};
+        struct all fresh;
+        snprintf(plan, sizeof plan, "memory:%d", n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        status = options_defaults(&schema, &fresh);
+        if (status == STATUS_OK) {
+            status = parse(&fresh, text);
+            if (status == STATUS_OK)
+                status = line(&fresh, "a --out x --train.files c d - --train.label y", &words);
+            options_release(&schema, &fresh);
+        }
+        fault_plan(NULL, 0);
+        text_list_release(&words);
+        failures += status != STATUS_OK;
+        assert_true(status == STATUS_OK || status == STATUS_INTERNAL);
+        assert_true(n < 100);
+    }
+    assert_true(failures > 10);
+    assert_int_equal(options_check_required(&schema, *state), STATUS_USAGE);
+}
+
 struct differences {
     char text[512];
     enum status status;
@@ -678,6 +707,7 @@ int main(void)
             WITH(test_options__the_record_reads_back_equal),
             WITH(test_options__the_record_is_readable),
             WITH(test_options__memory_ends_anywhere_while_writing),
+            WITH(test_options__memory_ends_anywhere_while_reading),
             WITH(test_options__differences_are_told_with_both_values),
             WITH(test_options__texts_that_differ_late_are_different),
             cmocka_unit_test(test_options__help_fits_80_columns),
