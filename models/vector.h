@@ -51,7 +51,7 @@ VECTOR_FUNCTION float vector_copy_sign(float x, float y)
 }
 
 /* e^x = 2^n e^r, |r| <= ln 2 / 2. Adding 1.5 · 2^23 rounds to an integer that lies in the low bits; 2^n is two factors,
- * so that results below 2^-126 and 2^128 itself need no branch. */
+ * so that results below 2^-126 and 2^128 itself need no branch. Polynomial: Moshier (Cephes, expf). */
 VECTOR_FUNCTION float vector_exp(float x)
 {
     const float shift = 12582912.0f;
@@ -61,11 +61,12 @@ VECTOR_FUNCTION float vector_exp(float x)
     float n = shifted - shift;
     float r = x - n * 0.693145752f;
     r = r - n * 1.42860677e-6f;
-    float p = 1.38888889e-3f;
-    p = p * r + 8.33333333e-3f;
-    p = p * r + 4.16666667e-2f;
-    p = p * r + 1.66666667e-1f;
-    p = p * r + 0.5f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
     int32_t exponent = (int32_t)(vector_bits(shifted) - vector_bits(shift));
@@ -142,7 +143,7 @@ VECTOR_FUNCTION float vector_erf(float x)
     return t > 0.927734375f ? far : near;
 }
 
-/* 1 / (1 + e^-x) */
+/* 1 / (1 + e^-x); 0 where that is below 2^-126. */
 VECTOR_FUNCTION float vector_sigmoid(float x)
 {
     return 1.0f / (1.0f + vector_exp(-x));
