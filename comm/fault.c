@@ -43,8 +43,11 @@ static enum status plan_one(const char *item, int rank, const char **end)
         rest++;
     }
     long long only = rank;
-    if (*rest == ':')
-        only = strtoll(rest + 1, &rest, 10);
+    if (*rest == ':') {
+        const char *number = rest + 1;
+        only = strtoll(number, &rest, 10);
+        CHECK(rest != number, STATUS_CONFIG, "SEQTRAIN_FAULT: expected a rank after '%s'", item);
+    }
     CHECK(*rest == '\0' || *rest == ',', STATUS_CONFIG, "SEQTRAIN_FAULT: unexpected '%s'", rest);
     if (only == rank) {
         sites[site].first = first;
