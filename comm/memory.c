@@ -98,6 +98,17 @@ enum status memory_resize(void *out, const char *label, size_t count, size_t siz
     return STATUS_OK;
 }
 
+enum status memory_grow(void *out, const char *label, size_t *room, size_t count, size_t size)
+{
+    if (count <= *room)
+        return STATUS_OK;
+    size_t wanted = count / 2 > *room ? count : 2 * *room;
+    wanted = wanted < count ? count : wanted;
+    TRY(memory_resize(out, label, wanted, size));
+    *room = wanted;
+    return STATUS_OK;
+}
+
 enum status memory_copy(void *out, const char *label, const void *from, size_t bytes)
 {
     size_t with_end;

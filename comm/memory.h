@@ -34,6 +34,9 @@ enum status memory_new(void *out, const char *label, size_t count, size_t size);
  * first. */
 enum status memory_resize(void *out, const char *label, size_t count, size_t size);
 
+/* Makes sure that a buffer of *room items has room for `count`, at least doubling it if not. */
+enum status memory_grow(void *out, const char *label, size_t *room, size_t count, size_t size);
+
 /* A copy of a string, or of `bytes` bytes plus a 0. */
 enum status memory_text(char **out, const char *label, const char *text);
 enum status memory_copy(void *out, const char *label, const void *from, size_t bytes);

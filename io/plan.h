@@ -32,7 +32,22 @@ enum status plan_epoch(struct plan *plan, int64_t epoch);
  * window are read from the corpus. */
 enum status plan_next(struct plan *plan, int slot, const int64_t **pairs, size_t *count, bool *more);
 
-/* Passes over the first `updates` micro-batches of a slot, reading lengths only. */
+/* Where the micro-batch that plan_next() gave last comes from: the runs of consecutive pairs of its window. `number`
+ * counts the windows of the slot in this epoch, from 1. Borrowed likewise. For a reader that loads whole windows. */
+struct plan_run {
+    size_t first, count; /* pairs */
+};
+struct plan_window {
+    int64_t number;
+    size_t count;
+    const struct plan_run *runs;
+};
+void plan_window(const struct plan *plan, int slot, struct plan_window *out);
+
+/* Whether the slot has another micro-batch in the dealt epoch. */
+bool plan_more(const struct plan *plan, int slot);
+
+/* Passes over the next `updates` micro-batches of a slot, reading lengths only. */
 enum status plan_skip(struct plan *plan, int slot, int64_t updates);
 
 /* Tokens of all slots on both sides in an epoch. */

@@ -197,11 +197,7 @@ static enum status keep(struct text *text, const char *bytes, size_t count)
 {
     size_t room = TEXT_LINE_LIMIT + 1 - text->kept;
     size_t taken = count < room ? count : room;
-    if (text->kept + taken + 1 > text->capacity) {
-        size_t wanted = 2 * (text->kept + taken + 1);
-        TRY(memory_resize(&text->line, "text", wanted, 1));
-        text->capacity = wanted;
-    }
+    TRY(memory_grow(&text->line, "text", &text->capacity, text->kept + taken + 1, 1));
     memcpy(text->line + text->kept, bytes, taken);
     text->kept += taken;
     text->length += count;

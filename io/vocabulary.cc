@@ -236,10 +236,7 @@ enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *l
         auto result = vocabulary->processor.Encode(absl::string_view(line, bytes), &found);
         CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
                 result.ToString().c_str());
-        if (found.size() > *capacity) {
-            TRY(memory_resize(ids, "tokens", 2 * found.size(), sizeof **ids));
-            *capacity = 2 * found.size();
-        }
+        TRY(memory_grow(ids, "tokens", capacity, found.size(), sizeof **ids));
         for (size_t i = 0; i < found.size(); i++)
             (*ids)[i] = found[i];
         *count = found.size();
@@ -263,10 +260,7 @@ enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t
         auto result = vocabulary->processor.Decode(known, &found);
         CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot decode %zu tokens: %s", count,
                 result.ToString().c_str());
-        if (found.size() + 1 > *capacity) {
-            TRY(memory_resize(text, "text", 2 * (found.size() + 1), 1));
-            *capacity = 2 * (found.size() + 1);
-        }
+        TRY(memory_grow(text, "text", capacity, found.size() + 1, 1));
         std::memcpy(*text, found.c_str(), found.size() + 1);
         *bytes = found.size();
         return STATUS_OK;

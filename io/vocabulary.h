@@ -42,8 +42,8 @@ size_t vocabulary_pieces(const struct vocabulary *vocabulary);
 size_t vocabulary_rows(const struct vocabulary *vocabulary);
 const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */
 
-/* Ids of a line, </s> not included. *ids is owned by `vocabulary`'s caller as a buffer that grows:
- * memory_resize(). */
+/* Ids of a line, </s> not included. *ids is the caller's buffer of *capacity ids, which
+ * memory_grow() enlarges. */
 enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
         int32_t **ids, size_t *capacity, size_t *count);
 

@@ -1,0 +1,269 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/memory.h"
+#include "io/plan.h"
+#include "tests/io/made.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TOKENS = 100, MANY = 100000 };
+
+static const struct made_shape shape = {
+        .pairs = 3000, .longest = 30, .seed = 4, .compression = 1, .joint = true};
+
+static struct corpus *opened(const struct made_shape *wanted)
+{
+    struct corpus *corpus;
+    assert_int_equal(corpus_open(&corpus, made_corpus("plan.h5", wanted)), STATUS_OK);
+    return corpus;
+}
+
+static struct plan *planned(struct corpus *corpus, int slots, uint64_t seed)
+{
+    struct plan *plan;
+    struct plan_options options = {.tokens = TOKENS, .slots = slots, .seed = seed};
+    assert_int_equal(plan_open(&plan, corpus, &options), STATUS_OK);
+    return plan;
+}
+
+/* Walks an epoch; counts how often each pair came and checks each micro-batch. Tokens of each slot, both sides. */
+static void walk(
+        struct plan *plan, const struct made_shape *of, int slots, unsigned char *seen, size_t *tokens)
+{
+    memset(seen, 0, of->pairs);
+    for (int slot = 0; slot < slots; slot++) {
+        const int64_t *pairs;
+        size_t count;
+        bool more = plan_more(plan, slot);
+        tokens[slot] = 0;
+        for (int i = 0; i < MANY; i++) {
+            bool expected = more;
+            assert_int_equal(plan_next(plan, slot, &pairs, &count, &more), STATUS_OK);
+            assert_int_equal(count > 0, expected);
+            if (count == 0)
+                break;
+            size_t sums[SIDES] = {0};
+            for (size_t p = 0; p < count; p++) {
+                seen[pairs[p]]++;
+                for (int side = 0; side < SIDES; side++)
+                    sums[side] += made_length(of, (enum side)side, (size_t)pairs[p]);
+            }
+            assert_true(sums[SOURCE] <= TOKENS && sums[TARGET] <= TOKENS);
+            tokens[slot] += sums[SOURCE] + sums[TARGET];
+        }
+        assert_false(more);
+    }
+}
+
+static void test_plan__every_pair_comes_once_an_epoch(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 3, 40, 700, 3000};
+    static const int slot_counts[] = {1, 2, 6, 8, 64};
+    static unsigned char seen[3000];
+    size_t tokens[64];
+    for (size_t n = 0; n < 5; n++) {
+        struct made_shape of = shape;
+        of.pairs = sizes[n];
+        struct corpus *corpus = opened(&of);
+        for (size_t v = 0; v < 5; v++) {
+            struct plan *plan = planned(corpus, slot_counts[v], 10 + n);
+            for (int64_t epoch = 0; epoch < 3; epoch++) {
+                size_t total = 0;
+                assert_int_equal(plan_epoch(plan, epoch), STATUS_OK);
+                walk(plan, &of, slot_counts[v], seen, tokens);
+                for (size_t pair = 0; pair < of.pairs; pair++)
+                    assert_int_equal(seen[pair], 1);
+                for (int s = 0; s < slot_counts[v]; s++)
+                    total += tokens[s];
+                assert_int_equal(total, plan_epoch_tokens(plan));
+            }
+            plan_close(plan);
+        }
+        corpus_close(corpus);
+    }
+}
+
+static void test_plan__slots_get_equal_shares_and_batches_equal_lengths(void **state)
+{
+    (void)state;
+    static unsigned char seen[3000];
+    size_t tokens[8], largest = 0, smallest = SIZE_MAX;
+    struct corpus *corpus = opened(&shape);
+    struct plan *plan = planned(corpus, 8, 1);
+    walk(plan, &shape, 8, seen, tokens);
+    for (int s = 0; s < 8; s++) {
+        largest = tokens[s] > largest ? tokens[s] : largest;
+        smallest = tokens[s] < smallest ? tokens[s] : smallest;
+    }
+    assert_true((double)(largest - smallest) < 0.08 * (double)largest);
+
+    /* Inside a micro-batch targets are of nearly one length. */
+    assert_int_equal(plan_epoch(plan, 1), STATUS_OK);
+    const int64_t *pairs;
+    size_t count, spread = 0, batches = 0;
+    bool more = true;
+    while (more) {
+        size_t shortest = SIZE_MAX, longest = 0;
+        assert_int_equal(plan_next(plan, 0, &pairs, &count, &more), STATUS_OK);
+        for (size_t p = 0; p < count; p++) {
+            size_t length = made_length(&shape, TARGET, (size_t)pairs[p]);
+            shortest = length < shortest ? length : shortest;
+            longest = length > longest ? length : longest;
+        }
+        spread += longest - shortest;
+        batches++;
+    }
+    assert_true(batches > 50 && spread <= 2 * batches);
+    plan_close(plan);
+    corpus_close(corpus);
+}
+
+/* The pair numbers of some updates of all slots. */
+static size_t record(struct plan *plan, int slots, int updates, int64_t *out)
+{
+    size_t n = 0;
+    for (int u = 0; u < updates; u++)
+        for (int s = 0; s < slots; s++) {
+            const int64_t *pairs;
+            size_t count;
+            bool more;
+            assert_int_equal(plan_next(plan, s, &pairs, &count, &more), STATUS_OK);
+            if (count > 0)
+                memcpy(out + n, pairs, count * sizeof *pairs);
+            n += count;
+        }
+    return n;
+}
+
+static void test_plan__seed_and_epoch_decide_the_order(void **state)
+{
+    (void)state;
+    static int64_t one[3000], two[3000];
+    struct corpus *corpus = opened(&shape);
+    struct plan *first = planned(corpus, 4, 1), *second = planned(corpus, 4, 1),
+                *other = planned(corpus, 4, 2);
+    assert_int_equal(plan_epoch(first, 3), STATUS_OK);
+    assert_int_equal(plan_epoch(second, 3), STATUS_OK);
+    assert_int_equal(plan_epoch(other, 3), STATUS_OK);
+    size_t n = record(first, 4, 20, one);
+    assert_int_equal(record(second, 4, 20, two), n);
+    assert_memory_equal(one, two, n * sizeof *one);
+    record(other, 4, 20, two);
+    assert_memory_not_equal(one, two, 50 * sizeof *one);
+    assert_int_equal(plan_epoch(second, 4), STATUS_OK);
+    record(second, 4, 20, two);
+    assert_memory_not_equal(one, two, 50 * sizeof *one);
+    plan_close(first);
+    plan_close(second);
+    plan_close(other);
+    corpus_close(corpus);
+}
+
+/* A slot's micro-batches do not depend on which other slots are walked: that is what lets ranks own slots. */
+static void test_plan__skipping_equals_walking(void **state)
+{
+    (void)state;
+    static int64_t all[3000];
+    struct corpus *corpus = opened(&shape);
+    for (int slot = 0; slot < 4; slot++)
+        for (int64_t skip = 0; skip < 300; skip += 7) {
+            struct plan *walked = planned(corpus, 4, 9), *skipped = planned(corpus, 4, 9);
+            const int64_t *one, *two;
+            size_t one_count = 0, two_count;
+            bool one_more, two_more;
+            record(walked, slot, 5, all); /* other slots first */
+            for (int64_t i = 0; i <= skip; i++)
+                assert_int_equal(plan_next(walked, slot, &one, &one_count, &one_more), STATUS_OK);
+            assert_int_equal(plan_skip(skipped, slot, skip), STATUS_OK);
+            assert_int_equal(plan_next(skipped, slot, &two, &two_count, &two_more), STATUS_OK);
+            assert_int_equal(one_count, two_count);
+            assert_int_equal(one_more, two_more);
+            if (one_count > 0)
+                assert_memory_equal(one, two, one_count * sizeof *one);
+            plan_close(walked);
+            plan_close(skipped);
+            if (one_count == 0)
+                break;
+        }
+    corpus_close(corpus);
+}
+
+static void test_plan__the_window_holds_the_pairs(void **state)
+{
+    (void)state;
+    struct corpus *corpus = opened(&shape);
+    struct plan *plan = planned(corpus, 2, 5);
+    const int64_t *pairs;
+    size_t count;
+    bool more = true;
+    int64_t number = 1;
+    while (more) {
+        struct plan_window window;
+        assert_int_equal(plan_next(plan, 1, &pairs, &count, &more), STATUS_OK);
+        plan_window(plan, 1, &window);
+        assert_true(window.number == number || window.number == number + 1);
+        number = window.number;
+        for (size_t p = 0; p < count; p++) {
+            bool found = false;
+            for (size_t r = 0; r < window.count; r++)
+                found = found || ((size_t)pairs[p] >= window.runs[r].first &&
+                                         (size_t)pairs[p] < window.runs[r].first + window.runs[r].count);
+            assert_true(found);
+        }
+    }
+    assert_true(number > 3);
+    plan_close(plan);
+    corpus_close(corpus);
+}
+
+static void test_plan__a_sentence_that_fits_in_no_batch_is_refused(void **state)
+{
+    (void)state;
+    struct corpus *corpus = opened(&shape);
+    struct plan *plan = NULL;
+    struct plan_options options = {.tokens = 29, .slots = 2};
+    size_t pair = 0;
+    while (made_length(&shape, SOURCE, pair) < 30 && made_length(&shape, TARGET, pair) < 30)
+        pair++;
+    assert_int_equal(plan_open(&plan, corpus, &options), STATUS_CONFIG);
+    char words[100];
+    snprintf(words, sizeof words, "found pair %zu (from 0) with %zu source and %zu target tokens", pair,
+            made_length(&shape, SOURCE, pair), made_length(&shape, TARGET, pair));
+    assert_non_null(strstr(status_message(), words));
+    assert_non_null(strstr(status_message(), "batch.tokens 29"));
+    corpus_close(corpus);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    made_folder();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    made_remove();
+    return memory_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_plan__every_pair_comes_once_an_epoch),
+            cmocka_unit_test(test_plan__slots_get_equal_shares_and_batches_equal_lengths),
+            cmocka_unit_test(test_plan__seed_and_epoch_decide_the_order),
+            cmocka_unit_test(test_plan__skipping_equals_walking),
+            cmocka_unit_test(test_plan__the_window_holds_the_pairs),
+            cmocka_unit_test(test_plan__a_sentence_that_fits_in_no_batch_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,231 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/fault.h"
+#include "comm/memory.h"
+#include "io/reader.h"
+#include "tests/io/made.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SLOTS = 4 };
+
+static const struct made_shape shape = {
+        .pairs = 2500, .longest = 25, .seed = 6, .compression = 1, .joint = true};
+static const struct plan_options options = {.tokens = 120, .slots = SLOTS, .seed = 3};
+
+static struct corpus *opened(const struct made_shape *wanted)
+{
+    struct corpus *corpus;
+    assert_int_equal(corpus_open(&corpus, made_corpus("reader.h5", wanted)), STATUS_OK);
+    return corpus;
+}
+
+/* The batch holds these pairs, token by token. */
+static void check_batch(
+        const struct batch *batch, const struct made_shape *of, const int64_t *pairs, size_t count)
+{
+    assert_int_equal(batch->pairs, count);
+    for (int side = 0; side < SIDES; side++) {
+        size_t longest = 0, end = 0;
+        for (size_t p = 0; p < count; p++) {
+            assert_int_equal(batch->pair_numbers[p], pairs[p]);
+            assert_int_equal(batch->offsets[side][p], end);
+            size_t length = made_length(of, (enum side)side, (size_t)pairs[p]);
+            for (size_t i = 0; i < length; i++)
+                assert_int_equal(
+                        batch->ids[side][end + i], made_token(of, (enum side)side, (size_t)pairs[p], i));
+            end += length;
+            longest = length > longest ? length : longest;
+        }
+        assert_int_equal(batch->tokens[side], end);
+        assert_int_equal(batch->longest[side], longest);
+        if (count > 0)
+            assert_int_equal(batch->offsets[side][count], end);
+    }
+}
+
+/* Reads `epochs` epochs of slots [first, end) from (epoch, done) on and compares with a walk of the plan. */
+static void compare(struct corpus *corpus, const struct made_shape *of,
+        const struct plan_options *plan_options, int first, int end, int64_t epoch, int64_t done, int epochs)
+{
+    /* Two threads may not share a corpus. */
+    struct corpus *again;
+    assert_int_equal(corpus_open(&again, corpus_path(corpus)), STATUS_OK);
+    struct reader *reader;
+    struct plan *plan;
+    assert_int_equal(reader_open(&reader, corpus, plan_options, first, end, epoch, done), STATUS_OK);
+    assert_int_equal(plan_open(&plan, again, plan_options), STATUS_OK);
+    for (int64_t e = epoch; e < epoch + epochs; e++) {
+        assert_int_equal(plan_epoch(plan, e), STATUS_OK);
+        for (int s = first; s < end; s++)
+            assert_int_equal(plan_skip(plan, s, e == epoch ? done : 0), STATUS_OK);
+        int dry_updates = 0;
+        while (dry_updates < 3) { /* other ranks may need more updates: then ours are dry */
+            bool dry = true;
+            for (int s = first; s < end; s++) {
+                const int64_t *pairs;
+                size_t count;
+                bool more, reader_more;
+                struct batch batch;
+                assert_int_equal(plan_next(plan, s, &pairs, &count, &more), STATUS_OK);
+                assert_int_equal(reader_next(reader, &batch, &reader_more), STATUS_OK);
+                assert_int_equal(more, reader_more);
+                check_batch(&batch, of, pairs, count);
+                dry = dry && count == 0;
+            }
+            dry_updates += dry;
+        }
+        reader_next_epoch(reader);
+    }
+    reader_close(reader);
+    plan_close(plan);
+    corpus_close(again);
+}
+
+static void test_reader__gives_what_the_plan_says(void **state)
+{
+    (void)state;
+    struct corpus *corpus = opened(&shape);
+    compare(corpus, &shape, &options, 0, SLOTS, 0, 0, 3);
+    compare(corpus, &shape, &options, 1, 3, 0, 0, 2);
+    compare(corpus, &shape, &options, 3, 4, 5, 17, 2);
+    compare(corpus, &shape, &options, 0, 2, 1, 100000, 2);
+    corpus_close(corpus);
+}
+
+static void test_reader__slots_may_be_dry_for_whole_epochs(void **state)
+{
+    (void)state;
+    struct made_shape tiny = shape;
+    tiny.pairs = 3;
+    struct plan_options wide = {.tokens = 120, .slots = 16, .seed = 3};
+    struct corpus *corpus = opened(&tiny);
+    compare(corpus, &tiny, &wide, 8, 16, 0, 0, 5);
+    compare(corpus, &tiny, &wide, 0, 16, 0, 0, 5);
+    compare(corpus, &tiny, &wide, 2, 4, 0, 0, 5);
+    corpus_close(corpus);
+}
+
+/* A batch stays until the next call for its slot, however far the thread is ahead. */
+static void test_reader__a_batch_is_lent_until_its_slot_comes_again(void **state)
+{
+    (void)state;
+    struct corpus *corpus = opened(&shape);
+    struct reader *reader;
+    struct batch batches[SLOTS];
+    int32_t firsts[SLOTS];
+    bool more;
+    assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    for (int u = 0; u < 20; u++) {
+        for (int s = 0; s < SLOTS; s++) {
+            assert_int_equal(reader_next(reader, &batches[s], &more), STATUS_OK);
+            firsts[s] = batches[s].ids[SOURCE][0];
+        }
+        usleep(2000);
+        for (int s = 0; s < SLOTS; s++) {
+            assert_int_equal(batches[s].ids[SOURCE][0], firsts[s]);
+            assert_int_equal(firsts[s], made_token(&shape, SOURCE, (size_t)batches[s].pair_numbers[0], 0));
+        }
+    }
+    reader_close(reader);
+    corpus_close(corpus);
+}
+
+static void test_reader__closes_at_any_moment(void **state)
+{
+    (void)state;
+    struct corpus *corpus = opened(&shape);
+    for (int i = 0; i < 60; i++) {
+        struct reader *reader;
+        struct batch batch;
+        bool more;
+        assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+        for (int taken = 0; taken < i % 7; taken++)
+            assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
+        if (i % 3 == 0)
+            usleep((unsigned)i * 50);
+        reader_close(reader);
+    }
+    reader_close(NULL);
+    corpus_close(corpus);
+}
+
+static void test_reader__a_failure_of_the_thread_reaches_the_caller(void **state)
+{
+    (void)state;
+    struct made_shape large = shape; /* of several chunks in the file, of which one is in memory */
+    large.pairs = 20000;
+    struct corpus *corpus = opened(&large);
+    struct reader *reader;
+    struct batch batch;
+    bool more;
+    enum status status = STATUS_OK;
+    assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    /* Under the reader's feet the file becomes empty. */
+    assert_int_equal(truncate(corpus_path(corpus), 0), 0);
+    for (int calls = 0; status == STATUS_OK && calls < 10000; calls++)
+        status = reader_next(reader, &batch, &more);
+    assert_int_not_equal(status, STATUS_OK);
+    assert_non_null(strstr(status_message(), "reader.h5"));
+    assert_int_not_equal(reader_next(reader, &batch, &more), STATUS_OK);
+    reader_close(reader);
+    corpus_close(corpus);
+}
+
+static void test_reader__memory_that_ends_is_told(void **state)
+{
+    (void)state;
+    struct made_shape small = shape;
+    small.pairs = 30;
+    struct corpus *corpus = opened(&small);
+    for (int n = 1; n < 60; n++) {
+        char plan[30];
+        struct reader *reader = NULL;
+        struct batch batch;
+        bool more = true;
+        snprintf(plan, sizeof plan, "memory:%d", n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        enum status status = reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0);
+        for (int i = 0; i < 40 && status == STATUS_OK; i++)
+            status = reader_next(reader, &batch, &more);
+        assert_true(status == STATUS_OK || status == STATUS_INTERNAL);
+        if (reader)
+            reader_close(reader);
+    }
+    assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+    corpus_close(corpus);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    made_folder();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    made_remove();
+    return memory_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_reader__gives_what_the_plan_says),
+            cmocka_unit_test(test_reader__slots_may_be_dry_for_whole_epochs),
+            cmocka_unit_test(test_reader__a_batch_is_lent_until_its_slot_comes_again),
+            cmocka_unit_test(test_reader__closes_at_any_moment),
+            cmocka_unit_test(test_reader__a_failure_of_the_thread_reaches_the_caller),
+            cmocka_unit_test(test_reader__memory_that_ends_is_told),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
