@@ -165,6 +165,19 @@ static void check_sizes(int slots)
     }
 }
 
+/* As many slots as there may be: a deep tree, many pieces when the ranks do not fit it. */
+static void check_many_slots(int slots)
+{
+    enum { FLOATS = 200 };
+    float *expected;
+    EXPECT_OK(memory_new(&expected, "test", 3 * FLOATS, sizeof *expected));
+    for (int update = 0; update < 3; update++)
+        for (size_t i = 0; i < FLOATS; i++)
+            expected[(size_t)update * FLOATS + i] = tree_sum(update, 0, slots, i);
+    check_layout("ordered", FLOATS, slots, 0, expected);
+    memory_free(expected);
+}
+
 /* Each rank fails in turn, on its own or in the sum; everybody hears of it and the next update works. */
 static void check_failures(void)
 {
@@ -271,6 +284,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
         if (slots[i] >= world()->size)
             check_sizes(slots[i]);
+    check_many_slots(4096);
+    check_many_slots(1001);
     check_failures();
     check_open_failures();
     check_gradient_with_nan();
