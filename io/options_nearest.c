@@ -114,6 +114,6 @@ enum status options_unknown(const struct option_target *targets, size_t count, c
     if (near)
         return status_fail(code, "%s%sunknown setting %s%.*s; did you mean %s%s?", where, colon, dash,
                 (int)strlen(quoted) - 2, quoted + 1, dash, near);
-    return status_fail(code, "%s%sunknown setting %s%.*s; the program's help lists those it has", where,
-            colon, dash, (int)strlen(quoted) - 2, quoted + 1);
+    return status_fail(code, "%s%sunknown setting %s%.*s; --help lists all there are", where, colon, dash,
+            (int)strlen(quoted) - 2, quoted + 1);
 }

@@ -177,7 +177,7 @@ static void test_options__a_refused_value_tells_place_expected_and_found(void **
             {"model.widht", "3", "f.yaml:7: unknown setting model.widht; did you mean model.width?"},
             {"width", "3", "unknown setting width; did you mean model.width?"},
             {"modle", "3", "unknown setting modle; did you mean model?"},
-            {"zzzzzzzz", "3", "unknown setting zzzzzzzz; the program's help lists"}};
+            {"zzzzzzzz", "3", "unknown setting zzzzzzzz; --help lists"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_refused(options_set(&schema, *state, rows[i].name, rows[i].text, "f.yaml:7"), STATUS_CONFIG,
                 rows[i].message);
