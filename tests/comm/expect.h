@@ -14,7 +14,8 @@ static inline void expect_at(int holds, const char *what, const char *file, int 
 {
     if (holds)
         return;
-    unexpected++;
+    if (++unexpected > 20) /* counted, but enough said */
+        return;
     fprintf(stderr, "[rank %d] %s:%d: does not hold: %s\n", world()->rank, file, line, what);
 }
 
