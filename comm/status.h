@@ -57,7 +57,7 @@ void status_clear(void);
 /* What ASSERT() does when it fails: prints rank, place and expression, and ends the whole job. */
 void status_bug(const char *file, int line, const char *expression) __attribute__((noreturn));
 
-/* How status_bug() ends the job; world_open() sets MPI_Abort. NULL: abort(). */
+/* How status_bug() ends the job; world_open() sets MPI_Abort. NULL: as abort does. */
 void status_on_bug(void (*end_job)(void));
 
 /* Passes a failure up. */

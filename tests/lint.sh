@@ -28,7 +28,7 @@ for file in "${c_files[@]}"; do
     lines=$(wc -l <"$file")
     [ "$lines" -le 600 ] || say "$file has $lines lines (none over 600)"
 done
-while read -r line; do say "unfinished: $line"; done < <(git grep -nE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.cc' '*.sh' Makefile ':!tests/lint.sh')
+while read -r line; do say "unfinished: $line"; done < <(git grep -nwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.cc' '*.sh' Makefile ':!tests/lint.sh')
 
 # Each header compiles alone.
 cflags=$(pkg-config --cflags openblas hdf5 sentencepiece yaml-0.1 libcjson zlib)
