@@ -93,6 +93,9 @@ static const struct option comm_rows[] = {
         {"comm.threads", OPTION_INTEGER, offsetof(struct comm_options, threads), .value = "auto",
                 .minimum = 1, .maximum = 4096, .zero = "auto",
                 .help = "threads of each rank; auto: OMP_NUM_THREADS, else its share of the node"},
+        {"comm.timeout", OPTION_PERIOD, offsetof(struct comm_options, timeout), .value = "10m",
+                .maximum = 1e9, .units = "smh", .zero = "never",
+                .help = "a rank that gets on with nothing for so long ends the job (71)"},
 };
 static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and threads", comm_rows);
 

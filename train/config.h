@@ -44,6 +44,7 @@ struct checkpoint_settings {
 struct comm_options {
     const struct kind *reduce; /* into reduce_kinds */
     int64_t threads;           /* 0: auto */
+    struct period timeout;     /* s, m, h; 0: never */
 };
 
 struct log_options {

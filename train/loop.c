@@ -11,6 +11,7 @@
 #include "comm/clock.h"
 #include "comm/fault.h"
 #include "comm/log.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 #include "train/progress.h"
 #include "train/stop.h"
@@ -98,6 +99,7 @@ static enum status own_slots(struct loop *loop)
             status = slot_loss(loop, slot, gradient, &facts);
         clock_enter(PHASE_EXCHANGE);
         exchange_leaf_done(exchange, &facts);
+        watch_beat();
     }
     return status;
 }
@@ -135,7 +137,7 @@ static enum status check_finite(const struct loop *loop, const struct agreement 
             "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
             "longer "
             "schedule.warmup may help)",
-            (long long)loop->trainer->state.update + 1, agreement->total.loss / target, *norm);
+            (long long)loop->trainer->state.update + 1, agreement->total.loss / target, fabs(*norm));
     return STATUS_OK;
 }
 
@@ -191,6 +193,7 @@ static enum status update(struct loop *loop, struct agreement *agreement)
     clock_enter(PHASE_OTHER);
     struct update_report report = {agreement->total, step.learning_rate, norm, agreement->total.more == 0};
     progress_update(&loop->progress, &report);
+    watch_beat();
     return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /*
  * seqtrain: finds the command, runs it, and turns its status into the exit status; one message, by rank 0.
  */
+#include "comm/fault.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
@@ -8,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct command *const commands[] = {
@@ -39,6 +41,7 @@ static enum status run_command(const struct command *command, int argc, char **a
 
 static enum status dispatch(int argc, char **argv)
 {
+    TRY(fault_plan(getenv("SEQTRAIN_FAULT"), world_launch_rank()));
     CHECK(argc > 1, STATUS_USAGE, "no command given; 'seqtrain help' lists the commands");
     const char *name = argv[1];
     bool first = world_launch_rank() == 0;

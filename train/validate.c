@@ -2,6 +2,7 @@
 
 #include "comm/exchange.h"
 #include "comm/memory.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 
 #include <math.h>
@@ -46,6 +47,7 @@ static enum status add_batch(
         double sums[SUMS], struct model *model, const struct batch *batch, const struct pass *pass)
 {
     struct loss loss;
+    watch_beat();
     TRY(model_loss(model, batch, pass, &loss));
     sums[SUM_OBJECTIVE] += loss.objective;
     sums[SUM_CROSS_ENTROPY] += loss.cross_entropy;

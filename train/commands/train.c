@@ -1,4 +1,5 @@
 #include "comm/log.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 #include "train/command.h"
 #include "train/config.h"
@@ -30,12 +31,14 @@ static enum status train(const struct config *config)
     struct trainer trainer;
     TRY(config_check(config, world()->size));
     log_set_level(((const struct log_level_kind *)config->log.level)->level);
+    TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
     stop_watch();
     enum status status = trainer_open(&trainer, config);
     if (status == STATUS_OK)
         status = loop_run(&trainer);
     trainer_close(&trainer);
     stop_unwatch();
+    watch_stop();
     return status;
 }
 
