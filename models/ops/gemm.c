@@ -4,9 +4,9 @@
 #include <cblas.h>
 #include <limits.h>
 
-/* Measured on AVX-512 cores at widths 256 to 2048: BLAS packs both operands at every call, which 256 rows pay for;
- * smaller tiles only where there would be too few to share out. */
-enum { TILE_ROWS = 256, TILE_COLUMNS = 1024, TILES_WANTED = 8, TILE_AREA = 128 * 128, TILE_WORK = 1 << 22 };
+/* Measured on AVX-512 cores at widths 256 to 2048: BLAS packs both operands at every call, which tiles of 512 by 512
+ * pay for. Smaller ones, down to LEAST, only where there would be too few to share out evenly. */
+enum { TILE_ROWS = 512, TILE_COLUMNS = 512, TILE_LEAST = 128 * 128, TILE_WORK = 1 << 22 };
 
 /* The size of each of `parts` nearly equal parts, in whole registers of 16. */
 static size_t part_of(size_t count, size_t parts)
@@ -14,15 +14,23 @@ static size_t part_of(size_t count, size_t parts)
     return tiles_of(tiles_of(count, parts), 16) * 16;
 }
 
+/* Whether `tiles` share out well enough over a few threads, seeing that splitting leaves `area` elements each. */
+static bool enough(size_t tiles, size_t area)
+{
+    if (area < 2 * TILE_LEAST)
+        return tiles >= 4;
+    return tiles >= 32 || (tiles >= 8 && tiles % 4 == 0);
+}
+
 static void tile_size(size_t m, size_t n, size_t k, size_t *rows, size_t *columns)
 {
     size_t down = tiles_of(m, TILE_ROWS), across = tiles_of(n, TILE_COLUMNS);
     *rows = part_of(m, down);
     *columns = part_of(n, across);
-    while (down * across < TILES_WANTED) {
+    for (;;) {
         size_t area = *rows * *columns / 2;
-        if (area < TILE_AREA || area * k < TILE_WORK)
-            break;
+        if (enough(down * across, area) || area < TILE_LEAST || area * k < TILE_WORK)
+            return;
         if (*rows >= *columns)
             *rows = part_of(m, ++down);
         else

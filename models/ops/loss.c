@@ -37,37 +37,43 @@ static size_t block_rows(size_t n, size_t classes)
 
 /* What one row's logits come to. */
 struct row_sums {
-    float maximum;
-    float exponentials; /* sum of e^(l - maximum) */
-    float logits;       /* sum of l - maximum */
+    float maximum, sum;
 };
 
 CLONES static struct row_sums row_sums(float *l, const float *bias, size_t classes)
 {
-    float maximum = -INFINITY, exponentials = 0, logits = 0;
+    float maximum = -INFINITY, sum = 0;
     if (bias) {
 #pragma omp simd
         for (size_t c = 0; c < classes; c++)
             l[c] += bias[c];
     }
-#pragma omp simd reduction(max : maximum)
-    for (size_t c = 0; c < classes; c++)
-        maximum = l[c] > maximum ? l[c] : maximum;
-#pragma omp simd reduction(+ : exponentials, logits)
+#pragma omp simd reduction(max : maximum) reduction(+ : sum)
     for (size_t c = 0; c < classes; c++) {
-        exponentials += vector_exp(l[c] - maximum);
-        logits += l[c] - maximum;
+        maximum = l[c] > maximum ? l[c] : maximum;
+        sum += l[c];
     }
-    return (struct row_sums){maximum, exponentials, logits};
+    return (struct row_sums){maximum, sum};
 }
 
-/* l becomes p - share. */
-CLONES static void row_gradient(float *l, struct row_sums sums, float share, size_t classes)
+/* l becomes e^(l - maximum). Returns their sum. */
+CLONES static float row_exponentials(float *l, float maximum, size_t classes)
 {
-    const float inverse = 1.0f / sums.exponentials;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t c = 0; c < classes; c++) {
+        l[c] = vector_exp(l[c] - maximum);
+        sum += l[c];
+    }
+    return sum;
+}
+
+/* Exponentials become p - share. */
+CLONES static void row_gradient(float *l, float inverse, float share, size_t classes)
+{
 #pragma omp simd
     for (size_t c = 0; c < classes; c++)
-        l[c] = vector_exp(l[c] - sums.maximum) * inverse - share;
+        l[c] = l[c] * inverse - share;
 }
 
 /* Whether the target is the first largest. */
@@ -85,18 +91,22 @@ static bool is_first_largest(const float *l, float maximum, int32_t target)
 static void loss_row(const struct loss_node *loss, size_t i, float *l, bool gradient)
 {
     const int32_t target = loss->targets[i];
-    const double e = loss->smoothing, share = e / (double)loss->classes;
+    const double e = loss->smoothing, classes = (double)loss->classes;
     const struct row_sums sums = row_sums(l, loss->bias ? loss->bias->value : NULL, loss->classes);
-    const double log_sum = log((double)sums.exponentials);
-    const double cross_entropy = log_sum - ((double)l[target] - (double)sums.maximum);
-    const double uniform = log_sum - (double)sums.logits / (double)loss->classes;
-    loss->rows[i] = (struct row_loss){
-            (1 - e) * cross_entropy + e * uniform, cross_entropy, is_first_largest(l, sums.maximum, target)};
+    const double of_target = (double)l[target];
+    const bool correct = is_first_largest(l, sums.maximum, target);
+    const float exponentials = row_exponentials(l, sums.maximum, loss->classes);
+    const double lse = (double)sums.maximum + log((double)exponentials);
+    const double cross_entropy = lse - of_target;
+    loss->rows[i] =
+            (struct row_loss){.objective = (1 - e) * cross_entropy + e * (lse - (double)sums.sum / classes),
+                    .cross_entropy = cross_entropy,
+                    .correct = correct};
     if (loss->log_probabilities)
         loss->log_probabilities[i] = (float)-cross_entropy;
     if (!gradient)
         return;
-    row_gradient(l, sums, (float)share, loss->classes);
+    row_gradient(l, 1.0f / exponentials, (float)(e / classes), loss->classes);
     l[target] -= (float)(1 - e);
 }
 
