@@ -26,19 +26,14 @@ struct text {
     int64_t number;
 };
 
-static bool ends_in(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 /* Takes over `descriptor`. */
 static enum status text_start(struct text **out, int descriptor, const char *path)
 {
     struct text *text = NULL;
     enum status status = memory_new(&text, "text", 1, sizeof *text);
     if (status == STATUS_OK) {
-        text->compressed_name = ends_in(path, ".gz");
+        const char *suffix = strrchr(path, '.');
+        text->compressed_name = suffix && strcmp(suffix, ".gz") == 0;
         status = memory_text(&text->path, "text", path);
     }
     if (status == STATUS_OK)

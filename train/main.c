@@ -13,6 +13,8 @@
 #include <string.h>
 
 const struct command *const commands[] = {
+        &generate_command,
+        &prepare_command,
         &help_command,
         NULL,
 };

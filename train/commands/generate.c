@@ -1,0 +1,79 @@
+/*
+ * seqtrain generate: parallel text from rules and a seed.
+ */
+#include "io/generate.h"
+
+#include "comm/memory.h"
+#include "train/command.h"
+
+struct settings {
+    char *output;
+    int64_t lines, test_lines, seed;
+};
+
+static const struct option rows[] = {
+        {"output", OPTION_TEXT, offsetof(struct settings, output), .required = true, .placeholder = "FOLDER",
+                .help = "where {train,valid,test}.{en,de} are written"},
+        {"lines", OPTION_INTEGER, offsetof(struct settings, lines), .value = "30000", .minimum = 1,
+                .maximum = 1e9, .help = "sentence pairs to train on"},
+        {"test-lines", OPTION_INTEGER, offsetof(struct settings, test_lines), .value = "500", .minimum = 1,
+                .maximum = 1e9,
+                .help = "sentence pairs to validate on, and as many to test on; their values are in no "
+                        "training sentence"},
+        {"seed", OPTION_INTEGER, offsetof(struct settings, seed), .value = "1", .minimum = 0, .maximum = 1e15,
+                .help = "the same seed gives the same text"},
+};
+
+static const struct option_group group = OPTION_GROUP("generate", "built-in corpora", rows);
+static const struct option_place places[] = {{&group, 0}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
+static enum status find_generator(const struct kind **out, const struct text_list *words)
+{
+    const char *first = kind_at(&generator_kinds, 0)->name;
+    CHECK(words->count == 1, STATUS_USAGE,
+            "generate: expected the name of one corpus, such as %s, found %zu words", first, words->count);
+    *out = kind_find(&generator_kinds, words->items[0]);
+    CHECK(*out, STATUS_USAGE, "generate: expected a corpus such as %s, found %s", first, words->items[0]);
+    return STATUS_OK;
+}
+
+static enum status generate(const struct settings *settings, const struct text_list *words)
+{
+    const struct kind *kind;
+    TRY(find_generator(&kind, words));
+    TRY(options_check_required(&schema, settings));
+    TRY(generate_corpus(kind, settings->output, (size_t)settings->lines, (size_t)settings->test_lines,
+            (uint64_t)settings->seed));
+    printf("%s: %s; %lld pairs to train on, %lld to validate on, %lld to test on\n", settings->output,
+            kind->help, (long long)settings->lines, (long long)settings->test_lines,
+            (long long)settings->test_lines);
+    return STATUS_OK;
+}
+
+static enum status run(int argc, char **argv)
+{
+    struct settings settings;
+    struct option_target targets[] = {{&schema, &settings}};
+    struct text_list words = {NULL, 0};
+    TRY(options_defaults(&schema, &settings));
+    enum status status = options_read_arguments(targets, 1, argc, argv, &words);
+    if (status == STATUS_OK)
+        status = generate(&settings, &words);
+    text_list_release(&words);
+    options_release(&schema, &settings);
+    return status;
+}
+
+const struct command generate_command = {
+        .name = "generate",
+        .summary = "writes a built-in parallel corpus as text",
+        .usage = "numbers --output FOLDER [--lines N] [--test-lines N] [--seed N]",
+        .examples = "seqtrain generate numbers --output numbers\n"
+                    "seqtrain prepare --source numbers/train.en --target numbers/train.de --output "
+                    "numbers/train.h5 "
+                    "--vocab-size 300",
+        .schemas = {&schema, NULL},
+        .ranks = false,
+        .run = run,
+};

@@ -1,0 +1,182 @@
+/*
+ * seqtrain prepare: two text files become one corpus file.
+ */
+#include "train/prepare.h"
+#include "comm/memory.h"
+#include "train/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BAD_REFUSE, BAD_SKIP };
+
+static const struct kind bad_lines[] = {
+        [BAD_REFUSE] = {"refuse", "stop with an error that names file and line", NULL},
+        [BAD_SKIP] = {"skip", "leave the pair out and list it", NULL},
+};
+const struct kind_table bad_line_kinds = KIND_TABLE("way with bad lines", bad_lines);
+
+#define AT(field) offsetof(struct prepare_options, field)
+
+static const struct option rows[] = {
+        {"source", OPTION_LIST, AT(text[SOURCE]), .required = true, .placeholder = "FILE",
+                .help = "source text, a sentence a line; .gz is read as it is, - is standard input"},
+        {"target", OPTION_LIST, AT(text[TARGET]), .required = true, .placeholder = "FILE",
+                .help = "target text, line by line with the source; several files pair in order"},
+        {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
+                .help = "the corpus file to be written"},
+        {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
+                .help = "take the vocabulary of a corpus or checkpoint (.h5) or a SentencePiece .model"},
+        {"vocab-size", OPTION_INTEGER, AT(vocab_size), .value = "8000", .minimum = 4, .maximum = 1e8,
+                .help = "pieces to learn, </s>, <unk> and <s> included"},
+        {"vocab-kind", OPTION_CHOICE, AT(vocab_kind), .value = "unigram", .kinds = &vocabulary_kinds,
+                .help = "how text is cut into pieces"},
+        {"joint", OPTION_BOOL, AT(joint), .value = "false",
+                .help = "learn one vocabulary for both sides (this is the default)"},
+        {"separate", OPTION_BOOL, AT(separate), .value = "false", .help = "learn a vocabulary for each side"},
+        {"vocab-sample", OPTION_INTEGER, AT(vocab_sample), .value = "2000000", .minimum = 1, .maximum = 1e10,
+                .help = "most lines a vocabulary learns from, drawn at random"},
+        {"max-length", OPTION_INTEGER, AT(max_length), .value = "256", .minimum = 2, .maximum = 1e6,
+                .help = "tokens of a sentence, </s> included; longer pairs are left out and listed"},
+        {"bad-lines", OPTION_CHOICE, AT(bad_lines), .value = "refuse", .kinds = &bad_line_kinds,
+                .help = "lines that are no UTF-8, hold NUL bytes or are longer than a megabyte"},
+        {"text", OPTION_BOOL, AT(text_kept), .value = "true",
+                .help = "keep the target lines in the file, for BLEU while training (--no-text: do not)"},
+        {"compression", OPTION_INTEGER, AT(compression), .value = "1", .minimum = 0, .maximum = 9,
+                .help = "0 none, 1 fast ... 9 small"},
+        {"seed", OPTION_INTEGER, AT(seed), .value = "1", .minimum = 0, .maximum = 1e15,
+                .help = "decides the sample that the vocabulary learns from"},
+};
+
+static const struct option_group group = OPTION_GROUP("prepare", "text to corpus", rows);
+static const struct option_place places[] = {{&group, 0}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
+bool prepare_skips_bad(const struct prepare_options *options)
+{
+    return options->bad_lines == &bad_lines[BAD_SKIP];
+}
+
+/* With --vocab nothing is learned: settings of the learning would be accepted and ignored. */
+static enum status check_unlearned(
+        const struct prepare_options *options, const struct prepare_options *defaults)
+{
+    const char *given = options->vocab_size != defaults->vocab_size       ? "--vocab-size"
+                        : options->vocab_kind != defaults->vocab_kind     ? "--vocab-kind"
+                        : options->vocab_sample != defaults->vocab_sample ? "--vocab-sample"
+                        : options->joint                                  ? "--joint"
+                        : options->separate                               ? "--separate"
+                                                                          : NULL;
+    CHECK(!given, STATUS_USAGE, "%s is about a vocabulary to be learned; --vocab %s takes one that exists",
+            given, options->vocab);
+    return STATUS_OK;
+}
+
+/* Told before minutes of learning, not after: the folder of the output. */
+static enum status check_output(const char *output)
+{
+    const char *slash = strrchr(output, '/');
+    char folder[4096];
+    struct stat facts;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - output) + 1 : 1, slash ? output : ".");
+    if (stat(output, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        errno = EISDIR;
+        return status_fail_errno("create", output);
+    }
+    return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
+}
+
+static enum status check(const struct prepare_options *options)
+{
+    struct prepare_options defaults;
+    CHECK(!options->joint || !options->separate, STATUS_USAGE, "expected --joint or --separate, found both");
+    if (options->vocab) {
+        TRY(options_defaults(&schema, &defaults));
+        enum status status = check_unlearned(options, &defaults);
+        options_release(&schema, &defaults);
+        TRY(status);
+    }
+    return check_output(options->output);
+}
+
+static void print_side(
+        enum side side, const struct prepare_counts *counts, const struct vocabulary *vocabulary, bool joint)
+{
+    printf("  %s      %lld tokens, %.1f a sentence, %.2f %% unknown; vocabulary of %zu pieces%s\n",
+            side_names[side], (long long)counts->tokens[side],
+            (double)counts->tokens[side] / (double)counts->pairs,
+            100.0 * (double)counts->unknown[side] / (double)counts->tokens[side],
+            vocabulary_pieces(vocabulary), joint ? " (joint)" : "");
+}
+
+static void print_summary(const struct prepare_options *options, struct vocabulary *const vocabularies[SIDES],
+        const struct prepare_counts *counts)
+{
+    struct stat facts = {0};
+    stat(options->output, &facts);
+    printf("%s: %lld sentence pairs, %.1f MB\n", options->output, (long long)counts->pairs,
+            (double)facts.st_size * 1e-6);
+    for (int side = 0; side < SIDES; side++)
+        print_side((enum side)side, counts, vocabularies[side], vocabularies[SOURCE] == vocabularies[TARGET]);
+    const int64_t *skipped = counts->skipped;
+    printf("  left out    %lld with an empty line, %lld longer than %lld tokens, %lld that are no text; "
+           "listed in "
+           "/skipped\n",
+            (long long)skipped[SKIP_EMPTY], (long long)skipped[SKIP_LONG], (long long)options->max_length,
+            (long long)skipped[SKIP_BAD]);
+    printf("next: seqtrain train --data.train %s%s --run.directory run\n",
+            options->vocab ? "TRAIN.h5 --data.valid " : "", options->output);
+}
+
+static enum status prepare(const struct prepare_options *options)
+{
+    struct pairs *pairs;
+    struct vocabulary *vocabularies[SIDES];
+    struct prepare_counts counts;
+    TRY(check(options));
+    TRY(pairs_open(&pairs, options->text, options->vocab == NULL));
+    enum status status = prepare_vocabularies(options, pairs, vocabularies);
+    if (status == STATUS_OK) {
+        status = prepare_corpus(options, pairs, vocabularies, &counts);
+        if (status == STATUS_OK)
+            print_summary(options, vocabularies, &counts);
+        prepare_release_vocabularies(vocabularies);
+    }
+    pairs_close(pairs);
+    return status;
+}
+
+static enum status run(int argc, char **argv)
+{
+    struct prepare_options options;
+    struct option_target targets[] = {{&schema, &options}};
+    struct text_list words = {NULL, 0};
+    TRY(options_defaults(&schema, &options));
+    enum status status = options_read_arguments(targets, 1, argc, argv, &words);
+    if (status == STATUS_OK && words.count > 0)
+        status = status_fail(STATUS_USAGE, "prepare: expected switches only, found %s", words.items[0]);
+    if (status == STATUS_OK)
+        status = options_check_required(&schema, &options);
+    if (status == STATUS_OK)
+        status = prepare(&options);
+    text_list_release(&words);
+    options_release(&schema, &options);
+    return status;
+}
+
+const struct command prepare_command = {
+        .name = "prepare",
+        .summary = "makes a corpus file from parallel text",
+        .usage = "--source FILE... --target FILE... --output OUT.h5 [--vocab FILE | --vocab-size N] [--KEY "
+                 "VALUE]...",
+        .examples =
+                "seqtrain prepare --source train.en --target train.de --output train.h5 --vocab-size 8000\n"
+                "seqtrain prepare --source valid.en --target valid.de --output valid.h5 --vocab train.h5\n"
+                "zcat big.en.gz | seqtrain prepare --source - --target big.de.gz --output big.h5",
+        .schemas = {&schema, NULL},
+        .ranks = false,
+        .run = run,
+};
