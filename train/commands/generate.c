@@ -68,11 +68,10 @@ static enum status run(int argc, char **argv)
 const struct command generate_command = {
         .name = "generate",
         .summary = "writes a built-in parallel corpus as text",
-        .usage = "numbers --output FOLDER [--lines N] [--test-lines N] [--seed N]",
+        .usage = "numbers --output FOLDER",
         .examples = "seqtrain generate numbers --output numbers\n"
-                    "seqtrain prepare --source numbers/train.en --target numbers/train.de --output "
-                    "numbers/train.h5 "
-                    "--vocab-size 300",
+                    "seqtrain prepare --source numbers/train.en --target numbers/train.de \\\n"
+                    "    --output numbers/train.h5 --vocab-size 300",
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,

@@ -170,12 +170,13 @@ static enum status run(int argc, char **argv)
 const struct command prepare_command = {
         .name = "prepare",
         .summary = "makes a corpus file from parallel text",
-        .usage = "--source FILE... --target FILE... --output OUT.h5 [--vocab FILE | --vocab-size N] [--KEY "
-                 "VALUE]...",
-        .examples =
-                "seqtrain prepare --source train.en --target train.de --output train.h5 --vocab-size 8000\n"
-                "seqtrain prepare --source valid.en --target valid.de --output valid.h5 --vocab train.h5\n"
-                "zcat big.en.gz | seqtrain prepare --source - --target big.de.gz --output big.h5",
+        .usage = "--source FILE... --target FILE... --output O.h5\n"
+                 "--source FILE... --target FILE... --vocab FILE --output O.h5",
+        .examples = "seqtrain prepare --source train.en --target train.de --output train.h5\n"
+                    "seqtrain prepare --source valid.en --target valid.de \\\n"
+                    "    --output valid.h5 --vocab train.h5\n"
+                    "xzcat b.en.xz | seqtrain prepare --source - --target b.de.gz \\\n"
+                    "    --output b.h5 --vocab-size 32000",
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,

@@ -1,0 +1,158 @@
+#!/bin/bash
+# seqtrain prepare: good text, and each kind of bad input with its exit status, its words, and nothing left behind.
+set -u
+BUILD=$(cd "${BUILD:-build}" && pwd)
+seqtrain=$BUILD/seqtrain
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failures=0
+
+fail() { # what
+    echo "FAIL: $*"
+    sed 's/^/    /' err
+    failures=$((failures + 1))
+}
+
+expect() { # status, words that the message holds (| between them), arguments of prepare...
+    local status=$1 words=$2 found
+    shift 2
+    rm -f out.h5
+    "$seqtrain" prepare --output out.h5 "$@" >out 2>err
+    found=$?
+    [ "$found" = "$status" ] || fail "prepare $*: expected status $status, found $found"
+    while [ -n "$words" ]; do
+        grep -qF -- "${words%%|*}" err || fail "prepare $*: '${words%%|*}' is not in the message"
+        [[ $words == *"|"* ]] || break
+        words=${words#*|}
+    done
+    if [ "$status" = 0 ]; then
+        [ -s out.h5 ] || fail "prepare $*: no corpus"
+    else
+        [ ! -e out.h5 ] || fail "prepare $*: left out.h5"
+    fi
+    [ -z "$(ls -- *.tmp 2>/dev/null)" ] || fail "prepare $*: left a temporary file"
+}
+
+says() { # words in the summary
+    grep -qF -- "$1" out || { fail "'$1' is not in the summary"; cat out; }
+}
+
+same() { # two files
+    cmp -s "$1" "$2" || fail "$1 and $2 differ"
+}
+
+small="--vocab-size 60"
+for i in $(seq 200); do
+    echo "the $((i * 7 % 90)) small houses stand at road $i"
+    echo "die $((i * 7 % 90)) kleinen Häuser stehen an Straße $i" >&3
+done >a.en 3>a.de
+
+# ---- good text ----
+expect 0 "joint unigram vocabulary of 60 pieces from 400 lines" --source a.en --target a.de $small
+says "200 sentence pairs"
+says "vocabulary of 60 pieces (joint)"
+says "next: seqtrain train"
+mv out.h5 plain.h5
+expect 0 "" --source a.en --target a.de $small
+same out.h5 plain.h5
+OMP_NUM_THREADS=3 expect 0 "" --source a.en --target a.de $small
+same out.h5 plain.h5
+gzip -k a.en a.de
+expect 0 "" --source a.en.gz --target a.de.gz $small
+same out.h5 plain.h5
+expect 0 "" --source - --target a.de $small < <(cat a.en)
+same out.h5 plain.h5
+expect 0 "" --source a.en --target - $small < <(cat a.de.gz)
+same out.h5 plain.h5
+head -n 90 a.en >a1.en
+tail -n +91 a.en >a2.en
+head -n 90 a.de >a1.de
+tail -n +91 a.de | gzip >a2.de.gz
+expect 0 "" --source a1.en a2.en --target a1.de a2.de.gz $small
+same out.h5 plain.h5
+for kind in unigram bpe word char; do
+    expect 0 "source $kind vocabulary of 50|target $kind vocabulary of 50" \
+        --source a.en --target a.de --vocab-size 50 --vocab-kind $kind --separate
+done
+says "vocabulary of 26 pieces" # fewer characters than asked for: the real number is told
+expect 0 "" --source a.en --target a.de --vocab plain.h5
+same out.h5 plain.h5
+expect 0 "" --source a.en --target a.de --vocab-sample 100 $small
+cp out.h5 sample.h5
+expect 0 "" --source a.en --target a.de --vocab-sample 100 $small --seed 1
+same out.h5 sample.h5
+expect 0 "" --source a.en --target a.de --vocab-sample 100 $small --seed 2
+cmp -s out.h5 sample.h5 && fail "another seed draws the same sample"
+expect 0 "" --source a.en --target a.de --vocab plain.h5 --no-text --compression 9
+cmp -s out.h5 plain.h5 && fail "--no-text and --compression change nothing"
+
+# ---- left out, and told ----
+{ head -n 5 a.en; echo; head -n 5 a.en; echo text; yes word | head -n 300 | tr '\n' ' '; echo; } >e.en
+{ head -n 5 a.de; echo; head -n 5 a.de; echo "  "; echo kurz; } >e.de
+expect 0 "" --source e.en --target e.de --vocab plain.h5
+says "10 sentence pairs"
+says "2 with an empty line, 1 longer than 256 tokens, 0 that are no text"
+printf 'good\nb\xffd\nx\0y\nfine\n' >b.en
+printf 'gut\nb\nxy\nfein\n' >b.de
+expect 0 "" --source b.en --target b.de --vocab plain.h5 --bad-lines skip
+says "2 sentence pairs"
+says "2 that are no text"
+
+# ---- bad input ----
+: >empty.en
+expect 66 "nothing.en: No such file" --source nothing.en --target a.de $small
+expect 66 "nothing.h5: No such file" --source a.en --target a.de --vocab nothing.h5
+expect 65 "empty.en: expected text, found an empty file" --source empty.en --target a.de $small
+expect 65 "empty.en: expected text, found an empty file" --source a.en --target empty.en $small
+expect 65 "empty.en: expected text, found an empty file" --source empty.en --target empty.en $small
+mkdir dir.en
+expect 74 "dir.en: Is a directory" --source dir.en --target a.de $small
+cp a.en locked.en
+chmod 0 locked.en
+if [ -r locked.en ]; then
+    echo "skipped: this user reads any file"
+else
+    expect 77 "locked.en: Permission denied" --source locked.en --target a.de $small
+fi
+head -n 150 a.de >short.de
+expect 65 "as many lines in a.en as in short.de, found 200 and 150" --source a.en --target short.de $small
+expect 65 "as many lines in a1.en as in a.de, found 90 and 200" --source a1.en --target a.de $small
+expect 65 "as many lines in a1.en as in a.de, found 90 and 200" --source a1.en --target a.de --vocab plain.h5
+expect 65 "b.en:2: expected UTF-8, found 0xff at byte 2" --source b.en --target b.de $small
+expect 65 "b.en:2: expected UTF-8, found 0xff at byte 2" --source b.en --target b.de --vocab plain.h5
+sed -n '3,$p' b.en >n.en
+expect 65 "n.en:1: expected text, found a NUL byte at byte 2" --source n.en --target n.en $small
+{ head -c 1000001 /dev/zero | tr '\0' x; echo; } >long.en
+expect 65 "long.en:1: expected a line of at most 1000000 bytes, found 1000001" --source long.en --target long.en $small
+head -c 300 a.en.gz >cut.en.gz
+expect 65 "cut.en.gz|truncated" --source cut.en.gz --target a.de $small
+cp a.en named.gz
+expect 65 "named.gz: expected gzip data" --source named.gz --target a.de $small
+expect 65 "expected at most" --source a.en --target a.de --vocab-size 5000
+largest=$(sed -n 's/.*expected at most \([0-9]*\),.*/\1/p' err)
+expect 0 "" --source a.en --target a.de --vocab-size "${largest:-0}"
+expect 65 "expected at least" --source a.en --target a.de --vocab-size 8
+expect 65 "found none to keep: 0 with an empty line, 200 with more than 3 tokens" \
+    --source a.en --target a.de --max-length 3 $small
+printf '\n\n' >blank.en
+expect 65 "found none of which both lines hold text" --source blank.en --target blank.en $small
+expect 65 "a.de" --source a.en --target a.de --vocab a.de
+cp a.en text.model
+expect 65 "text.model: expected a SentencePiece model" --source a.en --target a.de --vocab text.model
+head -c 3000 plain.h5 >half.h5
+expect 65 "half.h5" --source a.en --target a.de --vocab half.h5
+
+# ---- wrong command lines ----
+expect 64 "as many source files as target files, found 2 and 1" --source a1.en a2.en --target a.de
+expect 64 "found it 2 times" --source - --target - <a.en
+expect 64 "--vocab-size is about a vocabulary to be learned" --source a.en --target a.de --vocab plain.h5 --vocab-size 9
+expect 64 "found both" --source a.en --target a.de --joint --separate
+expect 64 "target" --source a.en
+expect 64 "found word" word --source a.en --target a.de
+expect 78 "max-length" --source a.en --target a.de --max-length many
+expect 66 "no/out.h5" --source a.en --target a.de --output no/out.h5
+expect 74 "dir.en: Is a directory" --source a.en --target a.de --output dir.en
+
+[ "$failures" = 0 ] || echo "$failures failures"
+[ "$failures" = 0 ]
