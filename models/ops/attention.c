@@ -167,13 +167,6 @@ CLONES static void softmax_again(float *scores, float scale, float lse, size_t k
         scores[j] = 0;
 }
 
-CLONES static void multiply(float *x, const float *y, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] *= y[i];
-}
-
 /* One row: dp (of P ∘ u) becomes dS, p becomes P ∘ u. mask NULL: u = 1. */
 CLONES static void softmax_backward(float *p, float *dp, const float *mask, float scale, size_t count)
 {
@@ -302,7 +295,7 @@ static void forward_task(const struct attention *a, const struct task *t, const 
             if (a->lse)
                 a->lse[(t->query_row + first + i) * shape->heads + t->head] = lse;
             if (mask)
-                multiply(p, mask + i * t->stride, tile.stride);
+                floats_multiply(p, mask + i * t->stride, tile.stride);
         }
         over_keys(t, tile, s->scores, v, ldv, width, false,
                 out + (t->query_row + first) * columns + t->head * width, columns);
@@ -322,7 +315,7 @@ struct gradients {
     const float *output; /* [query rows, heads · value_width] */
 };
 
-/* The head's rows in a gradient, zero if they held nothing; NULL if it is not wanted. */
+/* Where the head's rows begin in a gradient, NULL if it is not wanted; `rows` of them are zeroed if it held nothing. */
 static float *own_rows(const struct part_gradient *gradient, const struct attention_part *part, size_t row,
         size_t rows, size_t head, size_t width)
 {

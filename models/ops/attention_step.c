@@ -9,30 +9,6 @@
  * "Online normalizer calculation for softmax", 2018). */
 enum { KEY_BLOCK = 128 };
 
-CLONES static float dot(const float *x, const float *y, size_t count)
-{
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < count; i++)
-        sum += x[i] * y[i];
-    return sum;
-}
-
-/* y += factor · x */
-CLONES static void add_scaled(float *y, const float *x, float factor, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        y[i] += factor * x[i];
-}
-
-CLONES static void scale_all(float *y, float factor, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        y[i] *= factor;
-}
-
 /* scores become e^(score - maximum). Returns their sum. */
 CLONES static float exponentials(float *scores, float maximum, size_t count)
 {
@@ -59,20 +35,21 @@ static void attend(const struct one_query *one, float *out)
         size_t count = smaller(KEY_BLOCK, one->count - first);
         float largest = maximum;
         for (size_t j = 0; j < count; j++) {
-            scores[j] = one->scale * dot(one->query, one->keys + (first + j) * one->stride, one->key_width);
+            scores[j] = one->scale *
+                        floats_dot(one->query, one->keys + (first + j) * one->stride, one->key_width);
             largest = scores[j] > largest ? scores[j] : largest;
         }
         if (first > 0 && largest > maximum) {
             float factor = vector_exp(maximum - largest);
             sum *= factor;
-            scale_all(out, factor, one->value_width);
+            floats_scale(out, factor, one->value_width);
         }
         maximum = largest;
         sum += exponentials(scores, maximum, count);
         for (size_t j = 0; j < count; j++)
-            add_scaled(out, one->values + (first + j) * one->stride, scores[j], one->value_width);
+            floats_add_scaled(out, one->values + (first + j) * one->stride, scores[j], one->value_width);
     }
-    scale_all(out, 1.0f / sum, one->value_width);
+    floats_scale(out, 1.0f / sum, one->value_width);
 }
 
 void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_width, float scale,

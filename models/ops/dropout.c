@@ -1,6 +1,8 @@
 #include "models/ops/kernels.h"
 #include "models/vector.h"
 
+#include <string.h>
+
 /*
  * A pass is 128 elements from LANES Philox blocks (random.h) computed side by side. Element e takes 16 bits:
  *
@@ -74,13 +76,6 @@ void dropout_mask(const struct dropout *dropout, uint64_t first, size_t count, f
     }
 }
 
-CLONES static void multiply(float *x, const float *y, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] *= y[i];
-}
-
 void dropout_apply(const struct dropout *dropout, uint64_t first, float *x, size_t count)
 {
     enum { CHUNK = 8 * PASS };
@@ -90,7 +85,7 @@ void dropout_apply(const struct dropout *dropout, uint64_t first, float *x, size
     while (count > 0) {
         size_t take = smaller(CHUNK - first % CHUNK, count);
         dropout_mask(dropout, first, take, mask);
-        multiply(x, mask, take);
+        floats_multiply(x, mask, take);
         first += take;
         x += take;
         count -= take;

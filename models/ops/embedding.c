@@ -1,6 +1,5 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
-#include "models/vector.h"
 
 #include <string.h>
 
@@ -17,13 +16,6 @@ struct node_data {
 /* Columns of one task of a scatter: two cache lines. */
 enum { SCATTER_COLUMNS = 32 };
 
-CLONES static void add_scaled(float *y, const float *x, float scale, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        y[i] += scale * x[i];
-}
-
 static void forward_rows(const struct node_data *data, size_t first, size_t rows, size_t columns,
         const float *table, const float *positions, float *y)
 {
@@ -35,7 +27,7 @@ static void forward_rows(const struct node_data *data, size_t first, size_t rows
         else
             memset(row, 0, columns * sizeof *row);
         if (e->ids[i] >= 0)
-            add_scaled(row, table + (size_t)e->ids[i] * columns, e->scale, columns);
+            floats_add_scaled(row, table + (size_t)e->ids[i] * columns, e->scale, columns);
     }
     dropout_apply(&data->dropout, first * columns, y + first * columns, rows * columns);
 }
@@ -49,7 +41,8 @@ static void scatter(
         size_t first = tile * SCATTER_COLUMNS, width = smaller(SCATTER_COLUMNS, columns - first);
         for (size_t i = 0; i < rows; i++)
             if (index[i] >= 0)
-                add_scaled(into + (size_t)index[i] * columns + first, x + i * columns + first, scale, width);
+                floats_add_scaled(
+                        into + (size_t)index[i] * columns + first, x + i * columns + first, scale, width);
     }
 }
 

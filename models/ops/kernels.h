@@ -90,9 +90,15 @@ void dropout_mask(const struct dropout *dropout, uint64_t first, size_t count, f
 /* x[i] *= the mask of element first + i. Nothing if the dropout is not active. */
 void dropout_apply(const struct dropout *dropout, uint64_t first, float *x, size_t count);
 
-/* ---- sums over rows (linear.c) ---- */
+/* ---- loops over floats (floats.c); x and y do not overlap ---- */
 
-/* sum[j] = or += x[0][j] + x[1][j] + ... over `rows` rows, in row order. */
+void floats_add(float *x, const float *y, size_t count);                      /* x += y */
+void floats_add_scaled(float *x, const float *y, float factor, size_t count); /* x += factor · y */
+void floats_scale(float *x, float factor, size_t count);                      /* x *= factor */
+void floats_multiply(float *x, const float *y, size_t count);                 /* x *= y, element by element */
+float floats_dot(const float *x, const float *y, size_t count);
+
+/* sum[j] = or += x[0][j] + x[1][j] + ... over `rows` rows of `stride` floats, in row order. */
 void rows_sum(const float *x, size_t rows, size_t columns, size_t stride, bool add, float *sum);
 
 #endif

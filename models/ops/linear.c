@@ -1,8 +1,5 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
-#include "models/vector.h"
-
-#include <string.h>
 
 /*
  * y = dropout(f(z)), z = x Wᵀ + b
@@ -23,32 +20,6 @@ struct finish {
     size_t columns;
 };
 
-CLONES static void add(float *x, const float *y, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] += y[i];
-}
-
-CLONES static void scale(float *x, float factor, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] *= factor;
-}
-
-CLONES void rows_sum(const float *x, size_t rows, size_t columns, size_t stride, bool adding, float *sum)
-{
-    if (!adding)
-        memset(sum, 0, columns * sizeof *sum);
-    for (size_t i = 0; i < rows; i++) {
-        const float *row = x + i * stride;
-#pragma omp simd
-        for (size_t j = 0; j < columns; j++)
-            sum[j] += row[j];
-    }
-}
-
 static void finish_tile(const void *context, struct tile tile)
 {
     const struct finish *f = context;
@@ -57,7 +28,7 @@ static void finish_tile(const void *context, struct tile tile)
         size_t at = i * f->columns + tile.column;
         float *z = f->z + at;
         if (f->bias)
-            add(z, f->bias + tile.column, tile.columns);
+            floats_add(z, f->bias + tile.column, tile.columns);
         if (linear->activation)
             linear->activation->forward(z, f->y + at, tile.columns);
         dropout_apply(&linear->dropout, at, f->y + at, tile.columns);
@@ -72,7 +43,7 @@ static void differentiate(
     if (activation && activation->gated) {
         activation->backward(y + first, gradient, count);
         if (dropout_active(&linear->dropout))
-            scale(gradient, dropout_scale(&linear->dropout), count);
+            floats_scale(gradient, dropout_scale(&linear->dropout), count);
         return;
     }
     dropout_apply(&linear->dropout, first, gradient, count);

@@ -61,20 +61,13 @@ CLONES static void differentiate(
     }
 }
 
-CLONES static void add(float *x, const float *y, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] += y[i];
-}
-
 /* to = or += from */
 static void pass_on(float *to, const float *from, bool adding, size_t count)
 {
     if (!to)
         return;
     if (adding)
-        add(to, from, count);
+        floats_add(to, from, count);
     else
         memcpy(to, from, count * sizeof *to);
 }
@@ -99,7 +92,7 @@ static void backward_block(const struct norm *norm, struct node *node, const str
         float *ds = y->gradient + at;
         differentiate(norm->s + at, norm->moments[i], gain, ds, dgain, dbias, d);
         if (sum && sum->has_gradient)
-            add(ds, sum->gradient + at, d);
+            floats_add(ds, sum->gradient + at, d);
         pass_on(to->x ? to->x + at : NULL, ds, to->add_x, d);
         dropout_apply(&norm->dropout, at, ds, d);
         pass_on(to->f ? to->f + at : NULL, ds, to->add_f, d);
@@ -147,7 +140,7 @@ static void forward_block(const struct norm *norm, struct node *parts, size_t bl
             memcpy(s, f->value + i * d, d * sizeof *s);
             dropout_apply(&norm->dropout, i * d, s, d);
             if (x)
-                add(s, x->value + i * d, d);
+                floats_add(s, x->value + i * d, d);
         }
         norm->moments[i] = normalise(s, gain, bias, norm->epsilon, y->value + i * d, d);
     }
