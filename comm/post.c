@@ -144,6 +144,24 @@ enum status world_receive(void *data, size_t bytes, int from, int tag)
     return STATUS_OK;
 }
 
+enum status world_receive_start(struct world_request **out, void *data, size_t bytes, int from, int tag)
+{
+    struct announced *item = find_announced(from, tag);
+    ASSERT(item && item->bytes == bytes);
+    size_t parts = parts_of(bytes) - 1, limit = world_message_limit();
+    struct world_request *request;
+    TRY(memory_new(&request, "message", 1, sizeof *request + parts * sizeof request->parts[0]));
+    *item = waiting.items[--waiting.count];
+    int code = MPI_SUCCESS;
+    for (; code == MPI_SUCCESS && request->count < parts; request->count++) {
+        size_t done = request->count * limit, part = bytes - done < limit ? bytes - done : limit;
+        code = MPI_Irecv((char *)data + done, (int)part, MPI_BYTE, from, tag, MPI_COMM_WORLD,
+                &request->parts[request->count]);
+    }
+    *out = request;
+    return mpi_status(code, "MPI_Irecv", from);
+}
+
 void post_close(void)
 {
     memory_free(waiting.items);

@@ -101,6 +101,9 @@ const char *h5_path(const struct h5_file *file);
 bool h5_list(const struct h5_file *file, size_t i, struct h5_array *out);
 bool h5_has(const struct h5_file *file, const char *name);
 
+/* The array called `name`; false if there is none. */
+bool h5_find(const struct h5_file *file, const char *name, struct h5_array *out);
+
 /* An opened array: chunk addresses in memory, no HDF5 call from here on. `expected` type and rank
  * are checked (STATUS_DATA naming both). The description is not filled in. */
 struct h5_reader;

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +24,6 @@ static void start_library(void)
 {
     H5dont_atexit(); /* after a failed close the library's own clean-up at exit crashes */
     H5open();
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     H5PLset_loading_state(0);
 }
 
@@ -33,6 +31,7 @@ void h5_lock(void)
 {
     pthread_once(&started, start_library);
     pthread_mutex_lock(&lock);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* our messages instead; a setting of the thread in some builds */
 }
 
 void h5_unlock(void)
@@ -160,25 +159,6 @@ enum status h5_disk_sync(struct h5_disk *disk)
     if (fires || fsync(disk->descriptor) != 0)
         return stick(disk, status_fail_errno("bring to the disk", disk->path));
     return STATUS_OK;
-}
-
-enum status h5_sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int length = slash == path ? 1 : slash ? (int)(slash - path) : 1;
-    snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
-    int descriptor = -1;
-    if (fault_fires(FAULT_SYNC))
-        errno = EIO;
-    else
-        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum status status = STATUS_OK;
-    if (descriptor < 0 || fsync(descriptor) != 0)
-        status = status_fail_errno("bring to the disk", folder);
-    if (descriptor >= 0)
-        close(descriptor);
-    return status;
 }
 
 /* ---- HDF5's side: a virtual file driver ---- */

@@ -55,9 +55,6 @@ enum status h5_disk_status(const struct h5_disk *disk);
 /* An HDF5 file access list that goes through `disk`; the caller closes it. Locked. */
 hid_t h5_disk_access(struct h5_disk *disk);
 
-/* Brings the folder that holds `path` to the disk. */
-enum status h5_sync_folder(const char *path);
-
 /* ---- the header (h5_header.c) ---- */
 
 struct h5_header {
@@ -105,8 +102,5 @@ struct h5_file {
     struct h5_entry *entries; /* in byte order of names */
     size_t count, capacity;
 };
-
-/* The entry called `name`, or NULL. */
-const struct h5_entry *h5_find(const struct h5_file *file, const char *name);
 
 #endif

@@ -23,7 +23,8 @@ const char *h5_path(const struct h5_file *file)
     return file->path;
 }
 
-const struct h5_entry *h5_find(const struct h5_file *file, const char *name)
+/* The entry called `name`, or NULL. */
+static const struct h5_entry *find_entry(const struct h5_file *file, const char *name)
 {
     size_t first = 0, end = file->count;
     while (first < end) {
@@ -49,7 +50,15 @@ bool h5_list(const struct h5_file *file, size_t i, struct h5_array *out)
 
 bool h5_has(const struct h5_file *file, const char *name)
 {
-    return h5_find(file, name) != NULL;
+    return find_entry(file, name) != NULL;
+}
+
+bool h5_find(const struct h5_file *file, const char *name, struct h5_array *out)
+{
+    const struct h5_entry *entry = find_entry(file, name);
+    if (entry)
+        *out = entry->array;
+    return entry != NULL;
 }
 
 /* ---- readers ---- */
@@ -102,7 +111,7 @@ static enum status open_chunks(struct h5_reader *reader)
 enum status h5_reader_open(
         struct h5_reader **out, struct h5_file *file, const char *name, enum h5_type type, int rank)
 {
-    const struct h5_entry *entry = h5_find(file, name);
+    const struct h5_entry *entry = find_entry(file, name);
     CHECK(entry, STATUS_DATA, "%s: expected an array %s, found none", file->path, name);
     CHECK(entry->array.type == type && entry->array.rank == rank, STATUS_DATA,
             "%s: expected %s to be %s of rank %d, found %s of rank %d", file->path, name, h5_type_name(type),

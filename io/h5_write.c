@@ -1,9 +1,8 @@
 #include "io/h5_internal.h"
 
-#include "comm/fault.h"
 #include "comm/memory.h"
+#include "io/durable.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -386,12 +385,7 @@ static enum status finish(struct h5_writer *writer)
 static enum status publish(struct h5_writer *writer)
 {
     bool was_there = access(writer->path, F_OK) == 0;
-    bool fires = fault_fires(FAULT_RENAME);
-    if (fires)
-        errno = EIO;
-    if (fires || rename(writer->temporary, writer->path) != 0)
-        return status_fail_errno("give its final name to", writer->temporary);
-    enum status status = h5_sync_folder(writer->path);
+    enum status status = durable_rename(writer->temporary, writer->path);
     if (status != STATUS_OK && !was_there)
         unlink(writer->path);
     return status;

@@ -1,0 +1,249 @@
+#include "io/checkpoint_internal.h"
+
+#include "comm/log.h"
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/durable.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- names ---- */
+
+static enum status join(char out[PATH_MAX], const char *folder, const char *name)
+{
+    int length = snprintf(out, PATH_MAX, "%s/%s", folder, name);
+    CHECK(length > 0 && length < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s/%s",
+            PATH_MAX, folder, name);
+    return STATUS_OK;
+}
+
+enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update)
+{
+    char name[64];
+    snprintf(name, sizeof name, "update-%08lld.h5", (long long)update);
+    return join(out, folder, name);
+}
+
+static bool parse_name(const char *name, int64_t *update)
+{
+    char again[64];
+    long long value;
+    if (sscanf(name, "update-%lld.h5", &value) != 1 || value < 0)
+        return false;
+    snprintf(again, sizeof again, "update-%08lld.h5", value);
+    *update = value;
+    return strcmp(again, name) == 0;
+}
+
+/* ---- what is there ---- */
+
+struct listing {
+    int64_t *updates; /* newest first */
+    size_t count, capacity;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static enum status list_add(struct listing *listing, int64_t update)
+{
+    if (listing->count == listing->capacity) {
+        size_t capacity = 2 * listing->capacity + 16;
+        TRY(memory_resize(&listing->updates, "checkpoint", capacity, sizeof(int64_t)));
+        listing->capacity = capacity;
+    }
+    listing->updates[listing->count++] = update;
+    return STATUS_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* Checkpoints of a folder by update; a folder that is not there has none. The caller frees `updates`. */
+static enum status list_folder(struct listing *out, const char *folder, bool clean)
+{
+    memset(out, 0, sizeof *out);
+    DIR *stream = opendir(folder);
+    if (!stream)
+        return errno == ENOENT ? STATUS_OK : status_fail_errno("list", folder);
+    enum status status = STATUS_OK;
+    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));) {
+        char path[PATH_MAX];
+        int64_t update;
+        if (parse_name(entry->d_name, &update))
+            status = list_add(out, update);
+        else if (clean && ends_with(entry->d_name, ".h5.tmp") &&
+                 join(path, folder, entry->d_name) == STATUS_OK)
+            unlink(path);
+    }
+    closedir(stream);
+    if (out->count)
+        qsort(out->updates, out->count, sizeof *out->updates, newest_first);
+    return status;
+}
+
+/* ---- links and retention ---- */
+
+/* RUN/name for FOLDER = RUN/checkpoints, and what a link there says to reach FOLDER/file. */
+static enum status link_names(
+        char link[PATH_MAX], char target[PATH_MAX], const char *folder, const char *name, const char *file)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    const char *slash = memrchr(folder, '/', length);
+    size_t start = slash ? (size_t)(slash - folder) + 1 : 0;
+    int written = snprintf(link, PATH_MAX, "%.*s%s", (int)start, folder, name);
+    CHECK(written < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s", PATH_MAX, folder);
+    written = snprintf(target, PATH_MAX, "%.*s/%s", (int)(length - start), folder + start, file);
+    CHECK(written < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s", PATH_MAX, folder);
+    return STATUS_OK;
+}
+
+static enum status point(const char *folder, const char *name, const char *file)
+{
+    char link[PATH_MAX], target[PATH_MAX];
+    TRY(link_names(link, target, folder, name, file));
+    return durable_link(target, link);
+}
+
+/* The update best.h5 points to, or -1. */
+static int64_t best_update(const char *folder)
+{
+    char link[PATH_MAX], target[PATH_MAX];
+    int64_t update = -1;
+    if (link_names(link, target, folder, "best.h5", "") != STATUS_OK)
+        return -1;
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0)
+        return -1;
+    target[length] = '\0';
+    const char *slash = strrchr(target, '/');
+    return parse_name(slash ? slash + 1 : target, &update) ? update : -1;
+}
+
+/* Keeps the newest `keep` up to `update` and the best. Later ones are of a run that was ahead: not ours to remove. */
+static enum status retain(const struct checkpoint_options *options, int64_t update)
+{
+    struct listing listing;
+    int64_t best = best_update(options->folder);
+    int kept = 0;
+    enum status status = list_folder(&listing, options->folder, false);
+    for (size_t i = 0; i < listing.count && status == STATUS_OK; i++) {
+        int64_t other = listing.updates[i];
+        char path[PATH_MAX];
+        if (other > update || kept++ < options->keep || other == best)
+            continue;
+        status = checkpoint_name(path, options->folder, other);
+        if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT)
+            status = status_fail_errno("remove", path);
+    }
+    memory_free(listing.updates);
+    return status;
+}
+
+enum status checkpoint_publish(const struct checkpoint_options *options, int64_t update, bool best)
+{
+    char path[PATH_MAX];
+    TRY(checkpoint_name(path, options->folder, update));
+    const char *file = strrchr(path, '/') + 1;
+    TRY(point(options->folder, "last.h5", file));
+    if (best)
+        TRY(point(options->folder, "best.h5", file));
+    return options->keep > 0 ? retain(options, update) : STATUS_OK;
+}
+
+/* ---- finding ---- */
+
+/* The newest of `listing` that verifies, on all ranks; counts of rank 0. Collective. */
+static enum status find_good(char **path, const char *folder, const struct listing *listing)
+{
+    uint64_t count = listing->count;
+    TRY(world_broadcast(&count, sizeof count, 0));
+    for (uint64_t i = 0; i < count; i++) {
+        char candidate[PATH_MAX];
+        int64_t update = world()->rank == 0 ? listing->updates[i] : 0;
+        struct h5_file *file;
+        TRY(world_broadcast(&update, sizeof update, 0));
+        TRY(checkpoint_name(candidate, folder, update));
+        enum status status = h5_open(&file, candidate, H5_CHECKPOINT, true);
+        if (status == STATUS_OK) {
+            h5_close(file);
+            return status_agree(memory_text(path, "text", candidate));
+        }
+        log_line(LOG_WARNING, "passing over a checkpoint: %s", status_message());
+    }
+    CHECK(count == 0, STATUS_DATA,
+            "%s: expected a checkpoint that verifies, found %llu that do not; the last: %s", folder,
+            (unsigned long long)count, status_message());
+    return STATUS_OK;
+}
+
+enum status checkpoint_find(char **path, const char *folder, bool clean)
+{
+    struct listing listing = {0};
+    *path = NULL;
+    enum status status = STATUS_OK;
+    if (world()->rank == 0)
+        status = list_folder(&listing, folder, clean);
+    status = status_agree(status);
+    if (status == STATUS_OK)
+        status = find_good(path, folder, &listing);
+    memory_free(listing.updates);
+    return status;
+}
+
+/* ---- resolving ---- */
+
+/* A run directory's best, else its last, else (links lost in a copy) the newest by name. */
+static enum status resolve_run(char **path, const char *run)
+{
+    static const char *const links[] = {"best.h5", "last.h5"};
+    char candidate[PATH_MAX], folder[PATH_MAX];
+    struct stat facts;
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        TRY(join(candidate, run, links[i]));
+        if (stat(candidate, &facts) == 0)
+            return memory_text(path, "text", candidate);
+    }
+    struct listing listing;
+    TRY(join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK && listing.count == 0)
+        status = status_fail(STATUS_MISSING,
+                "%s: expected a run directory with best.h5 or last.h5, found no checkpoint in it", run);
+    if (status == STATUS_OK)
+        status = checkpoint_name(candidate, folder, listing.updates[0]);
+    if (status == STATUS_OK)
+        status = memory_text(path, "text", candidate);
+    memory_free(listing.updates);
+    return status;
+}
+
+static enum status resolve(char **path, const char *model)
+{
+    struct stat facts;
+    if (stat(model, &facts) != 0)
+        return status_fail_errno("open", model);
+    return S_ISDIR(facts.st_mode) ? resolve_run(path, model) : memory_text(path, "text", model);
+}
+
+enum status checkpoint_resolve(char **path, const char *model)
+{
+    *path = NULL;
+    enum status status = world()->rank == 0 ? resolve(path, model) : STATUS_OK;
+    TRY(status_agree(status));
+    return world_broadcast_text(path, 0);
+}

@@ -1,0 +1,98 @@
+#include "io/durable.h"
+
+#include "comm/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whether a fault is to happen here, with errno as the call would leave it. */
+static bool fails(enum fault_site site, int error)
+{
+    bool fires = fault_fires(site);
+    if (fires)
+        errno = error;
+    return fires;
+}
+
+enum status durable_sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int length = slash == path ? 1 : slash ? (int)(slash - path) : 1;
+    snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
+    int descriptor = -1;
+    if (!fails(FAULT_SYNC, EIO))
+        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum status status = STATUS_OK;
+    if (descriptor < 0 || fsync(descriptor) != 0)
+        status = status_fail_errno("bring to the disk", folder);
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
+enum status durable_rename(const char *from, const char *to)
+{
+    if (fails(FAULT_RENAME, EIO) || rename(from, to) != 0)
+        return status_fail_errno("give its final name to", from);
+    return durable_sync_folder(to);
+}
+
+static enum status temporary_name(char out[PATH_MAX], const char *path)
+{
+    int length = snprintf(out, PATH_MAX, "%s.tmp", path);
+    CHECK(length < PATH_MAX, STATUS_IO, "expected a path of less than %d bytes, found %s", PATH_MAX, path);
+    return STATUS_OK;
+}
+
+static enum status write_and_sync(int descriptor, const char *path, const char *data, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t written = fails(FAULT_WRITE, ENOSPC) ? -1 : write(descriptor, data, bytes);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return status_fail_errno("write", path);
+        data += written;
+        bytes -= (size_t)written;
+    }
+    if (fails(FAULT_SYNC, EIO) || fsync(descriptor) != 0)
+        return status_fail_errno("bring to the disk", path);
+    return STATUS_OK;
+}
+
+enum status durable_write(const char *path, const void *data, size_t bytes)
+{
+    char temporary[PATH_MAX];
+    TRY(temporary_name(temporary, path));
+    int descriptor =
+            fails(FAULT_OPEN, EIO) ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        return status_fail_errno("create", temporary);
+    enum status status = write_and_sync(descriptor, temporary, data, bytes);
+    if (close(descriptor) != 0 && status == STATUS_OK)
+        status = status_fail_errno("close", temporary);
+    if (status == STATUS_OK)
+        status = durable_rename(temporary, path);
+    if (status != STATUS_OK)
+        unlink(temporary);
+    return status;
+}
+
+enum status durable_link(const char *target, const char *path)
+{
+    char temporary[PATH_MAX];
+    TRY(temporary_name(temporary, path));
+    unlink(temporary);
+    if (symlink(target, temporary) != 0)
+        return status_fail_errno("create", temporary);
+    enum status status = durable_rename(temporary, path);
+    if (status != STATUS_OK)
+        unlink(temporary);
+    return status;
+}

@@ -1,0 +1,23 @@
+/*
+ * Small steps that survive a power loss: a name changes hands by rename(2), and the folder is brought to the disk.
+ */
+#ifndef IO_DURABLE_H
+#define IO_DURABLE_H
+
+#include "comm/status.h"
+
+#include <stddef.h>
+
+/* Brings the folder that holds `path` to the disk. */
+enum status durable_sync_folder(const char *path);
+
+/* Gives `from` the name `to` in the same folder, replacing what was there, then syncs the folder. */
+enum status durable_rename(const char *from, const char *to);
+
+/* A small file, whole or not at all: PATH.tmp, fsync, rename. */
+enum status durable_write(const char *path, const void *data, size_t bytes);
+
+/* The symbolic link `path` to `target`, whole or not at all. */
+enum status durable_link(const char *target, const char *path);
+
+#endif

@@ -1,0 +1,274 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/fault.h"
+#include "comm/log.h"
+#include "comm/memory.h"
+#include "tests/io/h5_files.h"
+#include "tests/io/toy_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int enter(void **state)
+{
+    (void)state;
+    log_set_level(LOG_ERROR);
+    return files_enter() ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    fault_plan(NULL, 0);
+    files_leave();
+    return memory_blocks() == 0 ? 0 : -1;
+}
+
+/* Saves toy states after the given updates, one by one; `best` is the update of the best. */
+static void save_all(const int64_t *updates, size_t count, int64_t best, int keep)
+{
+    struct checkpoint_options options = {
+            .folder = files_path("run/checkpoints"), .keep = keep, .compression = 1};
+    mkdir(files_path("run"), 0777);
+    for (size_t i = 0; i < count; i++) {
+        struct toy toy;
+        struct checkpointer *checkpointer;
+        toy_make(&toy, false, 0, 1, updates[i]);
+        assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
+        assert_int_equal(
+                checkpoint_save(checkpointer, &toy.contents, updates[i], updates[i] == best), STATUS_OK);
+        assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
+        toy_release(&toy);
+    }
+}
+
+static bool has(int64_t update)
+{
+    char name[64];
+    snprintf(name, sizeof name, "run/checkpoints/update-%08lld.h5", (long long)update);
+    return access(files_path(name), F_OK) == 0;
+}
+
+static void assert_link(const char *name, const char *expected)
+{
+    char target[512];
+    ssize_t length = readlink(files_path(name), target, sizeof target - 1);
+    assert_true(length > 0);
+    target[length] = '\0';
+    assert_string_equal(target, expected);
+}
+
+static void test_checkpoint__keeps_the_newest_and_the_best(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {10, 20, 30, 40, 50};
+    save_all(updates, 5, 20, 2);
+    assert_false(has(10));
+    assert_true(has(20));
+    assert_false(has(30));
+    assert_true(has(40));
+    assert_true(has(50));
+    assert_link("run/best.h5", "checkpoints/update-00000020.h5");
+    assert_link("run/last.h5", "checkpoints/update-00000050.h5");
+}
+
+static void test_checkpoint__leaves_later_files_of_a_run_that_was_ahead(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {10, 90, 20, 30};
+    save_all(updates, 4, -1, 1);
+    assert_true(has(90));
+    assert_false(has(10));
+    assert_false(has(20));
+    assert_true(has(30));
+    assert_link("run/last.h5", "checkpoints/update-00000030.h5");
+}
+
+static void test_checkpoint__keeps_all_when_keep_is_0(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {1, 2, 3};
+    save_all(updates, 3, -1, 0);
+    assert_true(has(1) && has(2) && has(3));
+}
+
+static void damage(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+b");
+    int byte;
+    fseek(file, at, SEEK_SET);
+    byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 4, file);
+    fclose(file);
+}
+
+static void test_checkpoint__find_passes_over_damaged_files(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {1, 2, 3};
+    char *path;
+    const char *folder = files_path("run/checkpoints");
+    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_OK);
+    assert_null(path);
+    save_all(updates, 3, -1, 0);
+    files_write(files_path("run/checkpoints/update-00000004.h5.tmp"), "x", 1);
+    files_write(files_path("run/checkpoints/update-00000009.h5.keep"), "x", 1);
+    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_OK);
+    assert_string_equal(path, files_path("run/checkpoints/update-00000003.h5"));
+    memory_free(path);
+    assert_false(files_any(folder, ".tmp"));
+    damage(files_path("run/checkpoints/update-00000003.h5"), 3000);
+    assert_int_equal(truncate(files_path("run/checkpoints/update-00000002.h5"), 700), 0);
+    assert_int_equal(checkpoint_find(&path, folder, false), STATUS_OK);
+    assert_string_equal(path, files_path("run/checkpoints/update-00000001.h5"));
+    memory_free(path);
+    damage(files_path("run/checkpoints/update-00000001.h5"), 3);
+    assert_int_equal(checkpoint_find(&path, folder, false), STATUS_DATA);
+    assert_non_null(strstr(status_message(), "found 3 that do not"));
+    assert_true(has(1) && has(2) && has(3));
+}
+
+static void expect_resolved(const char *model, const char *expected)
+{
+    char *path;
+    assert_int_equal(checkpoint_resolve(&path, files_path(model)), STATUS_OK);
+    assert_string_equal(path, files_path(expected));
+    memory_free(path);
+}
+
+static void test_checkpoint__resolves_runs_and_files(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {1, 2};
+    char *path;
+    assert_int_equal(checkpoint_resolve(&path, files_path("run")), STATUS_MISSING);
+    save_all(updates, 2, 1, 0);
+    expect_resolved("run", "run/best.h5");
+    expect_resolved("run/checkpoints/update-00000002.h5", "run/checkpoints/update-00000002.h5");
+    unlink(files_path("run/best.h5"));
+    expect_resolved("run", "run/last.h5");
+    unlink(files_path("run/last.h5"));
+    expect_resolved("run", "run/checkpoints/update-00000002.h5");
+    mkdir(files_path("empty"), 0777);
+    assert_int_equal(checkpoint_resolve(&path, files_path("empty")), STATUS_MISSING);
+    assert_non_null(strstr(status_message(), "found no checkpoint"));
+}
+
+static enum status load(struct toy *toy, const char *path)
+{
+    struct checkpoint *checkpoint;
+    TRY(checkpoint_open(&checkpoint, path));
+    memory_free(toy->note);
+    toy->note = NULL;
+    enum status status = checkpoint_load(checkpoint, &toy->blocks, toy->arrays, TOY_ARRAYS, toy->planes,
+            TOY_PLANES, toy->fields, TOY_FIELDS);
+    checkpoint_close(checkpoint);
+    return status;
+}
+
+static void test_checkpoint__loads_on_any_number_of_ranks(void **state)
+{
+    (void)state;
+    struct toy toy;
+    const char *path = files_path("a.h5");
+    toy_make(&toy, true, 0, 1, 3);
+    assert_int_equal(toy_write_serially(&toy, path, 1, "v"), STATUS_OK);
+    toy_release(&toy);
+    for (int ranks = 1; ranks <= 6; ranks++) {
+        toy_make(&toy, true, 0, ranks, 3); /* what rank 0 of so many keeps */
+        toy_wipe(&toy);
+        assert_int_equal(load(&toy, path), STATUS_OK);
+        assert_true(toy_is(&toy, 3, 0));
+        toy_release(&toy);
+    }
+}
+
+static void test_checkpoint__refuses_other_shapes_and_names(void **state)
+{
+    (void)state;
+    struct toy toy;
+    const char *path = files_path("a.h5");
+    toy_make(&toy, false, 0, 1, 3);
+    assert_int_equal(toy_write_serially(&toy, path, 1, "v"), STATUS_OK);
+    toy.arrays[0].shape[0]++;
+    assert_int_equal(load(&toy, path), STATUS_DATA);
+    assert_non_null(strstr(
+            status_message(), "/model/embedding/weight to be float32 of shape [13, 5], found [12, 5]"));
+    toy.arrays[0].shape[0]--;
+    strcpy(toy.arrays[3].name, "other");
+    assert_int_equal(load(&toy, path), STATUS_DATA);
+    assert_non_null(strstr(status_message(), "/model/other, found none"));
+    toy_release(&toy);
+}
+
+static void test_checkpoint__parameters_crc32_is_over_the_model_alone(void **state)
+{
+    (void)state;
+    struct toy toy;
+    const char *path = files_path("a.h5");
+    uint32_t crc[2];
+    size_t count;
+    for (int compression = 0; compression < 2; compression++) {
+        struct checkpoint *checkpoint;
+        toy_make(&toy, true, 0, 1, 3);
+        toy.epoch += compression; /* no part of it */
+        assert_int_equal(toy_write_serially(&toy, path, compression, "v"), STATUS_OK);
+        toy_release(&toy);
+        assert_int_equal(checkpoint_open(&checkpoint, path), STATUS_OK);
+        assert_int_equal(checkpoint_parameters_crc32(checkpoint, &crc[compression], &count), STATUS_OK);
+        checkpoint_close(checkpoint);
+    }
+    assert_int_equal(count, 300 * 500 + 7 + 33 * 5 * 77 + 4096 + 2 * 70001 + 65537);
+    assert_int_equal(crc[0], crc[1]);
+}
+
+static void test_checkpoint__refuses_every_flipped_byte_and_every_cut(void **state)
+{
+    (void)state;
+    struct toy toy;
+    size_t bytes;
+    const char *path = files_path("a.h5");
+    toy_make(&toy, false, 0, 1, 3);
+    assert_int_equal(toy_write_serially(&toy, path, 1, "v"), STATUS_OK);
+    unsigned char *data = files_read(path, &bytes);
+    for (size_t i = 0; i < bytes; i++) {
+        damage(path, (long)i);
+        assert_int_equal(load(&toy, path), STATUS_DATA);
+        damage(path, (long)i); /* back */
+    }
+    assert_int_equal(load(&toy, path), STATUS_OK);
+    for (size_t i = bytes; i-- > 0;) {
+        assert_int_equal(truncate(path, (off_t)i), 0);
+        assert_int_equal(load(&toy, path), STATUS_DATA);
+    }
+    free(data);
+    toy_release(&toy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_newest_and_the_best, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_all_when_keep_is_0, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__find_passes_over_damaged_files, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__resolves_runs_and_files, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__loads_on_any_number_of_ranks, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__refuses_other_shapes_and_names, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__parameters_crc32_is_over_the_model_alone, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__refuses_every_flipped_byte_and_every_cut, enter, leave),
+    };
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}
