@@ -2,12 +2,22 @@
 
 #include <string.h>
 
+enum { USAGE_WIDTH = 80 };
+
 const struct command *command_find(const char *name)
 {
     for (size_t i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     return NULL;
+}
+
+bool command_asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
 }
 
 static const char *name_of(const void *context, size_t i)
@@ -37,15 +47,34 @@ static void print_lines(FILE *out, const char *text)
     }
 }
 
-/* What follows the command's name: every line of it a usage of its own. */
+/* Bytes up to the next blank outside brackets, or the end of the line. */
+static size_t usage_part(const char *text)
+{
+    size_t length = 0;
+    for (int depth = 0; text[length] && text[length] != '\n'; length++) {
+        depth += (text[length] == '[') - (text[length] == ']');
+        if (text[length] == ' ' && depth == 0)
+            break;
+    }
+    return length;
+}
+
+/* What follows the command's name: every line of it a usage of its own, broken between parts where it is long. */
 static void print_usage(FILE *out, const struct command *command)
 {
     const char *text = command->usage;
     fputs("\nusage:\n", out);
     do {
-        int length = (int)strcspn(text, "\n");
-        fprintf(out, "  seqtrain %s%s%.*s\n", command->name, length ? " " : "", length, text);
-        text += length;
+        int indent = fprintf(out, "  seqtrain %s", command->name), column = indent;
+        while (*text && *text != '\n') {
+            int length = (int)usage_part(text);
+            if (column > indent && column + 1 + length > USAGE_WIDTH)
+                column = fprintf(out, "\n%*s", indent, "") - 1;
+            column += fprintf(out, " %.*s", length, text);
+            text += length;
+            text += strspn(text, " ");
+        }
+        fputc('\n', out);
         text += *text == '\n';
     } while (*text);
 }

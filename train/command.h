@@ -45,6 +45,9 @@ const struct command *command_find(const char *name);
 /* STATUS_USAGE naming the nearest command. */
 enum status command_unknown(const char *name);
 
+/* Whether --help or -h stands among the words before a `--`. */
+bool command_asks_for_help(int argc, char **argv);
+
 /* Full help of one command. */
 void command_print_help(FILE *out, const struct command *command);
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command *const commands[] = {
         &generate_command,
@@ -19,42 +20,17 @@ const struct command *const commands[] = {
         NULL,
 };
 
-/* Whether --help stands among the words before a `--`. */
-static bool asks_for_help(int argc, char **argv)
+/* The command to be run, or NULL when all is told. What is refused here is refused by every rank alike: it depends on
+ * the words and the launcher only; so rank 0 alone may fail. */
+static enum status choose(const struct command **out, int argc, char **argv)
 {
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return true;
-    return false;
-}
-
-static enum status run_command(const struct command *command, int argc, char **argv)
-{
-    if (asks_for_help(argc, argv)) {
-        if (world_launch_rank() == 0)
-            command_print_help(stdout, command);
-        return STATUS_OK;
-    }
-    CHECK(command->ranks || world_launch_size() == 1, STATUS_USAGE,
-            "%s runs alone: expected 1 rank, found %d; start it without mpirun", command->name,
-            world_launch_size());
-    return command->run(argc, argv);
-}
-
-static enum status dispatch(int argc, char **argv)
-{
+    bool first = world_launch_rank() == 0;
     TRY(fault_plan(getenv("SEQTRAIN_FAULT"), world_launch_rank()));
     CHECK(argc > 1, STATUS_USAGE, "no command given; 'seqtrain help' lists the commands");
     const char *name = argv[1];
-    bool first = world_launch_rank() == 0;
-    if (strcmp(name, "--version") == 0) {
+    if (strcmp(name, "--version") == 0 || strcmp(name, "--build-info") == 0) {
         if (first)
-            puts("seqtrain " SEQTRAIN_VERSION);
-        return STATUS_OK;
-    }
-    if (strcmp(name, "--build-info") == 0) {
-        if (first)
-            puts(world_build_info());
+            puts(name[2] == 'v' ? "seqtrain " SEQTRAIN_VERSION : world_build_info());
         return STATUS_OK;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
@@ -62,7 +38,16 @@ static enum status dispatch(int argc, char **argv)
     const struct command *command = command_find(name);
     if (!command)
         return command_unknown(name);
-    return run_command(command, argc - 2, argv + 2);
+    if (command_asks_for_help(argc - 2, argv + 2)) {
+        if (first)
+            command_print_help(stdout, command);
+        return STATUS_OK;
+    }
+    CHECK(command->ranks || world_launch_size() == 1, STATUS_USAGE,
+            "%s runs alone: expected 1 rank, found %d; start it without mpirun", command->name,
+            world_launch_size());
+    *out = command;
+    return STATUS_OK;
 }
 
 /* A full disk shows here at the latest. */
@@ -74,18 +59,32 @@ static enum status finish_output(void)
     return STATUS_OK;
 }
 
+/* The one message of a failure, by rank 0. The others wait for it in world_close(), or 0.3 s where the world is not
+ * open: the launcher ends rank 0 as soon as another rank fails. */
+static void tell(enum status status)
+{
+    bool open = world()->size > 1;
+    if ((open ? world()->rank : world_launch_rank()) == 0) {
+        fflush(stdout);
+        fprintf(stderr, "seqtrain: %s\n", status_message()[0] ? status_message() : status_text(status));
+    } else if (!open)
+        usleep(300000);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value, not a death */
     world_prepare(argv, 0);
-    enum status status = dispatch(argc, argv);
+    const struct command *command = NULL;
+    enum status status = choose(&command, argc, argv);
+    if (status != STATUS_OK && world_launch_rank() != 0)
+        return STATUS_OK; /* else the launcher may end rank 0 before its message is out */
+    if (command)
+        status = command->run(argc - 2, argv + 2);
     if (status == STATUS_OK)
         status = finish_output();
-    bool first = world()->size > 1 ? world()->rank == 0 : world_launch_rank() == 0;
-    if (status != STATUS_OK && first) {
-        fflush(stdout);
-        fprintf(stderr, "seqtrain: %s\n", status_message()[0] ? status_message() : status_text(status));
-    }
+    if (status != STATUS_OK)
+        tell(status);
     world_close();
     if (memory_blocks() > 0)
         log_line(LOG_DETAIL, "%zu blocks of memory were not freed", memory_blocks());

@@ -67,6 +67,10 @@ status=$?
 count=$(grep -c '^seqtrain: help runs alone: expected 1 rank, found 3' mpirun.txt)
 [ "$count" = 1 ] || fail "help on 3 ranks: expected one message, found $count: $(cat mpirun.txt)"
 
+mpirun -n 3 "$program" hlep >mpirun.txt 2>&1
+count=$(grep -c '^seqtrain: unknown command hlep; did you mean help?' mpirun.txt)
+[ "$count" = 1 ] || fail "hlep on 3 ranks: expected one message, found $count: $(cat mpirun.txt)"
+
 # Output that cannot be written is a failure.
 "$program" help >/dev/full 2>full.txt
 status=$?
