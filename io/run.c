@@ -1,0 +1,203 @@
+#include "io/run.h"
+
+#include "comm/fault.h"
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/run_lock.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct run_directory {
+    char *path, *checkpoints;
+    struct run_lock *lock; /* rank 0 */
+    int metrics;           /* file descriptor, rank 0; -1 */
+    char file[4096];       /* run_file() */
+};
+
+/* ---- making and taking ---- */
+
+/* With missing parents. */
+static enum status make_folder(const char *path)
+{
+    char part[4096];
+    CHECK((size_t)snprintf(part, sizeof part, "%s", path) < sizeof part, STATUS_CONFIG,
+            "run.directory: a path of %zu bytes is too long", strlen(path));
+    for (char *end = part + 1; *end; end++)
+        if (*end == '/') {
+            *end = '\0';
+            (void)mkdir(part, 0777); /* the last one tells what is wrong */
+            *end = '/';
+        }
+    struct stat found;
+    if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        return status_fail_errno("create the run directory", path);
+    if (stat(part, &found) != 0)
+        return status_fail_errno("open the run directory", path);
+    CHECK(S_ISDIR(found.st_mode), STATUS_IO, "run.directory: expected a folder, found a file: %s", path);
+    return STATUS_OK;
+}
+
+static enum status take(struct run_directory *run)
+{
+    TRY(make_folder(run->path));
+    TRY(make_folder(run->checkpoints));
+    return run_lock_take(&run->lock, run->path);
+}
+
+enum status run_open(struct run_directory **out, const char *path)
+{
+    struct run_directory *run;
+    TRY(status_agree(memory_new(&run, "run", 1, sizeof *run)));
+    run->metrics = -1;
+    char checkpoints[4096];
+    snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", path);
+    enum status status = memory_text(&run->path, "run", path);
+    if (status == STATUS_OK)
+        status = memory_text(&run->checkpoints, "run", checkpoints);
+    if (status == STATUS_OK && world()->rank == 0)
+        status = take(run);
+    status = status_agree(status);
+    if (status != STATUS_OK) {
+        run_close(run);
+        return status;
+    }
+    *out = run;
+    return STATUS_OK;
+}
+
+void run_close(struct run_directory *run)
+{
+    if (!run)
+        return;
+    if (run->metrics >= 0)
+        close(run->metrics);
+    run_lock_drop(run->lock);
+    memory_free(run->path);
+    memory_free(run->checkpoints);
+    memory_free(run);
+}
+
+const char *run_path(const struct run_directory *run)
+{
+    return run->path;
+}
+
+const char *run_checkpoints(const struct run_directory *run)
+{
+    return run->checkpoints;
+}
+
+const char *run_file(struct run_directory *run, const char *name)
+{
+    snprintf(run->file, sizeof run->file, "%s/%s", run->path, name);
+    return run->file;
+}
+
+/* ---- small files ---- */
+
+static enum status write_all(int fd, const char *path, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t written = -1;
+        if (fault_fires(FAULT_WRITE))
+            errno = ENOSPC;
+        else
+            written = write(fd, bytes, count);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return status_fail_errno("write", path);
+        bytes += written;
+        count -= (size_t)written;
+    }
+    return STATUS_OK;
+}
+
+static enum status write_durably(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return status_fail_errno("create", path);
+    enum status status = write_all(fd, path, text, strlen(text));
+    if (status == STATUS_OK && (fault_fires(FAULT_SYNC) || fsync(fd) != 0))
+        status = status_fail_errno("bring to the disk", path);
+    if (close(fd) != 0 && status == STATUS_OK)
+        status = status_fail_errno("close", path);
+    return status;
+}
+
+enum status run_write(struct run_directory *run, const char *name, const char *text)
+{
+    char temporary[sizeof run->file + 8];
+    const char *path = run_file(run, name);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    enum status status = write_durably(temporary, text);
+    if (status == STATUS_OK && rename(temporary, path) != 0)
+        status = status_fail_errno("rename", temporary);
+    if (status != STATUS_OK)
+        unlink(temporary);
+    return status;
+}
+
+/* ---- metrics.jsonl ---- */
+
+/* The update a line is about, or -1 for a line that is no such record. */
+static int64_t line_update(const char *line, size_t bytes)
+{
+    cJSON *json = cJSON_ParseWithLength(line, bytes);
+    const cJSON *update = cJSON_GetObjectItemCaseSensitive(json, "update");
+    int64_t number = cJSON_IsNumber(update) ? (int64_t)update->valuedouble : -1;
+    cJSON_Delete(json);
+    return number;
+}
+
+/* Bytes of the file that are whole lines about updates up to `update`. */
+static enum status find_end(const char *path, int64_t update, off_t *end)
+{
+    *end = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t bytes;
+    while ((bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
+        int64_t number = line_update(line, (size_t)bytes);
+        if (number < 0 || number > update)
+            break;
+        *end += bytes;
+    }
+    free(line);
+    fclose(file);
+    return STATUS_OK;
+}
+
+enum status run_metrics_open(struct run_directory *run, int64_t update)
+{
+    off_t end;
+    const char *path = run_file(run, "metrics.jsonl");
+    TRY(find_end(path, update, &end));
+    run->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (run->metrics < 0)
+        return status_fail_errno("append to", path);
+    if (ftruncate(run->metrics, end) != 0)
+        return status_fail_errno("shorten", path);
+    return STATUS_OK;
+}
+
+enum status run_metrics_add(struct run_directory *run, const char *json_line)
+{
+    char line[8192];
+    int bytes = snprintf(line, sizeof line, "%s\n", json_line);
+    CHECK(bytes > 0 && (size_t)bytes < sizeof line, STATUS_INTERNAL, "a metrics line of %d bytes is too long",
+            bytes);
+    run_lock_beat(run->lock);
+    return write_all(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
+}

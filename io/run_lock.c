@@ -1,0 +1,230 @@
+#include "io/run_lock.h"
+
+#include "comm/clock.h"
+#include "comm/log.h"
+#include "comm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BEAT_SECONDS = 30, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
+
+/* Who holds a lock; one "key value" a line in the file. */
+struct holder {
+    char host[64], boot[64], job[64], since[32];
+    long pid;
+    long long born;    /* when the process started, clock ticks since boot: process numbers come back */
+    long long restart; /* of the Slurm job */
+};
+
+struct run_lock {
+    char *path;
+    char text[TEXT_BYTES];
+    double beaten; /* clock of the last beat */
+};
+
+/* ---- this process ---- */
+
+static void read_line(const char *path, char *out, size_t bytes)
+{
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(out, (int)bytes, file))
+        out[0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    if (file)
+        fclose(file);
+}
+
+/* Field 22 of /proc/PID/stat; -1 if there is no such process. */
+static long long born_at(long pid)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    read_line(path, line, sizeof line);
+    const char *at = strrchr(line, ')'); /* the name may hold blanks */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? atoll(at) : -1;
+}
+
+static void describe_self(struct holder *self)
+{
+    *self = (struct holder){.pid = (long)getpid(), .born = born_at((long)getpid())};
+    gethostname(self->host, sizeof self->host - 1);
+    read_line("/proc/sys/kernel/random/boot_id", self->boot, sizeof self->boot);
+    const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
+    snprintf(self->job, sizeof self->job, "%s", job ? job : "-");
+    self->restart = restart ? atoll(restart) : 0;
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(self->since, sizeof self->since, "%FT%TZ", &utc);
+}
+
+/* ---- the file ---- */
+
+static void format(const struct holder *h, char text[TEXT_BYTES])
+{
+    snprintf(text, TEXT_BYTES, "host %s\npid %ld\nborn %lld\nboot %s\njob %s\nrestart %lld\nsince %s\n",
+            h->host, h->pid, h->born, h->boot, h->job, h->restart, h->since);
+}
+
+static bool parse(const char *text, struct holder *h)
+{
+    *h = (struct holder){0};
+    return sscanf(text, "host %63s\npid %ld\nborn %lld\nboot %63s\njob %63s\nrestart %lld\nsince %31s",
+                   h->host, &h->pid, &h->born, h->boot, h->job, &h->restart, h->since) == 7;
+}
+
+static bool read_text(const char *path, char text[TEXT_BYTES], struct stat *found)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t bytes = read(fd, text, TEXT_BYTES - 1);
+    bool good = bytes >= 0 && fstat(fd, found) == 0;
+    close(fd);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    return good;
+}
+
+static enum status write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return status_fail_errno("create", path);
+    ssize_t length = (ssize_t)strlen(text);
+    bool good = write(fd, text, (size_t)length) == length && fsync(fd) == 0;
+    enum status status = good ? STATUS_OK : status_fail_errno("write", path);
+    close(fd);
+    return status;
+}
+
+/* ---- taking ---- */
+
+/* `now`: a time stamp of the same file server, so that clocks of different hosts do not matter. */
+static bool is_stale(const struct holder *holder, const struct holder *self, time_t beat, time_t now)
+{
+    if (now - beat > STALE_SECONDS)
+        return true;
+    if (strcmp(holder->job, "-") != 0 && strcmp(holder->job, self->job) == 0 &&
+            self->restart > holder->restart)
+        return true;
+    if (strcmp(holder->host, self->host) != 0)
+        return false;
+    if (strcmp(holder->boot, self->boot) != 0)
+        return true;
+    return (kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) || born_at(holder->pid) != holder->born;
+}
+
+/* Puts a stale lock aside. Another process may have done so a moment ago and hold a fresh one: that is put back. */
+static void put_aside(const char *path, const char *stale)
+{
+    char aside[4096], text[TEXT_BYTES];
+    struct stat found;
+    snprintf(aside, sizeof aside, "%s.stale.%ld", path, (long)getpid());
+    if (rename(path, aside) != 0)
+        return;
+    if (read_text(aside, text, &found) && strcmp(text, stale) != 0 && link(aside, path) != 0)
+        log_line(LOG_WARNING, "the lock %s changed hands twice at once", path);
+    unlink(aside);
+}
+
+static enum status fail_busy(const char *path, const char *text, const struct holder *holder)
+{
+    if (holder->host[0] == '\0')
+        return status_fail(STATUS_BUSY,
+                "%s: the run directory is in use by an unknown process (found '%.60s')", path, text);
+    bool job = strcmp(holder->job, "-") != 0;
+    return status_fail(STATUS_BUSY, "%s: the run directory is in use by process %ld on %s%s%s, since %s",
+            path, holder->pid, holder->host, job ? ", job " : "", job ? holder->job : "", holder->since);
+}
+
+/* One try; STATUS_OK with *taken false: a stale lock was put aside, try again. */
+static enum status try_take(const char *path, const char *fresh, const struct holder *self, bool *taken)
+{
+    char text[TEXT_BYTES];
+    struct stat own, found;
+    *taken = link(fresh, path) == 0;
+    /* On NFS the answer to a link that was made may be lost: the number of links tells. */
+    if (stat(fresh, &own) != 0)
+        return status_fail_errno("read", fresh);
+    *taken = *taken || own.st_nlink == 2;
+    if (*taken)
+        return STATUS_OK;
+    if (!read_text(path, text, &found))
+        return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
+    struct holder holder;
+    bool known = parse(text, &holder);
+    if (known ? !is_stale(&holder, self, found.st_mtime, own.st_mtime)
+              : own.st_mtime - found.st_mtime <= STALE_SECONDS)
+        return fail_busy(path, text, &holder);
+    log_line(LOG_WARNING, "took over the run directory from process %ld on %s, which is gone", holder.pid,
+            holder.host);
+    put_aside(path, text);
+    return STATUS_OK;
+}
+
+static enum status take(struct run_lock *lock, const char *fresh, const struct holder *self)
+{
+    TRY(write_text(fresh, lock->text));
+    enum status status = STATUS_OK;
+    bool taken = false;
+    for (int i = 0; i < TRIES && status == STATUS_OK && !taken; i++)
+        status = try_take(lock->path, fresh, self, &taken);
+    unlink(fresh);
+    if (status == STATUS_OK && !taken)
+        status = status_fail(STATUS_BUSY, "%s: several processes want the run directory at once", lock->path);
+    return status;
+}
+
+enum status run_lock_take(struct run_lock **out, const char *folder)
+{
+    struct run_lock *lock;
+    struct holder self;
+    char path[4096], fresh[4096];
+    describe_self(&self);
+    snprintf(path, sizeof path, "%s/lock", folder);
+    snprintf(fresh, sizeof fresh, "%s/lock.%s.%ld", folder, self.host, self.pid);
+    TRY(memory_new(&lock, "run", 1, sizeof *lock));
+    enum status status = memory_text(&lock->path, "run", path);
+    format(&self, lock->text);
+    if (status == STATUS_OK)
+        status = take(lock, fresh, &self);
+    if (status != STATUS_OK) {
+        memory_free(lock->path);
+        memory_free(lock);
+        return status;
+    }
+    lock->beaten = clock_now();
+    *out = lock;
+    return STATUS_OK;
+}
+
+void run_lock_drop(struct run_lock *lock)
+{
+    if (!lock)
+        return;
+    char text[TEXT_BYTES];
+    struct stat found;
+    if (read_text(lock->path, text, &found) && strcmp(text, lock->text) == 0)
+        unlink(lock->path);
+    memory_free(lock->path);
+    memory_free(lock);
+}
+
+void run_lock_beat(struct run_lock *lock)
+{
+    if (!lock || clock_now() - lock->beaten < BEAT_SECONDS)
+        return;
+    lock->beaten = clock_now();
+    (void)utimensat(AT_FDCWD, lock->path, NULL, 0);
+}

@@ -1,0 +1,196 @@
+#include "comm/memory.h"
+#include "io/run.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static char folder[64], path[128];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/seqtrain-run-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a/run", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(memory_blocks(), 0);
+    return 0;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char file[256];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static char *read_file(const char *name)
+{
+    static char text[4096];
+    char file[256];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    FILE *f = fopen(file, "r");
+    if (!f)
+        return NULL;
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    return text;
+}
+
+static void test_run__is_made_with_its_parents_and_given_back(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    struct stat found;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_string_equal(run_path(run), path);
+    assert_int_equal(stat(run_checkpoints(run), &found), 0);
+    assert_non_null(read_file("lock"));
+    run_close(run);
+    assert_null(read_file("lock"));
+}
+
+static void test_run__second_holder_is_refused_and_told_of_the_first(void **state)
+{
+    (void)state;
+    struct run_directory *first, *second;
+    char pid[32];
+    assert_int_equal(run_open(&first, path), STATUS_OK);
+    assert_int_equal(run_open(&second, path), STATUS_BUSY);
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_non_null(strstr(status_message(), pid));
+    run_close(first);
+    assert_int_equal(run_open(&second, path), STATUS_OK);
+    run_close(second);
+}
+
+static void test_run__lock_of_a_dead_process_is_taken_over(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(run_open(&run, path) == STATUS_OK ? 0 : 1); /* dies holding it */
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_non_null(read_file("lock"));
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+}
+
+static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\njob 77\nrestart 0\nsince then\n");
+    assert_int_equal(run_open(&run, path), STATUS_BUSY);
+    assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
+    char lock[256];
+    snprintf(lock, sizeof lock, "touch -d '11 minutes ago' %s/lock", path);
+    assert_int_equal(system(lock), 0);
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+}
+
+static void test_run__requeued_job_takes_over_its_earlier_start(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\njob 77\nrestart 0\nsince then\n");
+    setenv("SLURM_JOB_ID", "77", 1);
+    assert_int_equal(run_open(&run, path), STATUS_BUSY);
+    setenv("SLURM_RESTART_COUNT", "1", 1);
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+    unsetenv("SLURM_JOB_ID");
+    unsetenv("SLURM_RESTART_COUNT");
+}
+
+static void test_run__file_in_the_way_is_named(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    char file[160];
+    snprintf(file, sizeof file, "%s/file", folder);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(run_open(&run, file), STATUS_IO);
+    assert_non_null(strstr(status_message(), file));
+}
+
+static void test_run__metrics_are_cut_back_to_the_resumed_update(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    write_file("metrics.jsonl", "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n"
+                                "{\"update\":2,\"valid_loss\":2}\n{\"update\":3,\"loss\":1}\n{\"upda");
+    assert_int_equal(run_metrics_open(run, 2), STATUS_OK);
+    assert_int_equal(run_metrics_add(run, "{\"update\":3,\"loss\":7}"), STATUS_OK);
+    run_close(run);
+    assert_string_equal(read_file("metrics.jsonl"),
+            "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n"
+            "{\"update\":2,\"valid_loss\":2}\n{\"update\":3,\"loss\":7}\n");
+}
+
+static void test_run__small_files_are_replaced_whole(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_write(run, "config.yaml", "a: 1\n"), STATUS_OK);
+    assert_int_equal(run_write(run, "config.yaml", "b: 2\n"), STATUS_OK);
+    assert_string_equal(read_file("config.yaml"), "b: 2\n");
+    assert_null(read_file("config.yaml.tmp"));
+    run_close(run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(
+                    test_run__is_made_with_its_parents_and_given_back, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__second_holder_is_refused_and_told_of_the_first, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__lock_of_a_dead_process_is_taken_over, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(test_run__lock_of_another_host_holds_until_its_heartbeat_is_old,
+                    make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__requeued_job_takes_over_its_earlier_start, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(test_run__file_in_the_way_is_named, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__metrics_are_cut_back_to_the_resumed_update, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__small_files_are_replaced_whole, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
