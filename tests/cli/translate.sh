@@ -1,0 +1,88 @@
+#!/bin/bash
+# translate and score: the same lines on any number of ranks, in input order; bad input and what it leaves behind.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+program=$(realpath "${BUILD:-build}/seqtrain")
+tool=$(realpath "${BUILD:-build}/tests/models/tool_model")
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMP_NUM_THREADS=1
+failed=0
+fail() { echo "FAIL: $*"; failed=1; }
+
+refused() { # STATUS WORD COMMAND...: ends with that status, and a message that holds the word
+    local status=$1 word=$2 found
+    shift 2
+    "$@" >refused.out 2>refused.err </dev/null
+    found=$?
+    [ "$found" = "$status" ] || fail "status $found instead of $status: $* ($(tail -n 1 refused.err))"
+    grep -qF -- "$word" refused.err || fail "no word of '$word': $* ($(tail -n 1 refused.err))"
+}
+
+mkdir -p run/checkpoints learned/checkpoints
+"$tool" run || exit 1
+"$tool" learned model.position learned model.position_limit 8 || exit 1
+
+words=(zero one two three four five six seven eight nine unheard)
+for i in $(seq 1 150); do
+    line=
+    for ((k = i * 7 % 9; k > 0; k--)); do line+="${words[$(((i * k + k) % 11))]} "; done
+    echo "${line% }" # every ninth is empty
+done >source.txt
+
+# Order, empty lines, ranks, and where text comes from and goes to.
+"$program" translate run --input source.txt --output alone.txt --group 64 --batch 7 || fail "translate: status $?"
+[ "$(wc -l <alone.txt)" = 150 ] || fail "$(wc -l <alone.txt) translations of 150 lines"
+paste -d '|' source.txt alone.txt | awk -F '|' '($1 == "") && ($2 != "") { bad = 1 } END { exit bad }' || fail "an empty line was translated"
+[ "$(sort -u alone.txt | wc -l)" -gt 5 ] || fail "all translations are alike"
+for ranks in 2 3 4; do
+    mpirun -n "$ranks" "$program" translate run --input source.txt --output "ranks.txt" --group 64 --batch 7 || fail "translate on $ranks ranks: status $?"
+    cmp alone.txt ranks.txt || fail "$ranks ranks translate otherwise"
+done
+"$program" translate run/last.h5 --group 64 --batch 7 <source.txt >piped.txt || fail "translate from standard input: status $?"
+cmp alone.txt piped.txt || fail "standard input is translated otherwise"
+gzip -k source.txt
+"$program" translate run --input source.txt.gz --group 64 --batch 7 | cmp - alone.txt || fail ".gz is translated otherwise"
+"$program" translate run </dev/null | cmp - /dev/null || fail "nothing is not translated to nothing"
+"$program" translate run --max-length-ratio 0 --max-length-extra 1 <source.txt | awk 'NF > 1 { bad = 1 } END { exit bad }' || fail "translations are longer than asked for"
+
+# Scores: one a line, the same on any number of ranks; each pair's stands for itself.
+"$program" score run --source source.txt --target alone.txt >scores.txt || fail "score: status $?"
+[ "$(grep -cE '^-[0-9]+\.[0-9]+$' scores.txt)" = 150 ] || fail "150 pairs have other scores"
+for ranks in 2 3; do
+    mpirun -n "$ranks" "$program" score run --source source.txt --target alone.txt --output ranks.txt || fail "score on $ranks ranks: status $?"
+    cmp scores.txt ranks.txt || fail "$ranks ranks score otherwise"
+done
+sed -n 10p source.txt >one.source
+sed -n 10p alone.txt >one.target
+one=$("$program" score run --source one.source --target one.target)
+paste <(sed -n 10p scores.txt) <(echo "$one") | awk '{ d = $1 - $2; exit !(d * d < 1e-8 * $1 * $1) }' || fail "line 10 scores $(sed -n 10p scores.txt) among others, $one alone"
+
+# Bad input: status, message, no file left.
+rm -f out.txt
+refused 64 "takes one MODEL" "$program" translate
+refused 66 nowhere "$program" translate nowhere --output out.txt
+refused 66 nowhere.txt "$program" translate run --input nowhere.txt --output out.txt
+refused 66 nowhere/out.txt "$program" translate run --input source.txt --output nowhere/out.txt
+refused 65 source.txt "$program" translate source.txt --output out.txt
+printf 'one two\none \377 two\n' >bad.txt
+refused 65 bad.txt:2 "$program" translate run --input bad.txt --output out.txt
+refused 65 bad.txt:2 mpirun -n 2 "$program" translate run --input bad.txt --output out.txt
+head -c 100 source.txt.gz >cut.gz
+refused 65 cut.gz "$program" translate run --input cut.gz --output out.txt
+printf 'one\none two three four five six seven eight nine\n' >long.txt
+refused 78 long.txt:2 "$program" translate learned --input long.txt --output out.txt
+refused 78 model.position_limit "$program" score learned --source long.txt --target long.txt --output out.txt
+head -n 149 alone.txt >short.txt
+refused 65 "150 lines" "$program" score run --source source.txt --target short.txt --output out.txt
+refused 65 "149" mpirun -n 2 "$program" score run --source short.txt --target source.txt --output out.txt
+refused 64 --target "$program" score run --source source.txt
+refused 78 batch "$program" translate run --input source.txt --output out.txt --batch 0
+SEQTRAIN_FAULT=write:1 refused 74 out.txt "$program" translate run --input source.txt --output out.txt
+[ -e out.txt ] || [ -e out.txt.tmp ] && fail "a failed command left a file"
+"$program" translate run --input source.txt >/dev/full 2>full.err
+[ $? = 74 ] || fail "a full disk: status $?"
+
+exit $failed
