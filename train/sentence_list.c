@@ -30,19 +30,9 @@ size_t sentence_list_length(const struct sentence_list *list, size_t sentence)
 
 static enum status reserve(struct sentence_list *list, size_t count, size_t tokens)
 {
-    enum { FEWEST = 1024 };
     CHECK(tokens <= INT32_MAX, STATUS_DATA, "%zu tokens at once; expected at most %d", tokens, INT32_MAX);
-    if (count + 1 > list->offset_room) {
-        size_t room = 2 * (count + FEWEST);
-        TRY(memory_resize(&list->offsets, "sentences", room, sizeof *list->offsets));
-        list->offset_room = room;
-    }
-    if (tokens > list->id_room) {
-        size_t room = 2 * (tokens + FEWEST);
-        TRY(memory_resize(&list->ids, "sentences", room, sizeof *list->ids));
-        list->id_room = room;
-    }
-    return STATUS_OK;
+    TRY(memory_grow(&list->offsets, "sentences", &list->offset_room, count + 1, sizeof *list->offsets));
+    return memory_grow(&list->ids, "sentences", &list->id_room, tokens, sizeof *list->ids);
 }
 
 enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,

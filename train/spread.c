@@ -15,11 +15,7 @@ struct results {
 enum status results_put(struct results *results, const void *record, size_t bytes)
 {
     size_t end = results->count + sizeof bytes + bytes;
-    if (end > results->room) {
-        size_t room = 2 * end;
-        TRY(memory_resize(&results->bytes, "results", room, 1));
-        results->room = room;
-    }
+    TRY(memory_grow(&results->bytes, "results", &results->room, end, 1));
     memcpy(results->bytes + results->count, &bytes, sizeof bytes);
     if (bytes > 0)
         memcpy(results->bytes + results->count + sizeof bytes, record, bytes);
