@@ -16,6 +16,8 @@
 const struct command *const commands[] = {
         &generate_command,
         &prepare_command,
+        &translate_command,
+        &score_command,
         &help_command,
         NULL,
 };

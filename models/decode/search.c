@@ -16,14 +16,13 @@ enum { TOKENS_PER_SENTENCE = 64 };
 
 static const struct option rows[] = {
         {"max-length-ratio", OPTION_REAL, offsetof(struct decode_options, max_length_ratio), .value = "2",
-                .minimum = 0, .maximum = 1000,
-                .help = "a translation ends after this many tokens per source token ..."},
+                .minimum = 0, .maximum = 1000, .help = "most target tokens for each source token"},
         {"max-length-extra", OPTION_INTEGER, offsetof(struct decode_options, max_length_extra), .value = "20",
-                .minimum = 0, .maximum = 1000000, .help = "... plus this many"},
+                .minimum = 0, .maximum = 1000000, .help = "target tokens allowed on top of that"},
         {"batch", OPTION_INTEGER, offsetof(struct decode_options, batch), .value = "64", .minimum = 1,
                 .maximum = 65536, .help = "sentences decoded at once"},
 };
-const struct option_group decode_group_options = OPTION_GROUP("search", "search", rows);
+const struct option_group decode_group_options = OPTION_GROUP("search", "how translations are found", rows);
 
 /* An unfinished hypothesis; its tokens are in the result of its sentence. */
 struct path {

@@ -25,7 +25,7 @@ static const struct option rows[] = {
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "log probabilities (natural, </s> included), a line for each; - is standard output"},
 };
-static const struct option_group group = OPTION_GROUP("score", "score", rows);
+static const struct option_group group = OPTION_GROUP("score", "what is read and written", rows);
 static const struct option_place places[] = {{&group, 0}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 

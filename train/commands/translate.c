@@ -26,7 +26,7 @@ static const struct option rows[] = {
         {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
                 .maximum = 1 << 20, .help = "lines that are sorted by length together"},
 };
-static const struct option_group group = OPTION_GROUP("translate", "translate", rows);
+static const struct option_group group = OPTION_GROUP("translate", "what is read and written", rows);
 static const struct option_place places[] = {
         {&group, 0}, {&decode_group_options, offsetof(struct settings, decode)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
