@@ -46,7 +46,7 @@ enum split generate_split(uint64_t seed, uint32_t group, uint64_t value)
 
 /* The two files of a split under temporary names. */
 struct pair_files {
-    char paths[SIDES][PATH_BYTES], temporary[SIDES][PATH_BYTES + sizeof ".tmp"];
+    char paths[SIDES][PATH_BYTES], temporary[SIDES][PATH_BYTES];
     FILE *files[SIDES];
 };
 
@@ -54,11 +54,11 @@ static enum status files_open(
         struct pair_files *files, const struct generator *generator, const char *folder, enum split split)
 {
     for (int side = 0; side < SIDES; side++) {
-        int bytes = snprintf(files->paths[side], PATH_BYTES, "%s/%s.%s", folder, split_names[split],
-                generator->suffixes[side]);
+        const char *name = split_names[split], *suffix = generator->suffixes[side];
+        int bytes = snprintf(files->temporary[side], PATH_BYTES, "%s/%s.%s.tmp", folder, name, suffix);
         CHECK(bytes < PATH_BYTES, STATUS_USAGE, "--output: expected a path below %d bytes, found %zu",
                 PATH_BYTES, strlen(folder));
-        snprintf(files->temporary[side], sizeof files->temporary[side], "%s.tmp", files->paths[side]);
+        snprintf(files->paths[side], PATH_BYTES, "%s/%s.%s", folder, name, suffix);
         files->files[side] = fopen(files->temporary[side], "w");
         if (!files->files[side])
             return status_fail_errno("create", files->paths[side]);

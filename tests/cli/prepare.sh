@@ -143,6 +143,21 @@ expect 65 "text.model: expected a SentencePiece model" --source a.en --target a.
 head -c 3000 plain.h5 >half.h5
 expect 65 "half.h5" --source a.en --target a.de --vocab half.h5
 
+# ---- a disk that fails at any moment ----
+rm -f out.h5
+for site in write sync rename; do
+    pass=1
+    until SEQTRAIN_FAULT=$site:$pass "$seqtrain" prepare --output out.h5 --source a.en --target a.de \
+        --vocab plain.h5 >out 2>err; do
+        [ ! -e out.h5 ] && [ ! -e out.h5.tmp ] || fail "$site $pass: a file is left"
+        grep -q out.h5 err || [ $site = sync ] || fail "$site $pass: the message names no file"
+        pass=$((pass + 1))
+        [ $pass -lt 200 ] || break
+    done
+    [ $pass -gt 1 ] && [ $pass -lt 200 ] || fail "$site: failed $((pass - 1)) times"
+    rm -f out.h5
+done
+
 # ---- wrong command lines ----
 expect 64 "as many source files as target files, found 2 and 1" --source a1.en a2.en --target a.de
 expect 64 "found it 2 times" --source - --target - <a.en
