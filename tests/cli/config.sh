@@ -1,0 +1,55 @@
+#!/bin/bash
+# Settings that train refuses: the one message with its place, the status, and no run directory left.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+program=$(realpath "${BUILD:-build}/seqtrain")
+golden=$PWD/tests/cli/golden/config-errors.txt
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+
+printf 'model:\n  widht: 3\n' >unknown.yaml
+printf 'modle:\n  width: 3\n' >group.yaml
+printf 'model:\n  width: wide\n' >type.yaml
+printf 'model:\n  width: 0\n' >bounds.yaml
+printf 'train:\n  until: 2h\n' >unit.yaml
+printf 'optimizer:\n  kind: adma\n' >choice.yaml
+printf 'batch:\n  tokens: 1\n  tokens: 2\n' >twice.yaml
+printf 'train:\n  until: &a 3u\n' >anchor.yaml
+printf 'train:\n\tuntil: 3u\n' >tab.yaml
+printf 'train:\n  until: 3u\n until: 4u\n' >syntax.yaml
+printf 'train:\n  until: 3u\n\0' >nul.yaml
+printf 'run:\n  directory: d\xff\n' >latin.yaml
+printf '\xff\xfer\0u\0n\0' >utf16.yaml
+head -c 1048577 /dev/zero | tr '\0' '#' >large.yaml
+: >empty.yaml
+mkdir folder.yaml
+
+try() { # WORDS...
+    echo "\$ seqtrain train $*"
+    "$program" train "$@" >"$folder/out.txt" 2>&1 </dev/null
+    local status=$?
+    grep -v "^warning: OPENBLAS_CORETYPE" "$folder/out.txt" # what this machine may have to say
+    echo "status $status"
+}
+{
+    for name in unknown group type bounds unit choice twice anchor tab syntax nul latin utf16 large empty folder missing; do
+        try $name.yaml
+    done
+    try --run.directory run
+    try --run.directory run --data.train c.h5 --model.widht 3
+    try --run.directory run --data.train c.h5 --train.until
+    try --run.directory run --data.train c.h5 --train.until=0u
+    try --run.directory run --data.train c.h5 --batch.tokens=many
+    try --run.directory run --data.train c.h5 --log.level loud
+    try --run.directory '' --data.train c.h5
+    try --runs
+    try -n 2
+} >errors.txt
+if [ -n "${UPDATE:-}" ]; then
+    cp errors.txt "$golden"
+fi
+failed=0
+diff -u "$golden" errors.txt || failed=1
+[ ! -e run ] || { echo "FAIL: a refused start left a run directory"; failed=1; }
+exit "$failed"
