@@ -16,6 +16,7 @@
 const struct command *const commands[] = {
         &generate_command,
         &prepare_command,
+        &train_command,
         &translate_command,
         &score_command,
         &help_command,
