@@ -3,6 +3,7 @@
 #include "comm/fault.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "io/durable.h"
 #include "io/run_lock.h"
 
 #include <cjson/cJSON.h>
@@ -102,48 +103,9 @@ const char *run_file(struct run_directory *run, const char *name)
 
 /* ---- small files ---- */
 
-static enum status write_all(int fd, const char *path, const char *bytes, size_t count)
-{
-    while (count > 0) {
-        ssize_t written = -1;
-        if (fault_fires(FAULT_WRITE))
-            errno = ENOSPC;
-        else
-            written = write(fd, bytes, count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return status_fail_errno("write", path);
-        bytes += written;
-        count -= (size_t)written;
-    }
-    return STATUS_OK;
-}
-
-static enum status write_durably(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return status_fail_errno("create", path);
-    enum status status = write_all(fd, path, text, strlen(text));
-    if (status == STATUS_OK && (fault_fires(FAULT_SYNC) || fsync(fd) != 0))
-        status = status_fail_errno("bring to the disk", path);
-    if (close(fd) != 0 && status == STATUS_OK)
-        status = status_fail_errno("close", path);
-    return status;
-}
-
 enum status run_write(struct run_directory *run, const char *name, const char *text)
 {
-    char temporary[sizeof run->file + 8];
-    const char *path = run_file(run, name);
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    enum status status = write_durably(temporary, text);
-    if (status == STATUS_OK && rename(temporary, path) != 0)
-        status = status_fail_errno("rename", temporary);
-    if (status != STATUS_OK)
-        unlink(temporary);
-    return status;
+    return durable_write(run_file(run, name), text, strlen(text));
 }
 
 /* ---- metrics.jsonl ---- */
@@ -174,8 +136,27 @@ static enum status find_end(const char *path, int64_t update, off_t *end)
             break;
         *end += bytes;
     }
+    enum status status = ferror(file) ? status_fail_errno("read", path) : STATUS_OK;
     free(line);
     fclose(file);
+    return status;
+}
+
+static enum status write_all(int fd, const char *path, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t written = -1;
+        if (fault_fires(FAULT_WRITE))
+            errno = ENOSPC;
+        else
+            written = write(fd, bytes, count);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return status_fail_errno("write", path);
+        bytes += written;
+        count -= (size_t)written;
+    }
     return STATUS_OK;
 }
 
@@ -198,6 +179,5 @@ enum status run_metrics_add(struct run_directory *run, const char *json_line)
     int bytes = snprintf(line, sizeof line, "%s\n", json_line);
     CHECK(bytes > 0 && (size_t)bytes < sizeof line, STATUS_INTERNAL, "a metrics line of %d bytes is too long",
             bytes);
-    run_lock_beat(run->lock);
     return write_all(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
 }

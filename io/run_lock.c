@@ -1,11 +1,11 @@
 #include "io/run_lock.h"
 
-#include "comm/clock.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@ enum { BEAT_SECONDS = 30, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
 /* Who holds a lock; one "key value" a line in the file. */
 struct holder {
     char host[64], boot[64], job[64], since[32];
+    char space[64]; /* process namespace: in a container other process numbers are in use */
     long pid;
     long long born;    /* when the process started, clock ticks since boot: process numbers come back */
     long long restart; /* of the Slurm job */
@@ -28,7 +29,11 @@ struct holder {
 struct run_lock {
     char *path;
     char text[TEXT_BYTES];
-    double beaten; /* clock of the last beat */
+    /* A thread beats, so that a long validation or a rare log line does not look like death. */
+    pthread_t beater;
+    pthread_mutex_t mutex;
+    pthread_cond_t ending;
+    bool beating, end;
 };
 
 /* ---- this process ---- */
@@ -60,6 +65,8 @@ static void describe_self(struct holder *self)
     *self = (struct holder){.pid = (long)getpid(), .born = born_at((long)getpid())};
     gethostname(self->host, sizeof self->host - 1);
     read_line("/proc/sys/kernel/random/boot_id", self->boot, sizeof self->boot);
+    if (readlink("/proc/self/ns/pid", self->space, sizeof self->space - 1) < 0)
+        snprintf(self->space, sizeof self->space, "-");
     const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
     snprintf(self->job, sizeof self->job, "%s", job ? job : "-");
     self->restart = restart ? atoll(restart) : 0;
@@ -73,15 +80,17 @@ static void describe_self(struct holder *self)
 
 static void format(const struct holder *h, char text[TEXT_BYTES])
 {
-    snprintf(text, TEXT_BYTES, "host %s\npid %ld\nborn %lld\nboot %s\njob %s\nrestart %lld\nsince %s\n",
-            h->host, h->pid, h->born, h->boot, h->job, h->restart, h->since);
+    snprintf(text, TEXT_BYTES,
+            "host %s\npid %ld\nborn %lld\nboot %s\nspace %s\njob %s\nrestart %lld\nsince %s\n", h->host,
+            h->pid, h->born, h->boot, h->space, h->job, h->restart, h->since);
 }
 
 static bool parse(const char *text, struct holder *h)
 {
     *h = (struct holder){0};
-    return sscanf(text, "host %63s\npid %ld\nborn %lld\nboot %63s\njob %63s\nrestart %lld\nsince %31s",
-                   h->host, &h->pid, &h->born, h->boot, h->job, &h->restart, h->since) == 7;
+    return sscanf(text,
+                   "host %63s\npid %ld\nborn %lld\nboot %63s\nspace %63s\njob %63s\nrestart %lld\nsince %31s",
+                   h->host, &h->pid, &h->born, h->boot, h->space, h->job, &h->restart, h->since) == 8;
 }
 
 static bool read_text(const char *path, char text[TEXT_BYTES], struct stat *found)
@@ -122,6 +131,8 @@ static bool is_stale(const struct holder *holder, const struct holder *self, tim
         return false;
     if (strcmp(holder->boot, self->boot) != 0)
         return true;
+    if (strcmp(holder->space, self->space) != 0)
+        return false;
     return (kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) || born_at(holder->pid) != holder->born;
 }
 
@@ -186,6 +197,50 @@ static enum status take(struct run_lock *lock, const char *fresh, const struct h
     return status;
 }
 
+/* ---- holding ---- */
+
+static void *beat(void *context)
+{
+    struct run_lock *lock = context;
+    pthread_mutex_lock(&lock->mutex);
+    while (!lock->end) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += BEAT_SECONDS;
+        if (pthread_cond_timedwait(&lock->ending, &lock->mutex, &until) == ETIMEDOUT)
+            (void)utimensat(AT_FDCWD, lock->path, NULL, 0);
+    }
+    pthread_mutex_unlock(&lock->mutex);
+    return NULL;
+}
+
+static void start_beating(struct run_lock *lock)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&lock->ending, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&lock->mutex, NULL);
+    lock->beating = pthread_create(&lock->beater, NULL, beat, lock) == 0;
+    if (!lock->beating)
+        log_line(LOG_WARNING,
+                "no thread for the heartbeat of %s: others may take the run directory after %d min",
+                lock->path, STALE_SECONDS / 60);
+}
+
+static void stop_beating(struct run_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+    lock->end = true;
+    pthread_cond_signal(&lock->ending);
+    pthread_mutex_unlock(&lock->mutex);
+    if (lock->beating)
+        pthread_join(lock->beater, NULL);
+    pthread_cond_destroy(&lock->ending);
+    pthread_mutex_destroy(&lock->mutex);
+}
+
 enum status run_lock_take(struct run_lock **out, const char *folder)
 {
     struct run_lock *lock;
@@ -204,7 +259,7 @@ enum status run_lock_take(struct run_lock **out, const char *folder)
         memory_free(lock);
         return status;
     }
-    lock->beaten = clock_now();
+    start_beating(lock);
     *out = lock;
     return STATUS_OK;
 }
@@ -213,18 +268,11 @@ void run_lock_drop(struct run_lock *lock)
 {
     if (!lock)
         return;
+    stop_beating(lock);
     char text[TEXT_BYTES];
     struct stat found;
     if (read_text(lock->path, text, &found) && strcmp(text, lock->text) == 0)
         unlink(lock->path);
     memory_free(lock->path);
     memory_free(lock);
-}
-
-void run_lock_beat(struct run_lock *lock)
-{
-    if (!lock || clock_now() - lock->beaten < BEAT_SECONDS)
-        return;
-    lock->beaten = clock_now();
-    (void)utimensat(AT_FDCWD, lock->path, NULL, 0);
 }

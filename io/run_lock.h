@@ -10,13 +10,10 @@
 
 struct run_lock;
 
-/* STATUS_BUSY naming the holder: host, process, job, since when. */
+/* STATUS_BUSY naming the holder: host, process, job, since when. A thread shows from now on that it lives. */
 enum status run_lock_take(struct run_lock **out, const char *folder);
 
 /* Gives the lock back if it is still ours. NULL is allowed. */
 void run_lock_drop(struct run_lock *lock);
-
-/* Shows that the holder lives; acts at most twice a minute. NULL is allowed. */
-void run_lock_beat(struct run_lock *lock);
 
 #endif

@@ -1,3 +1,4 @@
+#include "comm/fault.h"
 #include "comm/memory.h"
 #include "io/run.h"
 
@@ -107,7 +108,7 @@ static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void
     struct run_directory *run;
     assert_int_equal(run_open(&run, path), STATUS_OK);
     run_close(run);
-    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\njob 77\nrestart 0\nsince then\n");
+    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
     char lock[256];
@@ -123,7 +124,7 @@ static void test_run__requeued_job_takes_over_its_earlier_start(void **state)
     struct run_directory *run;
     assert_int_equal(run_open(&run, path), STATUS_OK);
     run_close(run);
-    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\njob 77\nrestart 0\nsince then\n");
+    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     setenv("SLURM_JOB_ID", "77", 1);
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     setenv("SLURM_RESTART_COUNT", "1", 1);
@@ -170,6 +171,14 @@ static void test_run__small_files_are_replaced_whole(void **state)
     assert_int_equal(run_write(run, "config.yaml", "b: 2\n"), STATUS_OK);
     assert_string_equal(read_file("config.yaml"), "b: 2\n");
     assert_null(read_file("config.yaml.tmp"));
+    static const char *const plans[] = {"open:1", "write:1", "sync:1", "rename:1"};
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
+        assert_int_equal(fault_plan(plans[i], 0), STATUS_OK);
+        assert_int_equal(run_write(run, "config.yaml", "c: 3\n"), STATUS_IO);
+        fault_plan(NULL, 0);
+        assert_string_equal(read_file("config.yaml"), "b: 2\n");
+        assert_null(read_file("config.yaml.tmp"));
+    }
     run_close(run);
 }
 
