@@ -1,6 +1,8 @@
 #include "models/architecture.h"
 #include "models/vector.h"
 
+#include "comm/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -124,7 +126,12 @@ enum status model_loss(
     op_loss(tape, p.hidden, p.weight, p.bias, p.classes, batch->ids[TARGET], pass->label_smoothing, out,
             pass->log_probabilities);
     TRY(tape_status(tape));
-    return pass->gradient ? tape_backward(tape) : STATUS_OK;
+    if (!pass->gradient)
+        return STATUS_OK;
+    enum phase before = clock_enter(PHASE_BACKWARD);
+    enum status status = tape_backward(tape);
+    clock_enter(before);
+    return status;
 }
 
 CLONES static void add_bias(float *x, const float *bias, size_t count)

@@ -269,7 +269,6 @@ static enum status after_update(struct loop *loop, const struct agreement *agree
 
 static enum status stopped(const struct loop *loop, const struct agreement *agreement)
 {
-    log_progress(NULL);
     bool limit = !(agreement->wishes & WISH_STOP);
     return status_fail(STATUS_STOPPED, "stopped after update %lld (%s); run the same command again to go on",
             (long long)loop->trainer->state.update, limit ? "train.time_limit" : "on a signal");
@@ -311,7 +310,10 @@ enum status loop_run(struct trainer *trainer)
             .started = now,
             .saved = now};
     progress_start(&loop.progress, trainer);
-    TRY(updates(&loop));
+    enum status status = updates(&loop);
+    log_progress(NULL);
+    progress_phases();
+    TRY(status);
     progress_finish(&loop.progress);
     return STATUS_OK;
 }

@@ -14,6 +14,7 @@ static const double terminal_seconds = 0.2; /* between two lines on a terminal *
 void progress_start(struct progress *progress, struct trainer *trainer)
 {
     double now = clock_now();
+    clock_reset();
     *progress = (struct progress){.trainer = trainer,
             .started = now,
             .updated = now,
@@ -176,12 +177,25 @@ void progress_validation(struct progress *progress, const struct validation *val
     progress->updated = clock_now(); /* its time is not the next update's */
 }
 
+void progress_phases(void)
+{
+    double seconds[PHASES], all = 0;
+    char line[LINE_BYTES];
+    int used = 0;
+    clock_seconds(seconds);
+    for (int i = 0; i < PHASES; i++)
+        all += seconds[i];
+    for (int i = 0; i < PHASES && used < LINE_BYTES; i++)
+        used += snprintf(line + used, (size_t)(LINE_BYTES - used), "  %s %.1f s (%.0f %%)",
+                phase_name((enum phase)i), seconds[i], all > 0 ? 100 * seconds[i] / all : 0);
+    log_line(LOG_DETAIL, "time of rank 0:%s", line);
+}
+
 void progress_finish(struct progress *progress)
 {
     const struct trainer *trainer = progress->trainer;
     const struct run_state *state = &trainer->state;
     char time[32];
-    log_progress(NULL);
     format_time(time, clock_now() - progress->started);
     log_line(LOG_INFO,
             "trained %lld updates (%lld epochs, %lld tokens); this start: %lld updates in %s, %.0f tokens/s",

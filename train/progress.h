@@ -31,6 +31,9 @@ void progress_start(struct progress *progress, struct trainer *trainer);
 void progress_update(struct progress *progress, const struct update_report *report);
 void progress_validation(struct progress *progress, const struct validation *validation, bool best);
 
+/* A line of detail: where rank 0's time went. */
+void progress_phases(void);
+
 /* The last words of a run that is complete. */
 void progress_finish(struct progress *progress);
 
