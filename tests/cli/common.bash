@@ -1,0 +1,72 @@
+# For tests of training from the command line: a folder of its own, a tiny corpus and model, and few words for both.
+# shellcheck disable=SC2034 shell=bash
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+program=$(realpath "${BUILD:-build}/seqtrain")
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+failed=0
+fail() { echo "FAIL: $*"; failed=1; }
+
+# NAME LINES SEED [prepare's words]: NAME.h5 and NAME-valid.h5 from the built-in text.
+make_corpus() {
+    local name=$1 lines=$2 seed=$3
+    shift 3
+    "$program" generate numbers --output "$name" --lines "$lines" --test-lines 40 --seed "$seed" >log 2>&1 &&
+        "$program" prepare --source "$name/train.en" --target "$name/train.de" --output "$name.h5" \
+            --vocab-size 100 --joint "$@" >>log 2>&1 &&
+        "$program" prepare --source "$name/valid.en" --target "$name/valid.de" --output "$name-valid.h5" \
+            --vocab "$name.h5" >>log 2>&1 || { cat log; fail "no corpus $name"; exit 1; }
+}
+
+# A model so small that updates take milliseconds, with dropout at every site; epochs of a few updates.
+cat >tiny.yaml <<'END'
+data:
+  train: tiny.h5
+  valid: tiny-valid.h5
+model:
+  width: 16
+  encoder_layers: 1
+  decoder_layers: 1
+  heads: 2
+  ffn_width: 32
+  dropout: 0.1
+  attention_dropout: 0.1
+  activation_dropout: 0.1
+batch:
+  tokens: 160
+  micro_batches: 8
+schedule:
+  warmup: 10
+train:
+  until: 20u
+checkpoint:
+  every: 5u
+END
+
+# RANKS RUN [words]: trains; 0 ranks: without mpirun. Output in RUN.log, status in $status.
+train() {
+    local ranks=$1 run=$2 launch=
+    shift 2
+    [ "$ranks" = 0 ] || launch="mpirun -n $ranks"
+    # shellcheck disable=SC2086
+    $launch "$program" train tiny.yaml --run.directory "$run" --comm.threads 1 "$@" >"$run.log" 2>&1
+    status=$?
+}
+
+# STATUS WORDS: the last train ended so, and RUN.log holds all of the words (extended expressions).
+expect() {
+    local run=$1 expected=$2 word
+    shift 2
+    [ "$status" = "$expected" ] || fail "$run: expected status $expected, found $status: $(tail -n 5 "$run.log")"
+    for word in "$@"; do
+        grep -qE -- "$word" "$run.log" || fail "$run: expected a message with '$word', found: $(tail -n 5 "$run.log")"
+    done
+}
+
+crc_of() { "$program" info "$1" --json | sed -n 's/.*"parameters_crc32": *"\{0,1\}\([^",}]*\).*/\1/p'; }
+newest() { find "$1/checkpoints" -name '*.h5' | sort | tail -n 1; }
+# What metrics.jsonl must have in common, however the run went: all but the speed.
+losses_of() { sed 's/"tokens_per_second":[^,}]*//' "$1/metrics.jsonl"; }
