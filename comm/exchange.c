@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-VECTOR_CLONES void floats_add(float *to, const float *from, size_t count)
+VECTOR_CLONES void exchange_add(float *to, const float *from, size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++)
         to[i] += from[i];
 }
 
-VECTOR_CLONES double floats_square(const float *x, size_t count)
+VECTOR_CLONES double exchange_square(const float *x, size_t count)
 {
     enum { LANES = 16 }; /* a power of two; whatever the vector length, the same order */
     double lanes[LANES] = {0};
@@ -42,7 +42,7 @@ static void add_stretch(float *to, const float *from, size_t first, size_t count
     size_t end = first + count;
 #pragma omp parallel for schedule(static)
     for (size_t at = first; at < end; at += BLOCK_FLOATS)
-        floats_add(to + at, from + at, least(BLOCK_FLOATS, end - at));
+        exchange_add(to + at, from + at, least(BLOCK_FLOATS, end - at));
 }
 
 static void zero_floats(float *x, size_t count)
@@ -137,7 +137,7 @@ static void finish_bucket(struct exchange *x, size_t bucket)
         size_t count = least(BLOCK_FLOATS, run.count - at);
         if (adds)
             x->reduction->finish(x, run, run.first + at, count);
-        x->squares[(run.own + at) / BLOCK_FLOATS] = floats_square(x->buffer[0] + run.first + at, count);
+        x->squares[(run.own + at) / BLOCK_FLOATS] = exchange_square(x->buffer[0] + run.first + at, count);
     }
 }
 

@@ -95,9 +95,9 @@ enum status exchange_packet_open(struct exchange *exchange);
 void exchange_note(struct exchange *exchange, enum status status);
 
 /* to[i] += from[i]. */
-void floats_add(float *to, const float *from, size_t count);
+void exchange_add(float *to, const float *from, size_t count);
 
 /* The sum of squares in a fixed order. */
-double floats_square(const float *x, size_t count);
+double exchange_square(const float *x, size_t count);
 
 #endif

@@ -16,7 +16,7 @@ static enum status native_start(struct exchange *x, size_t bucket, MPI_Request *
     if (count > x->blocks.bucket_floats)
         count = x->blocks.bucket_floats;
     for (int i = x->first_piece[x->rank] + 1; i < x->first_piece[x->rank + 1]; i++)
-        floats_add(x->buffer[0] + first, x->buffer[i - x->first_piece[x->rank]] + first, count);
+        exchange_add(x->buffer[0] + first, x->buffer[i - x->first_piece[x->rank]] + first, count);
     int code = MPI_Iallreduce(
             MPI_IN_PLACE, x->buffer[0] + first, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, requests);
     return mpi_status(code, "MPI_Iallreduce", -1);

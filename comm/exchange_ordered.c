@@ -83,7 +83,7 @@ static float *piece_at(struct exchange *x, int piece, struct run run, size_t pos
 static void ordered_finish(struct exchange *x, struct run run, size_t position, size_t count)
 {
     for (int i = 0; i < all_pieces(x) - 1; i++)
-        floats_add(piece_at(x, x->steps[i].left, run, position),
+        exchange_add(piece_at(x, x->steps[i].left, run, position),
                 piece_at(x, x->steps[i].right, run, position), count);
     if (x->first_piece[x->rank] != 0)
         memcpy(x->buffer[0] + position, piece_at(x, 0, run, position), count * sizeof(float));
