@@ -1,0 +1,43 @@
+#!/bin/bash
+# The same result on any layout: 20 updates with dropout give the same bytes for any number of ranks and threads.
+# shellcheck disable=SC2034,SC2154
+. "$(dirname "$0")/common.bash"
+make_corpus tiny 300 1
+
+same() { # SLOTS RANKS THREADS [words]: as the first run with so many slots
+    local slots=$1 ranks=$2 threads=$3 run=v$1-n$2-t$3
+    shift 3
+    [ $# = 0 ] || run=wide-$run
+    train "$ranks" "$run" --batch.micro_batches "$slots" --comm.threads "$threads" "$@"
+    expect "$run" 0
+    local crc
+    crc=$(crc_of "$run")
+    [ -n "$crc" ] || fail "$run: info --json tells no parameters_crc32"
+    [ -n "${first:-}" ] || first=$run first_crc=$crc
+    [ "$crc" = "$first_crc" ] || fail "$run: parameters_crc32 $crc, but $first has $first_crc"
+    cmp "$(newest "$first")" "$(newest "$run")" || fail "$run: its last checkpoint is not that of $first"
+    diff <(losses_of "$first") <(losses_of "$run") >/dev/null || fail "$run: other losses than $first"
+    [ "$run" = "$first" ] || rm -rf "$run"
+}
+
+for slots in 8 6; do
+    first=
+    for ranks in 0 1 2 3 4; do
+        for threads in 1 2; do same "$slots" "$ranks" "$threads"; done
+    done
+    same "$slots" "$slots" 1
+done
+
+# Several buckets and many tiles: a model of 2.4 million parameters, whose updates are few.
+first=
+wide() { same 8 "$1" "$2" --train.until 2u --model.width 256 --model.ffn_width 1024 --model.heads 4; }
+wide 1 2
+wide 3 1
+wide 4 2
+
+# The test can fail: another seed, and another number of slots, are other numbers.
+[ "$(crc_of v8-n0-t1)" != "$(crc_of v6-n0-t1)" ] || fail "8 and 6 micro-batches gave the same parameters"
+train 0 seed --run.seed 2
+[ "$(crc_of v8-n0-t1)" != "$(crc_of seed)" ] || fail "two seeds gave the same parameters"
+[ "$(wc -l <v8-n0-t1/metrics.jsonl)" -ge 20 ] || fail "metrics.jsonl has fewer than 20 lines"
+exit "$failed"
