@@ -49,7 +49,8 @@ static const struct option_group batch_group = OPTION_GROUP("batch", "what an up
 
 static const struct option train_rows[] = {
         {"train.until", OPTION_PERIOD, offsetof(struct train_options, until), .value = "10e", .units = "ue",
-                .help = "when training is complete"},
+                .zero = "start",
+                .help = "when training is complete; start: write the initial checkpoint only"},
         {"train.time_limit", OPTION_PERIOD, offsetof(struct train_options, time_limit), .value = "never",
                 .units = "smh", .zero = "never",
                 .help = "after so much time: save, exit 75; the same command goes on"},

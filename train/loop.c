@@ -295,13 +295,25 @@ static enum status updates(struct loop *loop)
     }
 }
 
-enum status loop_run(struct trainer *trainer)
+/* train.until is reached before the first update: of this start, or of the run (then its initial state is saved). */
+static enum status nothing_to_do(struct trainer *trainer)
 {
-    if (complete(trainer)) {
-        log_line(LOG_INFO, "nothing to do: %s has reached train.until after %lld updates (%lld epochs)",
-                run_path(trainer->run), (long long)trainer->state.update, (long long)trainer->state.epoch);
+    const struct run_state *state = &trainer->state;
+    if (state->update == 0) {
+        TRY(trainer_save(trainer, false));
+        TRY(checkpoint_wait(trainer->checkpointer));
+        log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
         return STATUS_OK;
     }
+    log_line(LOG_INFO, "nothing to do: %s has reached train.until after %lld updates (%lld epochs)",
+            run_path(trainer->run), (long long)state->update, (long long)state->epoch);
+    return STATUS_OK;
+}
+
+enum status loop_run(struct trainer *trainer)
+{
+    if (complete(trainer))
+        return nothing_to_do(trainer);
     int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
     double now = clock_now();
     struct loop loop = {.trainer = trainer,

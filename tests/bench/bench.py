@@ -39,9 +39,9 @@ def run(*command, **environment):
 
 def train_command(folder, model, directory, updates):
     return [PROGRAM, "train", "--run.directory", f"{folder}/{directory}", "--data.train", f"{folder}/corpus.h5", "--batch.tokens", TOKENS,
-            "--batch.micro_batches", 1, "--train.until", f"{updates}u", "--model.width", model["width"], "--model.ffn_width", model["ffn_width"],
+            "--batch.micro_batches", 1, "--train.until", f"{updates}u" if updates else "start", "--model.width", model["width"], "--model.ffn_width", model["ffn_width"],
             "--model.encoder_layers", model["layers"], "--model.decoder_layers", model["layers"], "--model.heads", model["heads"],
-            "--model.dropout", 0.1, "--validate.every", "0u", "--checkpoint.every", "0u"]
+            "--model.dropout", 0.1, "--checkpoint.every", "never"]
 
 
 def ours(folder, model, round_number):

@@ -62,7 +62,7 @@ UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
 def train(folder, name, corpus_file, model, updates):
     command = [PROGRAM, "train", "--run.directory", f"{folder}/{name}", "--data.train", corpus_file, "--batch.tokens", TOKENS,
                "--batch.micro_batches", SLOTS, "--optimizer.kind", "adam", "--optimizer.learning_rate", RATE, "--schedule.kind", "constant",
-               "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u",
+               "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u" if updates else "start",
                "--model.width", 32, "--model.heads", 4, "--model.ffn_width", 48, "--model.encoder_layers", 2, "--model.decoder_layers", 2,
                "--model.dropout", 0, "--model.attention_dropout", 0, "--model.activation_dropout", 0]
     for key, value in model.items():
