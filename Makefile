@@ -45,6 +45,12 @@ $(build)/%.c.o: %.c | .deps-checked
 	@mkdir -p $(@D)
 	$(quiet)$(MPICC) $(CFLAGS) -c -o $@ $<
 
+# What names the version is built again when it changes.
+$(patsubst %,$(build)/%.o,$(shell grep -ls SEQTRAIN_VERSION $(sources))): $(build)/version
+$(build)/version: .version
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: .version
+
 $(build)/%.cc.o: %.cc | .deps-checked
 	@echo "  c++   $<"
 	@mkdir -p $(@D)

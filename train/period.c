@@ -18,9 +18,7 @@ bool period_due(struct period period, struct place place)
 bool period_reached(struct period limit, struct place place)
 {
     int64_t at = (int64_t)limit.value;
-    if (at < 1)
-        return false;
-    return limit.unit == 'u' ? place.update >= at : limit.unit == 'e' && place.epoch >= at;
+    return limit.unit == 'e' ? place.epoch >= at : place.update >= at;
 }
 
 double period_seconds(struct period period)

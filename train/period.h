@@ -17,7 +17,7 @@ struct place {
 /* Whether a period of updates or epochs ends at `place`; false for clock units and for 0. */
 bool period_due(struct period period, struct place place);
 
-/* Whether `place` has reached `limit`, in updates or epochs; 0: never. */
+/* Whether `place` has reached `limit`, in updates or epochs; 0 is reached at the start. */
 bool period_reached(struct period limit, struct place place);
 
 /* Seconds of a period in s, m or h; 0 for other units. */
