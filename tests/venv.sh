@@ -1,5 +1,5 @@
+# shellcheck shell=bash disable=SC2034
 # Sourced: a virtual environment in $BUILD/venv with the Python packages given; their absence is told, not worked around.
-# shellcheck shell=bash
 venv_open() {
     local venv=$PWD/${BUILD:-build}/venv
     if [ ! -x "$venv/bin/python" ]; then
