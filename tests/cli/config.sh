@@ -39,7 +39,7 @@ try() { # WORDS...
     try --run.directory run
     try --run.directory run --data.train c.h5 --model.widht 3
     try --run.directory run --data.train c.h5 --train.until
-    try --run.directory run --data.train c.h5 --train.until=0u
+    try --run.directory run --data.train c.h5 --train.until=-1u
     try --run.directory run --data.train c.h5 --batch.tokens=many
     try --run.directory run --data.train c.h5 --log.level loud
     try --run.directory '' --data.train c.h5

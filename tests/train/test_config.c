@@ -93,14 +93,14 @@ static void test_config__words_for_zero(void **state)
     assert_int_equal(set(config, "train.time_limit", "0"), STATUS_OK);
     assert_int_equal(set(config, "checkpoint.every", "never"), STATUS_OK);
     assert_true(config->train.clip_norm == 0 && config->checkpoint.every.value == 0);
-    assert_refused(set(config, "train.until", "0e"), STATUS_CONFIG, "found '0e'");
+    assert_refused(set(config, "train.until", "-1e"), STATUS_CONFIG, "found '-1e'");
     assert_refused(set(config, "comm.threads", "-1"), STATUS_CONFIG, "from 1 to 4096 or auto, found '-1'");
 }
 
 static void test_config__clock_time_shapes_no_result(void **state)
 {
     assert_refused(set(*state, "train.until", "2h"), STATUS_CONFIG,
-            "--train.until expects a period such as 500u (updates), 2e (epochs), found '2h'");
+            "--train.until expects a period such as 500u (updates), 2e (epochs) or start, found '2h'");
     assert_refused(set(*state, "validate.every", "10m"), STATUS_CONFIG, "found '10m'");
     assert_int_equal(set(*state, "checkpoint.every", "10m"), STATUS_OK);
 }
