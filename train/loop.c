@@ -204,11 +204,9 @@ static enum status run_validation(struct loop *loop, bool *best)
     struct trainer *trainer = loop->trainer;
     const struct metric_kind *metric = (const struct metric_kind *)trainer->config->validate.metric;
     struct run_state *state = &trainer->state;
-    struct plan_options options = trainer_plan(trainer);
     struct validation validation;
     clock_enter(PHASE_VALIDATE);
-    TRY(validate(
-            &validation, trainer->model, trainer->valid, &options, trainer->config->train.label_smoothing));
+    TRY(validate(&validation, trainer->model, trainer->valid, trainer->config->train.label_smoothing));
     double value = metric->value(&validation);
     *best = state->best_update == 0 || metric_better(metric, value, state->best);
     if (*best) {

@@ -70,6 +70,59 @@ enum status sentence_list_pick(
     return STATUS_OK;
 }
 
+/* The corpus counts in 64 bits from its own start. */
+static enum status read_offsets(struct sentence_list *out, struct corpus *corpus, enum side side,
+        size_t first, size_t count, int64_t *flat)
+{
+    TRY(corpus_offsets(corpus, side, first, count, flat));
+    size_t tokens = (size_t)(flat[count] - flat[0]);
+    TRY(reserve(out, count, tokens));
+    for (size_t i = 0; i <= count; i++)
+        out->offsets[i] = (int32_t)(flat[i] - flat[0]);
+    return corpus_tokens(corpus, side, flat[0], tokens, out->ids);
+}
+
+enum status sentence_list_read(
+        struct sentence_list *out, struct corpus *corpus, enum side side, size_t first, size_t count)
+{
+    int64_t *flat;
+    TRY(memory_new(&flat, "sentences", count + 1, sizeof *flat));
+    enum status status = read_offsets(out, corpus, side, first, count, flat);
+    out->count = status == STATUS_OK ? count : 0;
+    memory_free(flat);
+    return status;
+}
+
+static size_t pair_tokens(const struct sentence_list pairs[SIDES], size_t item)
+{
+    return sentence_list_length(&pairs[SOURCE], item) + sentence_list_length(&pairs[TARGET], item);
+}
+
+size_t sentence_list_fitting(
+        const struct sentence_list pairs[SIDES], const size_t *items, size_t count, size_t tokens)
+{
+    size_t size = 1, sum = pair_tokens(pairs, items[0]);
+    while (size < count && (sum += pair_tokens(pairs, items[size])) <= tokens)
+        size++;
+    return size;
+}
+
+enum status sentence_list_batch(struct batch *out, struct sentence_list lists[SIDES],
+        const struct sentence_list pairs[SIDES], const size_t *items, size_t count)
+{
+    *out = (struct batch){.pairs = count};
+    for (enum side side = SOURCE; side < SIDES; side++) {
+        TRY(sentence_list_pick(&lists[side], &pairs[side], items, count));
+        out->ids[side] = lists[side].ids;
+        out->offsets[side] = lists[side].offsets;
+        out->tokens[side] = sentence_list_tokens(&lists[side]);
+        for (size_t i = 0; i < count; i++)
+            if (out->longest[side] < sentence_list_length(&lists[side], i))
+                out->longest[side] = sentence_list_length(&lists[side], i);
+    }
+    return STATUS_OK;
+}
+
 enum status sentence_list_broadcast(struct sentence_list *list)
 {
     uint64_t sizes[2] = {list->count, sentence_list_tokens(list)};

@@ -4,6 +4,7 @@
 #ifndef TRAIN_SENTENCE_LIST_H
 #define TRAIN_SENTENCE_LIST_H
 
+#include "io/batch.h"
 #include "io/vocabulary.h"
 
 struct sentence_list {
@@ -30,6 +31,18 @@ enum status sentence_list_add(struct sentence_list *list, const struct vocabular
 /* `out` becomes items[count] of `from`. */
 enum status sentence_list_pick(
         struct sentence_list *out, const struct sentence_list *from, const size_t *items, size_t count);
+
+/* `out` becomes one side of pairs [first, first + count) of a corpus. */
+enum status sentence_list_read(
+        struct sentence_list *out, struct corpus *corpus, enum side side, size_t first, size_t count);
+
+/* Items of `pairs`, at least one, whose sides together stay within `tokens`. */
+size_t sentence_list_fitting(
+        const struct sentence_list pairs[SIDES], const size_t *items, size_t count, size_t tokens);
+
+/* items[count] of `pairs` as one micro-batch, which lives in `lists`. */
+enum status sentence_list_batch(struct batch *out, struct sentence_list lists[SIDES],
+        const struct sentence_list pairs[SIDES], const size_t *items, size_t count);
 
 /* Rank 0's list to all. Collective. */
 enum status sentence_list_broadcast(struct sentence_list *list);

@@ -165,16 +165,16 @@ static void say_layout(const struct trainer *trainer)
                 slots, below, above);
 }
 
-/* Fails at the start, not at the first validation, if a sentence of data.valid cannot be dealt. */
-static enum status check_valid_plan(const struct trainer *trainer)
+/* Fails at the start, not where the sentence would be reached. */
+static enum status check_longest(const struct trainer *trainer, const struct corpus *corpus)
 {
-    if (!trainer->valid)
-        return STATUS_OK;
-    struct plan *plan = NULL;
-    struct plan_options options = trainer_plan(trainer);
-    enum status status = plan_open(&plan, trainer->valid, &options);
-    plan_close(plan);
-    return status;
+    size_t longest = model_longest(trainer->model);
+    for (enum side side = SOURCE; corpus && side < SIDES; side++)
+        CHECK(corpus_facts(corpus)->longest[side] <= longest, STATUS_CONFIG,
+                "%s has a %s sentence of %zu tokens, but the model has %zu positions: raise "
+                "model.position_limit, or prepare the corpus with --max-length %zu",
+                corpus_path(corpus), side_names[side], corpus_facts(corpus)->longest[side], longest, longest);
+    return STATUS_OK;
 }
 
 static enum status open_reader(struct trainer *trainer)
@@ -182,7 +182,8 @@ static enum status open_reader(struct trainer *trainer)
     const struct run_state *state = &trainer->state;
     struct plan_options options = trainer_plan(trainer);
     int ranks = world()->size, rank = world()->rank;
-    TRY(check_valid_plan(trainer));
+    TRY(check_longest(trainer, trainer->corpus));
+    TRY(check_longest(trainer, trainer->valid));
     return reader_open(&trainer->reader, trainer->corpus, &options,
             exchange_first_slot(options.slots, ranks, rank),
             exchange_first_slot(options.slots, ranks, rank + 1), state->epoch, state->position);

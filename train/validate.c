@@ -1,11 +1,13 @@
 #include "train/validate.h"
 
-#include "comm/exchange.h"
 #include "comm/memory.h"
 #include "comm/watch.h"
 #include "comm/world.h"
+#include "train/sentence_list.h"
+#include "train/spread.h"
 
 #include <math.h>
+#include <string.h>
 
 double validation_loss(const struct validation *validation)
 {
@@ -40,73 +42,126 @@ bool metric_better(const struct metric_kind *metric, double value, double best)
     return metric->higher_is_better ? value > best : value < best;
 }
 
-/* What a slot adds up; doubles, so that all slots of all ranks are one world_sum(). */
-enum sum { SUM_OBJECTIVE, SUM_CROSS_ENTROPY, SUM_PAIRS, SUM_TOKENS, SUM_CORRECT, SUMS };
+/* Pairs sorted together, pairs of a batch, and tokens of both sides that go through the model at once. */
+enum { WINDOW = 1024, BATCH = 128, PASS_TOKENS = 8192 };
 
-static enum status add_batch(
-        double sums[SUMS], struct model *model, const struct batch *batch, const struct pass *pass)
+struct work {
+    struct model *model;
+    struct corpus *corpus;
+    struct pass pass;
+    int64_t *starts;                    /* [pairs + 1] where each pair starts, in tokens of both sides */
+    struct sentence_list window[SIDES]; /* the pairs from `first` on */
+    struct sentence_list lists[SIDES];  /* what goes through the model at once */
+    size_t first;
+    struct validation sum; /* rank 0 */
+};
+
+static void add(struct validation *sum, const struct validation *part)
 {
-    struct loss loss;
-    watch_beat();
-    TRY(model_loss(model, batch, pass, &loss));
-    sums[SUM_OBJECTIVE] += loss.objective;
-    sums[SUM_CROSS_ENTROPY] += loss.cross_entropy;
-    sums[SUM_PAIRS] += (double)batch->pairs;
-    sums[SUM_TOKENS] += (double)loss.tokens;
-    sums[SUM_CORRECT] += (double)loss.correct;
-    return STATUS_OK;
+    sum->objective += part->objective;
+    sum->cross_entropy += part->cross_entropy;
+    sum->pairs += part->pairs;
+    sum->tokens += part->tokens;
+    sum->correct += part->correct;
 }
 
-/* This rank's slots; those of others stay zero. */
-static enum status add_slots(double (*sums)[SUMS], struct model *model, struct reader *reader, int first,
-        int end, const struct pass *pass)
+static size_t length(void *context, size_t item)
 {
-    for (bool any = first < end; any;) {
-        any = false;
-        for (int slot = first; slot < end; slot++) {
-            struct batch batch;
-            bool more;
-            TRY(reader_next(reader, &batch, &more));
-            if (batch.pairs > 0)
-                TRY(add_batch(sums[slot], model, &batch, pass));
-            any |= more;
-        }
-    }
-    return STATUS_OK;
+    const int64_t *starts = ((const struct work *)context)->starts;
+    return (size_t)(starts[item + 1] - starts[item]);
 }
 
-static enum status sum_own_slots(double (*sums)[SUMS], struct model *model, struct corpus *corpus,
-        const struct plan_options *options, const struct pass *pass)
+static enum status read_starts(struct work *work)
 {
-    int first = exchange_first_slot(options->slots, world()->size, world()->rank);
-    int end = exchange_first_slot(options->slots, world()->size, world()->rank + 1);
-    struct reader *reader = NULL;
-    TRY(reader_open(&reader, corpus, options, first, end, 0, 0));
-    enum status status = add_slots(sums, model, reader, first, end, pass);
-    reader_close(reader);
+    size_t pairs = corpus_facts(work->corpus)->pairs;
+    int64_t *target;
+    TRY(memory_new(&work->starts, "validation", pairs + 1, sizeof *work->starts));
+    TRY(memory_new(&target, "validation", pairs + 1, sizeof *target));
+    enum status status = corpus_offsets(work->corpus, SOURCE, 0, pairs, work->starts);
+    if (status == STATUS_OK)
+        status = corpus_offsets(work->corpus, TARGET, 0, pairs, target);
+    for (size_t i = 0; i <= pairs; i++)
+        work->starts[i] += target[i];
+    memory_free(target);
     return status;
 }
 
-enum status validate(struct validation *out, struct model *model, struct corpus *corpus,
-        const struct plan_options *options, double label_smoothing)
+/* The window that holds `item`. */
+static enum status read_window(struct work *work, size_t item)
 {
-    size_t slots = (size_t)options->slots;
-    struct pass pass = {.label_smoothing = label_smoothing};
-    double(*sums)[SUMS] = NULL;
-    enum status status = memory_new(&sums, "validation", slots, sizeof *sums);
-    if (status == STATUS_OK)
-        status = sum_own_slots(sums, model, corpus, options, &pass);
-    status = status_agree(status);
-    if (status == STATUS_OK)
-        status = world_sum(sums[0], slots * SUMS);
-    *out = (struct validation){0};
-    for (size_t slot = 0; status == STATUS_OK && slot < slots; slot++) {
-        out->objective += sums[slot][SUM_OBJECTIVE];
-        out->cross_entropy += sums[slot][SUM_CROSS_ENTROPY];
-        out->pairs += (int64_t)sums[slot][SUM_PAIRS];
-        out->tokens += (int64_t)sums[slot][SUM_TOKENS];
-        out->correct += (int64_t)sums[slot][SUM_CORRECT];
+    size_t first = item / WINDOW * WINDOW, pairs = corpus_facts(work->corpus)->pairs;
+    size_t count = pairs - first < WINDOW ? pairs - first : WINDOW;
+    if (work->window[SOURCE].count > 0 && work->first == first)
+        return STATUS_OK;
+    work->first = first;
+    for (enum side side = SOURCE; side < SIDES; side++)
+        TRY(sentence_list_read(&work->window[side], work->corpus, side, first, count));
+    return STATUS_OK;
+}
+
+static enum status add_pass(struct work *work, const size_t *items, size_t count, struct validation *sum)
+{
+    struct batch batch;
+    struct loss loss;
+    watch_beat();
+    TRY(sentence_list_batch(&batch, work->lists, work->window, items, count));
+    TRY(model_loss(work->model, &batch, &work->pass, &loss));
+    add(sum, &(struct validation){loss.objective, loss.cross_entropy, (int64_t)count, (int64_t)loss.tokens,
+                     (int64_t)loss.correct});
+    return STATUS_OK;
+}
+
+/* The sums of a batch are its first item's record; the others have none. */
+static enum status work_batch(void *context, const size_t *items, size_t count, struct results *results)
+{
+    struct work *work = context;
+    struct validation sum = {0};
+    size_t local[BATCH];
+    TRY(read_window(work, items[0]));
+    for (size_t i = 0; i < count; i++)
+        local[i] = items[i] - work->first;
+    for (size_t first = 0, size; first < count; first += size) {
+        size = sentence_list_fitting(work->window, local + first, count - first, PASS_TOKENS);
+        TRY(add_pass(work, local + first, size, &sum));
     }
-    memory_free(sums);
+    for (size_t i = 0; i < count; i++)
+        TRY(results_put(results, &sum, i == 0 ? sizeof sum : 0));
+    return STATUS_OK;
+}
+
+static enum status take(void *context, size_t item, const void *record, size_t bytes)
+{
+    (void)item;
+    struct validation part = {0};
+    memcpy(&part, record, bytes);
+    add(&((struct work *)context)->sum, &part);
+    return STATUS_OK;
+}
+
+static enum status run(struct work *work)
+{
+    TRY(status_agree(read_starts(work)));
+    struct spread spread = {.items = corpus_facts(work->corpus)->pairs,
+            .length = length,
+            .window = WINDOW,
+            .batch = BATCH,
+            .work = work_batch,
+            .take = take,
+            .context = work};
+    TRY(spread_run(&spread));
+    return world_broadcast(&work->sum, sizeof work->sum, 0);
+}
+
+enum status validate(
+        struct validation *out, struct model *model, struct corpus *corpus, double label_smoothing)
+{
+    struct work work = {.model = model, .corpus = corpus, .pass = {.label_smoothing = label_smoothing}};
+    enum status status = run(&work);
+    *out = work.sum;
+    memory_free(work.starts);
+    for (int side = 0; side < SIDES; side++) {
+        sentence_list_release(&work.window[side]);
+        sentence_list_release(&work.lists[side]);
+    }
     return status;
 }

@@ -1,12 +1,12 @@
 /*
- * Validation: the loss over data.valid without dropout. Its micro-batches are dealt to the slots of an update as in
- * training, always as in the first epoch, so that groups depend on the corpus and the batch settings alone; a slot is
- * one rank's, and sums are added in double in slot order: the same bits for any number of ranks.
+ * Validation: the loss over data.valid without dropout. Windows of the corpus are sorted by length, cut into batches and
+ * spread over the ranks (spread.h); sums are added in double in the order of the batches. So it depends on the corpus
+ * and the parameters alone: not on ranks, seed or batch.*.
  */
 #ifndef TRAIN_VALIDATE_H
 #define TRAIN_VALIDATE_H
 
-#include "io/reader.h"
+#include "io/corpus.h"
 #include "models/models.h"
 
 struct validation {
@@ -32,7 +32,7 @@ double validation_accuracy(const struct validation *validation); /* of the likel
 bool metric_better(const struct metric_kind *metric, double value, double best);
 
 /* Collective. */
-enum status validate(struct validation *out, struct model *model, struct corpus *corpus,
-        const struct plan_options *options, double label_smoothing);
+enum status validate(
+        struct validation *out, struct model *model, struct corpus *corpus, double label_smoothing);
 
 #endif

@@ -34,6 +34,8 @@ expect refused 66 'absent.yaml'
 train 3 ranks --batch.micro_batches 2
 expect ranks 78 'batch.micro_batches' '3'
 refused 78 'batch.tokens' -- --batch.tokens 5
+refused 78 'tiny(-valid)?.h5 has a (source|target) sentence of [0-9]+ tokens.*model.position_limit' -- \
+    --model.position learned --model.position_limit 4
 
 # ---- files ----
 refused 66 'absent.h5' -- --data.train absent.h5

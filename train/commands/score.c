@@ -29,7 +29,7 @@ static const struct option_group group = OPTION_GROUP("score", "what is read and
 static const struct option_place places[] = {{&group, 0}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-/* Pairs sorted together, pairs of a batch, target tokens that go through the model at once, and pairs read before all
+/* Pairs sorted together, pairs of a batch, tokens that go through the model at once, and pairs read before all
  * ranks work on them. */
 enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096, ROUND = 8 * WINDOW, ROUND_TOKENS = 1 << 23 };
 
@@ -86,15 +86,6 @@ static size_t length(void *context, size_t item)
     return sentence_list_length(&s->round[SOURCE], item) + sentence_list_length(&s->round[TARGET], item);
 }
 
-/* Items, at least one, whose sides together stay within PASS_TOKENS: the first are the longest. */
-static size_t pass_size(struct scoring *s, const size_t *items, size_t count)
-{
-    size_t size = 1, tokens = length(s, items[0]);
-    while (size < count && (tokens += length(s, items[size])) <= PASS_TOKENS)
-        size++;
-    return size;
-}
-
 static enum status put_sums(
         const struct sentence_list *target, const float *log_probabilities, struct results *results)
 {
@@ -109,15 +100,10 @@ static enum status put_sums(
 
 static enum status pass_through(struct scoring *s, const size_t *items, size_t count, struct results *results)
 {
-    struct batch batch = {.pairs = count};
-    for (int side = 0; side < SIDES; side++) {
-        TRY(sentence_list_pick(&s->pass[side], &s->round[side], items, count));
-        batch.ids[side] = s->pass[side].ids;
-        batch.offsets[side] = s->pass[side].offsets;
-        batch.tokens[side] = sentence_list_tokens(&s->pass[side]);
-    }
+    struct batch batch;
     struct loss loss;
     struct pass pass = {0};
+    TRY(sentence_list_batch(&batch, s->pass, s->round, items, count));
     TRY(memory_new(&pass.log_probabilities, "scores", batch.tokens[TARGET], sizeof(float)));
     enum status status = model_loss(s->model.model, &batch, &pass, &loss);
     if (status == STATUS_OK)
@@ -128,8 +114,9 @@ static enum status pass_through(struct scoring *s, const size_t *items, size_t c
 
 static enum status work(void *context, const size_t *items, size_t count, struct results *results)
 {
+    const struct scoring *s = context;
     for (size_t first = 0, size; first < count; first += size) {
-        size = pass_size(context, items + first, count - first);
+        size = sentence_list_fitting(s->round, items + first, count - first, PASS_TOKENS);
         TRY(pass_through(context, items + first, size, results));
     }
     return STATUS_OK;
