@@ -56,11 +56,8 @@ static int newest_first(const void *a, const void *b)
 
 static enum status list_add(struct listing *listing, int64_t update)
 {
-    if (listing->count == listing->capacity) {
-        size_t capacity = 2 * listing->capacity + 16;
-        TRY(memory_resize(&listing->updates, "checkpoint", capacity, sizeof(int64_t)));
-        listing->capacity = capacity;
-    }
+    TRY(memory_grow(
+            &listing->updates, "checkpoint", &listing->capacity, listing->count + 1, sizeof(int64_t)));
     listing->updates[listing->count++] = update;
     return STATUS_OK;
 }

@@ -101,6 +101,7 @@ struct h5_file {
     hid_t id;
     struct h5_entry *entries; /* in byte order of names */
     size_t count, capacity;
+    size_t visited; /* groups and arrays, while it is opened */
 };
 
 #endif

@@ -13,7 +13,7 @@
  * Nothing here makes HDF5 read data, so none of its filters runs.
  */
 
-enum { DEPTH_LIMIT = 16, OBJECTS_LIMIT = 1 << 20, ATTRIBUTES_LIMIT = 64 };
+enum { DEPTH_LIMIT = 16, OBJECTS_LIMIT = 1 << 17, ATTRIBUTES_LIMIT = 64, ATTRIBUTE_BYTES_LIMIT = 1 << 16 };
 
 /* Deflate's best: no stored byte can stand for more. */
 enum { DEFLATE_RATIO_LIMIT = 1100 };
@@ -112,8 +112,7 @@ static enum status check_size(const struct h5_file *file, const struct h5_entry 
            size_multiply(&chunk, row, array->chunk_rows) && chunk <= UINT32_MAX / 2 &&
            array->shape[0] <= SIZE_MAX / 2;
     uint64_t limit = file->disk.length * (array->compression ? DEFLATE_RATIO_LIMIT : 1);
-    if (!fits || (!chunk && bytes > limit) || (chunk && array->shape[0] > 0 && chunk > limit) ||
-            (chunk && bytes / DEFLATE_RATIO_LIMIT > limit) || (array->chunk_rows && !row))
+    if (!fits || bytes > limit || (array->shape[0] && chunk > limit) || (array->chunk_rows && !row))
         return fail_object(file, array->name, "a size that fits the length of the file", "a larger one");
     if (!array->chunk_rows && bytes &&
             (entry->address < H5_HEADER_BYTES || entry->address > file->disk.length ||
@@ -150,6 +149,22 @@ static enum status check_dataset(const struct h5_file *file, struct h5_entry *en
 
 /* ---- all objects ---- */
 
+static herr_t visit_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context)
+{
+    (void)object, (void)name, (void)context;
+    return info->data_size > ATTRIBUTE_BYTES_LIMIT;
+}
+
+static enum status check_attributes(const struct h5_file *file, hid_t object, const char *name)
+{
+    H5O_info_t info;
+    if (H5Oget_info2(object, &info, H5O_INFO_NUM_ATTRS) < 0 || info.num_attrs > ATTRIBUTES_LIMIT)
+        return fail_object(file, name, "few attributes", "many");
+    if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_attribute, NULL) != 0)
+        return fail_object(file, name, "attributes of at most 64 KiB", "a larger one");
+    return STATUS_OK;
+}
+
 struct walk {
     struct h5_file *file;
     const char *path; /* of the group, without a slash at the end */
@@ -161,13 +176,8 @@ static enum status walk_group(struct h5_file *file, hid_t group, const char *pat
 
 static enum status add_dataset(struct h5_file *file, hid_t dataset, const char *name)
 {
-    if (file->count == file->capacity) {
-        size_t capacity = file->capacity ? 2 * file->capacity : 64;
-        TRY(memory_resize(&file->entries, "h5", capacity, sizeof *file->entries));
-        file->capacity = capacity;
-    }
-    if (file->count >= OBJECTS_LIMIT)
-        return fail_object(file, name, "fewer objects", "too many");
+    TRY(check_attributes(file, dataset, name));
+    TRY(memory_grow(&file->entries, "h5", &file->capacity, file->count + 1, sizeof *file->entries));
     struct h5_entry *entry = &file->entries[file->count];
     memset(entry, 0, sizeof *entry);
     snprintf(entry->array.name, sizeof entry->array.name, "%s", name);
@@ -187,12 +197,11 @@ static enum status visit(struct walk *walk, hid_t group, const char *link_name, 
         return fail_object(file, name, "an array or a group", "a link");
     hid_t object = H5Oopen(group, link_name, H5P_DEFAULT);
     H5I_type_t type = object >= 0 ? H5Iget_type(object) : H5I_BADID;
-    H5O_info_t info;
     enum status status;
-    if ((type != H5I_DATASET && type != H5I_GROUP) || H5Oget_info2(object, &info, H5O_INFO_NUM_ATTRS) < 0)
+    if (type != H5I_DATASET && type != H5I_GROUP)
         status = fail_object(file, name, "an array or a group", "another object");
-    else if (info.num_attrs > ATTRIBUTES_LIMIT)
-        status = fail_object(file, name, "few attributes", "many");
+    else if (++file->visited > OBJECTS_LIMIT) /* several names for each group multiply its paths */
+        status = fail_object(file, name, "fewer objects", "too many");
     else
         status = type == H5I_DATASET ? add_dataset(file, object, name)
                                      : walk_group(file, object, name, walk->depth + 1);
@@ -212,6 +221,7 @@ static enum status walk_group(struct h5_file *file, hid_t group, const char *pat
 {
     if (depth > DEPTH_LIMIT)
         return fail_object(file, path, "a few levels of groups", "too many");
+    TRY(check_attributes(file, group, *path ? path : "/"));
     struct walk walk = {file, path, depth, STATUS_OK};
     herr_t result = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_link, &walk);
     if (result < 0)

@@ -183,11 +183,7 @@ enum status h5_declare(struct h5_writer *writer, const struct h5_array *array, i
 {
     ASSERT(is_sound(array));
     TRY(h5_disk_status(&writer->disk));
-    if (writer->count == writer->capacity) {
-        size_t capacity = writer->capacity ? 2 * writer->capacity : 16;
-        TRY(memory_resize(&writer->columns, "h5", capacity, sizeof *writer->columns));
-        writer->capacity = capacity;
-    }
+    TRY(memory_grow(&writer->columns, "h5", &writer->capacity, writer->count + 1, sizeof *writer->columns));
     struct column *column = &writer->columns[writer->count];
     memset(column, 0, sizeof *column);
     column->array = *array;
