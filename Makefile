@@ -69,8 +69,11 @@ $(build)/tests/%: $(build)/tests/%.c.o $(patsubst %,$(build)/%.o,$(helpers)) $(b
 deps:
 	@tests/deps.sh install
 
+# The program and all that tests it.
+programs: all $(testbin) $(toolbin)
+
 ## test: unit tests, tests on 1-4 ranks, command-line tests
-test: all $(testbin) $(toolbin)
+test: programs
 	@BUILD=$(build) tests/run.sh $(TESTS)
 
 ## test-peers: the same numbers as PyTorch (virtual environment, several minutes)
@@ -94,13 +97,13 @@ format:
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
 
 ## memcheck: the unit tests and a tiny training run under valgrind
-memcheck: all $(testbin) $(toolbin)
+memcheck: programs
 	@BUILD=$(build) tests/memcheck.sh
 
-## install: program, recipes and scripts under PREFIX
+## install: program and recipes under PREFIX
 install: all
 	install -Dm755 $(build)/seqtrain $(DESTDIR)$(PREFIX)/bin/seqtrain
-	for f in train/recipes/*; do install -Dm644 $$f $(DESTDIR)$(PREFIX)/share/seqtrain/recipes/$$(basename $$f); done
+	for f in train/recipes/*.yaml; do install -Dm644 $$f $(DESTDIR)$(PREFIX)/share/seqtrain/recipes/$$(basename $$f); done
 
 ## clean: removes build/
 clean:
@@ -111,6 +114,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all deps test test-peers bench demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers bench demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
