@@ -61,16 +61,6 @@ bool world_send_done(struct world_request **request)
     return true;
 }
 
-enum status world_send(const void *data, size_t bytes, int to, int tag)
-{
-    ASSERT(to != world()->rank); /* would wait for itself */
-    struct world_request *request;
-    TRY(world_send_start(&request, data, bytes, to, tag));
-    int code = MPI_Waitall((int)request->count, request->parts, MPI_STATUSES_IGNORE);
-    memory_free(request);
-    return mpi_status(code, "MPI_Waitall", to);
-}
-
 /* Lengths that have come, whose bytes have not been taken yet. */
 struct announced {
     int from, tag;

@@ -79,7 +79,6 @@ bool world_probe(int from, int tag, size_t *bytes);
 enum status world_receive(void *data, size_t bytes, int from, int tag);
 /* Starts to take the message that world_probe() told of; world_send_done() tells when `data` is complete. */
 enum status world_receive_start(struct world_request **out, void *data, size_t bytes, int from, int tag);
-enum status world_send(const void *data, size_t bytes, int to, int tag); /* blocks until the buffer is free */
 
 /* The most bytes one MPI call moves; tests lower it. Default: 2^30. */
 void world_set_message_limit(size_t bytes);

@@ -51,7 +51,7 @@ enum option_type {
 enum option_change {
     CHANGE_FREE,   /* goes on, nothing said */
     CHANGE_NOTED,  /* goes on; the difference is logged and stored */
-    CHANGE_REFUSED /* STATUS_CONFIG with both values; the message names run.init */
+    CHANGE_REFUSED /* STATUS_CONFIG with both values */
 };
 
 struct option {
