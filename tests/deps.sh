@@ -11,8 +11,8 @@ missing() {
     command -v "$PKG" >/dev/null 2>&1 || { echo pkg-config; echo "$all_libraries"; return; }
     command -v "$MPICC" >/dev/null 2>&1 || echo libopenmpi-dev
     command -v mpirun >/dev/null 2>&1 || command -v srun >/dev/null 2>&1 || echo openmpi-bin
-    $PKG --exists "$BLAS" || echo libopenblas-openmp-dev
-    $PKG --exists hdf5 || echo libhdf5-dev
+    $PKG --exists "$BLAS" || if [ "$BLAS" = openblas ]; then echo libopenblas-openmp-dev; else echo "$BLAS"; fi
+    $PKG --exists 'hdf5 >= 1.10.2' || echo libhdf5-dev
     $PKG --exists zlib || echo zlib1g-dev
     $PKG --exists sentencepiece || echo libsentencepiece-dev
     $PKG --exists yaml-0.1 || echo libyaml-dev

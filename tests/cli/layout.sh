@@ -22,10 +22,9 @@ same() { # SLOTS RANKS THREADS [words]: as the first run with so many slots
 
 for slots in 8 6; do
     first=
-    for ranks in 0 1 2 3 4; do
+    for ranks in 0 1 2 3 4 "$slots"; do
         for threads in 1 2; do same "$slots" "$ranks" "$threads"; done
     done
-    same "$slots" "$slots" 1
 done
 
 # Several buckets and many tiles: a model of 2.4 million parameters, whose updates are few.
