@@ -110,18 +110,19 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
 
 /* ---- metrics.jsonl ---- */
 
-/* The update a line is about, or -1 for a line that is no such record. */
-static int64_t line_update(const char *line, size_t bytes)
+/* Whether a line is a record of an update up to `update`, or of a validation up to `validated`. */
+static bool is_kept(const char *line, size_t bytes, int64_t update, int64_t validated)
 {
     cJSON *json = cJSON_ParseWithLength(line, bytes);
-    const cJSON *update = cJSON_GetObjectItemCaseSensitive(json, "update");
-    int64_t number = cJSON_IsNumber(update) ? (int64_t)update->valuedouble : -1;
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, "update");
+    int64_t last = cJSON_HasObjectItem(json, "valid_loss") && validated < update ? validated : update;
+    bool kept = cJSON_IsNumber(number) && number->valuedouble >= 0 && number->valuedouble <= (double)last;
     cJSON_Delete(json);
-    return number;
+    return kept;
 }
 
-/* Bytes of the file that are whole lines about updates up to `update`. */
-static enum status find_end(const char *path, int64_t update, off_t *end)
+/* Bytes of the file that are whole lines to keep. */
+static enum status find_end(const char *path, int64_t update, int64_t validated, off_t *end)
 {
     *end = 0;
     FILE *file = fopen(path, "re");
@@ -131,8 +132,7 @@ static enum status find_end(const char *path, int64_t update, off_t *end)
     size_t capacity = 0;
     ssize_t bytes;
     while ((bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
-        int64_t number = line_update(line, (size_t)bytes);
-        if (number < 0 || number > update)
+        if (!is_kept(line, (size_t)bytes, update, validated))
             break;
         *end += bytes;
     }
@@ -160,11 +160,11 @@ static enum status write_all(int fd, const char *path, const char *bytes, size_t
     return STATUS_OK;
 }
 
-enum status run_metrics_open(struct run_directory *run, int64_t update)
+enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated)
 {
     off_t end;
     const char *path = run_file(run, "metrics.jsonl");
-    TRY(find_end(path, update, &end));
+    TRY(find_end(path, update, validated, &end));
     run->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (run->metrics < 0)
         return status_fail_errno("append to", path);

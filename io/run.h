@@ -30,10 +30,10 @@ const char *run_file(struct run_directory *run, const char *name);
 /* Writes a small file whole: temporary name, fsync, rename. Rank 0 only. */
 enum status run_write(struct run_directory *run, const char *name, const char *text);
 
-/* metrics.jsonl: opened for appending; lines past `update` (of a run that was ahead of its
- * checkpoint) are cut off first, so that a resumed run's file equals that of the run that never
- * stopped but for times. Rank 0 only. */
-enum status run_metrics_open(struct run_directory *run, int64_t update);
+/* metrics.jsonl: opened for appending; lines past `update`, and those of validations past `validated`
+ * (of a run that was ahead of its checkpoint), are cut off first, so that a resumed run's file equals
+ * that of the run that never stopped but for times. Rank 0 only. */
+enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated);
 enum status run_metrics_add(struct run_directory *run, const char *json_line);
 
 #endif

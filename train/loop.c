@@ -24,6 +24,13 @@ enum wish { WISH_STOP = 1 };                   /* any rank's */
 enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
 _Static_assert((int)ORDERS <= (int)AGREE_ORDERS, "orders fit the agreement");
 
+/* What the ranks have agreed on. */
+struct orders {
+    bool stop;       /* a rank was asked to */
+    bool time_is_up; /* train.time_limit */
+    bool save;       /* checkpoint.every by the clock */
+};
+
 struct loop {
     struct trainer *trainer;
     struct progress progress;
@@ -170,34 +177,55 @@ static void count_update(struct loop *loop, const struct slot_facts *total)
     }
 }
 
-static enum status update(struct loop *loop, struct agreement *agreement)
+static enum status update(struct loop *loop, struct orders *orders)
 {
+    struct agreement agreement;
     struct trainer *trainer = loop->trainer;
     const struct config *config = trainer->config;
     float *sum;
     double norm, clip = config->train.clip_norm;
-    TRY(agree(loop, agreement, &sum));
-    TRY(check_finite(loop, agreement, &norm));
+    TRY(agree(loop, &agreement, &sum));
+    TRY(check_finite(loop, &agreement, &norm));
     clock_enter(PHASE_UPDATE);
     int64_t number = trainer->state.update + 1;
     struct optimizer_step step = {.options = &config->optimizer,
             .learning_rate = schedule_rate(&config->schedule, config->optimizer.learning_rate, number),
             .update = number,
-            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement->total.target_tokens};
+            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens};
     step_own(trainer, &step, sum);
     clock_enter(PHASE_EXCHANGE);
     TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
-    count_update(loop, &agreement->total);
+    count_update(loop, &agreement.total);
     fetch(loop);
     TRY(exchange_spread_wait(trainer->exchange));
     clock_enter(PHASE_OTHER);
-    struct update_report report = {agreement->total, step.learning_rate, norm, agreement->total.more == 0};
+    struct update_report report = {agreement.total, step.learning_rate, norm, agreement.total.more == 0};
     progress_update(&loop->progress, &report);
     watch_beat();
+    *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
+            .time_is_up = agreement.orders[ORDER_STOP] != 0,
+            .save = agreement.orders[ORDER_SAVE] != 0};
     return STATUS_OK;
 }
 
 /* ---- validation and checkpoints ---- */
+
+static struct place place_of(const struct run_state *state)
+{
+    return (struct place){state->update, state->epoch, state->position == 0};
+}
+
+static bool complete(const struct trainer *trainer)
+{
+    return period_reached(trainer->config->train.until, place_of(&trainer->state));
+}
+
+/* Due where the run stands and not yet done: a stop goes before it, then the next start begins with it. */
+static bool validation_due(const struct trainer *trainer)
+{
+    const struct run_state *state = &trainer->state;
+    return state->validated < state->update && period_due(trainer->every, place_of(state));
+}
 
 static enum status run_validation(struct loop *loop, bool *best)
 {
@@ -208,6 +236,7 @@ static enum status run_validation(struct loop *loop, bool *best)
     clock_enter(PHASE_VALIDATE);
     TRY(validate(&validation, trainer->model, trainer->valid, trainer->config->train.label_smoothing));
     double value = metric->value(&validation);
+    state->validated = state->update;
     *best = state->best_update == 0 || metric_better(metric, value, state->best);
     if (*best) {
         state->best = value;
@@ -244,18 +273,30 @@ static enum status save(struct loop *loop, bool best, bool last)
     return STATUS_OK;
 }
 
-/* What is due after an update; `last`: the run ends here, for whatever reason. */
-static enum status after_update(struct loop *loop, const struct agreement *agreement, bool last)
+/* Validates if that is due and no stop goes before it: *stop becomes true if one comes meanwhile. */
+static enum status validate_if_due(struct loop *loop, bool *stop, bool *best)
+{
+    *best = false;
+    if (*stop || !validation_due(loop->trainer))
+        return STATUS_OK;
+    enum status status = run_validation(loop, best);
+    *stop = status == STATUS_STOPPED;
+    return *stop ? STATUS_OK : status;
+}
+
+/* What is due where the run stands. When it ends here, *done or *stop is true and all is saved. */
+static enum status after_update(struct loop *loop, const struct orders *orders, bool *done, bool *stop)
 {
     struct trainer *trainer = loop->trainer;
-    const struct run_state *state = &trainer->state;
-    struct place place = {state->update, state->epoch, agreement->total.more == 0};
-    bool best = false;
-    if (period_due(trainer->every, place))
-        TRY(run_validation(loop, &best));
-    bool due = period_due(trainer->config->checkpoint.every, place) || agreement->orders[ORDER_SAVE] != 0;
-    if (last || best || due)
-        TRY(save(loop, best, last));
+    bool best, due = period_due(trainer->config->checkpoint.every, place_of(&trainer->state)) || orders->save;
+    *done = complete(trainer);
+    *stop = orders->stop || (orders->time_is_up && !*done);
+    TRY(validate_if_due(loop, stop, &best));
+    if (*done && *stop && !validation_due(trainer))
+        *stop = false; /* it came when nothing was left to do */
+    *done = *done && !*stop;
+    if (*done || *stop || best || due)
+        TRY(save(loop, best, *done || *stop));
     int finished;
     warn_of_save(checkpoint_progress(trainer->checkpointer, &finished));
     if (fault_fires(FAULT_KILL))
@@ -265,32 +306,39 @@ static enum status after_update(struct loop *loop, const struct agreement *agree
 
 /* ---- the run ---- */
 
-static enum status stopped(const struct loop *loop, const struct agreement *agreement)
+static enum status stopped(const struct loop *loop, const struct orders *orders)
 {
-    bool limit = !(agreement->wishes & WISH_STOP);
     return status_fail(STATUS_STOPPED, "stopped after update %lld (%s); run the same command again to go on",
-            (long long)loop->trainer->state.update, limit ? "train.time_limit" : "on a signal");
-}
-
-static bool complete(const struct trainer *trainer)
-{
-    const struct run_state *state = &trainer->state;
-    return period_reached(trainer->config->train.until, (struct place){state->update, state->epoch, false});
+            (long long)loop->trainer->state.update,
+            orders->time_is_up && !orders->stop ? "train.time_limit" : "on a signal");
 }
 
 static enum status updates(struct loop *loop)
 {
     for (;;) {
-        struct agreement agreement;
-        TRY(update(loop, &agreement));
-        bool done = complete(loop->trainer);
-        bool stop = !done && ((agreement.wishes & WISH_STOP) || agreement.orders[ORDER_STOP] != 0);
-        TRY(after_update(loop, &agreement, done || stop));
+        struct orders orders;
+        bool done, stop;
+        TRY(update(loop, &orders));
+        TRY(after_update(loop, &orders, &done, &stop));
         if (done)
             return STATUS_OK;
         if (stop)
-            return stopped(loop, &agreement);
+            return stopped(loop, &orders);
     }
+}
+
+/* A stop asked for during the start, and what an earlier stop has left undone. */
+static enum status before_updates(struct loop *loop, bool *done)
+{
+    struct trainer *trainer = loop->trainer;
+    struct orders orders = {0};
+    TRY(stop_agree(&orders.stop));
+    bool stop = orders.stop, best, again = validation_due(trainer);
+    TRY(validate_if_due(loop, &stop, &best));
+    *done = complete(trainer) && !stop;
+    if (again ? !stop : stop && trainer->state.update == 0)
+        TRY(save(loop, best, stop || *done));
+    return stop ? stopped(loop, &orders) : STATUS_OK;
 }
 
 /* train.until is reached before the first update: of this start, or of the run (then its initial state is saved). */
@@ -308,9 +356,16 @@ static enum status nothing_to_do(struct trainer *trainer)
     return STATUS_OK;
 }
 
+static enum status whole_run(struct loop *loop)
+{
+    bool done;
+    TRY(before_updates(loop, &done));
+    return done ? STATUS_OK : updates(loop);
+}
+
 enum status loop_run(struct trainer *trainer)
 {
-    if (complete(trainer))
+    if (complete(trainer) && !validation_due(trainer))
         return nothing_to_do(trainer);
     int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
     double now = clock_now();
@@ -320,7 +375,7 @@ enum status loop_run(struct trainer *trainer)
             .started = now,
             .saved = now};
     progress_start(&loop.progress, trainer);
-    enum status status = updates(&loop);
+    enum status status = whole_run(&loop);
     log_progress(NULL);
     progress_phases();
     TRY(status);

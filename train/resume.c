@@ -99,6 +99,7 @@ static enum status load_state(
         log_line(LOG_WARNING, "epoch %lld starts again: its batches changed after %lld of its updates",
                 (long long)state->epoch + 1, (long long)state->position);
         state->position = 0;
+        state->validated = state->update; /* in the middle of an epoch nothing is due */
     }
     if (comparison->fresh_moments)
         log_line(LOG_WARNING, "the moments of optimizer.kind start from zero");

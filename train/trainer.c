@@ -41,6 +41,8 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
             {"/state/epoch", FIELD_INTEGER, &state->epoch, "epochs completed"},
             {"/state/update_in_epoch", FIELD_INTEGER, &state->position, "updates done in the next epoch"},
             {"/state/tokens", FIELD_INTEGER, &state->tokens, "source and target tokens trained on"},
+            {"/state/validated_update", FIELD_INTEGER, &state->validated,
+                    "update of the last validation, or 0"},
             {"/state/best_update", FIELD_INTEGER, &state->best_update, "update of the best validation, or 0"},
             {"/state/best_metric", FIELD_REAL, &state->best, "validate.metric at best_update"},
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
@@ -199,7 +201,7 @@ static enum status open_files(struct trainer *trainer)
     enum status status = run_write(trainer->run, "config.yaml", yaml);
     memory_free(yaml);
     TRY(status);
-    return run_metrics_open(trainer->run, trainer->state.update);
+    return run_metrics_open(trainer->run, trainer->state.update, trainer->state.validated);
 }
 
 static enum status start_fresh(struct trainer *trainer)

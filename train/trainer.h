@@ -21,13 +21,14 @@ struct run_state {
     int64_t epoch;       /* completed */
     int64_t position;    /* updates done in the epoch under way */
     int64_t tokens;      /* source and target, trained on */
+    int64_t validated;   /* update of the last validation, 0: none yet */
     int64_t best_update; /* 0: none yet */
     double best;         /* validate.metric there */
     int64_t seed, slots;
     char *fingerprint; /* of the corpus */
 };
 
-enum { STATE_FIELDS = 9 };
+enum { STATE_FIELDS = 10 };
 
 struct trainer {
     const struct config *config;

@@ -5,6 +5,7 @@
 #include "comm/world.h"
 #include "train/sentence_list.h"
 #include "train/spread.h"
+#include "train/stop.h"
 
 #include <math.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static enum status add_pass(struct work *work, const size_t *items, size_t count
     struct batch batch;
     struct loss loss;
     watch_beat();
+    CHECK(!stop_signal(), STATUS_STOPPED, "validation was interrupted");
     TRY(sentence_list_batch(&batch, work->lists, work->window, items, count));
     TRY(model_loss(work->model, &batch, &work->pass, &loss));
     add(sum, &(struct validation){loss.objective, loss.cross_entropy, (int64_t)count, (int64_t)loss.tokens,

@@ -32,6 +32,7 @@ double validation_accuracy(const struct validation *validation); /* of the likel
 bool metric_better(const struct metric_kind *metric, double value, double best);
 
 /* Collective. */
+/* STATUS_STOPPED if a rank is asked to stop meanwhile (stop.h). Collective. */
 enum status validate(
         struct validation *out, struct model *model, struct corpus *corpus, double label_smoothing);
 

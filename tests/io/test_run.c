@@ -154,12 +154,18 @@ static void test_run__metrics_are_cut_back_to_the_resumed_update(void **state)
     assert_int_equal(run_open(&run, path), STATUS_OK);
     write_file("metrics.jsonl", "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n"
                                 "{\"update\":2,\"valid_loss\":2}\n{\"update\":3,\"loss\":1}\n{\"upda");
-    assert_int_equal(run_metrics_open(run, 2), STATUS_OK);
+    assert_int_equal(run_metrics_open(run, 2, 2), STATUS_OK);
     assert_int_equal(run_metrics_add(run, "{\"update\":3,\"loss\":7}"), STATUS_OK);
     run_close(run);
     assert_string_equal(read_file("metrics.jsonl"),
             "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n"
             "{\"update\":2,\"valid_loss\":2}\n{\"update\":3,\"loss\":7}\n");
+
+    /* Stopped before the validation at update 2 was saved. */
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_metrics_open(run, 2, 1), STATUS_OK);
+    run_close(run);
+    assert_string_equal(read_file("metrics.jsonl"), "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n");
 }
 
 static void test_run__small_files_are_replaced_whole(void **state)

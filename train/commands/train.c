@@ -32,12 +32,10 @@ static enum status train(const struct config *config)
     TRY(config_check(config, world()->size));
     log_set_level(((const struct log_level_kind *)config->log.level)->level);
     TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
-    stop_watch();
     enum status status = trainer_open(&trainer, config);
     if (status == STATUS_OK)
         status = loop_run(&trainer);
     trainer_close(&trainer);
-    stop_unwatch();
     watch_stop();
     return status;
 }
@@ -47,6 +45,7 @@ static enum status run(int argc, char **argv)
 {
     struct config config = {0};
     struct text_list words = {0};
+    stop_watch();
     enum status status = options_defaults(&config_schema, &config);
     if (status == STATUS_OK)
         status = read_settings(&config, argc, argv, &words);
