@@ -24,6 +24,7 @@
 #include "comm/memory.h"   /* memory_new(), struct arena, checked sizes */
 #include "comm/random.h"   /* struct random_stream: Philox */
 #include "comm/status.h"   /* enum status, TRY, CHECK, ASSERT */
+#include "comm/thread.h"   /* thread_start(): helper threads */
 #include "comm/watch.h"    /* watch_beat(): ends a rank that hangs */
 #include "comm/world.h"    /* struct world, status_agree(), broadcast, gather */
 

@@ -1,10 +1,10 @@
 #include "comm/watch.h"
 
 #include "comm/clock.h"
+#include "comm/thread.h"
 #include "comm/world.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,15 +87,7 @@ enum status watch_start(double seconds)
     watch.is_ending = false;
     watch.rank = world()->rank;
     memcpy(watch.host, world()->host, sizeof watch.host);
-    /* Signals stay the main thread's. */
-    sigset_t every, old;
-    sigfillset(&every);
-    pthread_sigmask(SIG_SETMASK, &every, &old);
-    int error = pthread_create(&watch.thread, NULL, watch_thread, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    CHECK(error == 0, STATUS_INTERNAL, "cannot start the watchdog thread: %s", strerror(error));
-    watch.is_running = true;
-    return STATUS_OK;
+    return thread_start(&watch.thread, &watch.is_running, watch_thread, NULL, "the watchdog thread");
 }
 
 void watch_beat(void)

@@ -2,6 +2,7 @@
 
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/thread.h"
 #include "comm/world.h"
 
 #include <errno.h>
@@ -146,14 +147,6 @@ static void *run_writer(void *context)
     return NULL;
 }
 
-static enum status start_thread(pthread_t *out, bool *started, void *(*run)(void *), void *context)
-{
-    int error = pthread_create(out, NULL, run, context);
-    CHECK(error == 0, STATUS_INTERNAL, "cannot start a thread for the checkpoint: %s", strerror(error));
-    *started = true;
-    return STATUS_OK;
-}
-
 /* ---- starting a save ---- */
 
 /* How many packets come from each rank. */
@@ -199,9 +192,10 @@ static enum status start_threads(struct checkpointer *c)
 {
     if (world()->rank == 0) {
         count_peers(c);
-        TRY(start_thread(&c->writer, &c->writing, run_writer, c));
+        TRY(thread_start(&c->writer, &c->writing, run_writer, c, "the thread that writes the checkpoint"));
     }
-    return start_thread(&c->packer, &c->packing, run_packer, &c->save);
+    return thread_start(
+            &c->packer, &c->packing, run_packer, &c->save, "the thread that packs the checkpoint");
 }
 
 enum status checkpoint_save(

@@ -1,9 +1,9 @@
 #include "io/reader.h"
 
 #include "comm/memory.h"
+#include "comm/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -281,19 +281,6 @@ static enum status make(struct reader *reader, const struct plan_options *option
     return STATUS_OK;
 }
 
-/* Signals are for the main thread. */
-static enum status start(struct reader *reader)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&reader->thread, NULL, work, reader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    CHECK(error == 0, STATUS_INTERNAL, "cannot start the thread that reads ahead: %s", strerror(error));
-    reader->running = true;
-    return STATUS_OK;
-}
-
 enum status reader_open(struct reader **out, struct corpus *corpus, const struct plan_options *options,
         int first_slot, int end_slot, int64_t epoch, int64_t done)
 {
@@ -308,7 +295,7 @@ enum status reader_open(struct reader **out, struct corpus *corpus, const struct
     reader->epoch = reader->making = epoch;
     enum status status = make(reader, options, done);
     if (status == STATUS_OK)
-        status = start(reader);
+        status = thread_start(&reader->thread, &reader->running, work, reader, "the thread that reads ahead");
     if (status != STATUS_OK) {
         reader_close(reader);
         return status;

@@ -54,12 +54,14 @@ static enum status take(struct run_directory *run)
 
 enum status run_open(struct run_directory **out, const char *path)
 {
-    struct run_directory *run;
-    TRY(status_agree(memory_new(&run, "run", 1, sizeof *run)));
-    run->metrics = -1;
+    struct run_directory *run = NULL;
     char checkpoints[4096];
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", path);
-    enum status status = memory_text(&run->path, "run", path);
+    enum status status = memory_new(&run, "run", 1, sizeof *run);
+    if (status == STATUS_OK) {
+        run->metrics = -1;
+        status = memory_text(&run->path, "run", path);
+    }
     if (status == STATUS_OK)
         status = memory_text(&run->checkpoints, "run", checkpoints);
     if (status == STATUS_OK && world()->rank == 0)

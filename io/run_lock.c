@@ -2,6 +2,7 @@
 
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,6 +112,7 @@ static enum status write_text(const char *path, const char *text)
     if (fd < 0)
         return status_fail_errno("create", path);
     ssize_t length = (ssize_t)strlen(text);
+    errno = ENOSPC; /* if fewer bytes are written */
     bool good = write(fd, text, (size_t)length) == length && fsync(fd) == 0;
     enum status status = good ? STATUS_OK : status_fail_errno("write", path);
     close(fd);
@@ -186,8 +188,7 @@ static enum status try_take(const char *path, const char *fresh, const struct ho
 
 static enum status take(struct run_lock *lock, const char *fresh, const struct holder *self)
 {
-    TRY(write_text(fresh, lock->text));
-    enum status status = STATUS_OK;
+    enum status status = write_text(fresh, lock->text);
     bool taken = false;
     for (int i = 0; i < TRIES && status == STATUS_OK && !taken; i++)
         status = try_take(lock->path, fresh, self, &taken);
@@ -222,11 +223,9 @@ static void start_beating(struct run_lock *lock)
     pthread_cond_init(&lock->ending, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&lock->mutex, NULL);
-    lock->beating = pthread_create(&lock->beater, NULL, beat, lock) == 0;
-    if (!lock->beating)
-        log_line(LOG_WARNING,
-                "no thread for the heartbeat of %s: others may take the run directory after %d min",
-                lock->path, STALE_SECONDS / 60);
+    if (thread_start(&lock->beater, &lock->beating, beat, lock, "the thread of the heartbeat") != STATUS_OK)
+        log_line(LOG_WARNING, "%s: others may take %s after %d min", status_message(), lock->path,
+                STALE_SECONDS / 60);
 }
 
 static void stop_beating(struct run_lock *lock)

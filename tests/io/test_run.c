@@ -2,12 +2,15 @@
 #include "comm/memory.h"
 #include "io/run.h"
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -188,6 +191,47 @@ static void test_run__small_files_are_replaced_whole(void **state)
     run_close(run);
 }
 
+/* No file may grow: the lock cannot be written, and nothing of it is left. */
+static void test_run__a_lock_that_cannot_be_written_leaves_nothing(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    enum status status = run_open(&run, path);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(status, STATUS_IO);
+    assert_non_null(strstr(status_message(), "cannot write"));
+    DIR *stream = opendir(path);
+    assert_non_null(stream);
+    for (struct dirent *entry; (entry = readdir(stream));)
+        assert_null(strstr(entry->d_name, "lock"));
+    closedir(stream);
+}
+
+static void test_run__memory_that_ends_is_told(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    enum status status = STATUS_INTERNAL;
+    int n = 0;
+    while (status != STATUS_OK && n++ < 100) {
+        char plan[32];
+        snprintf(plan, sizeof plan, "memory:%d", n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        status = run_open(&run, path);
+        assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+        assert_true(status == STATUS_OK || (status == STATUS_INTERNAL && memory_blocks() == 0));
+    }
+    assert_true(n > 4);
+    run_close(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +250,9 @@ int main(void)
                     test_run__metrics_are_cut_back_to_the_resumed_update, make_folder, remove_folder),
             cmocka_unit_test_setup_teardown(
                     test_run__small_files_are_replaced_whole, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__a_lock_that_cannot_be_written_leaves_nothing, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(test_run__memory_that_ends_is_told, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
