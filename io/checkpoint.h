@@ -89,6 +89,10 @@ enum status checkpointer_close(struct checkpointer *checkpointer);
  * *.tmp if `clean`. Collective. */
 enum status checkpoint_find(char **path, const char *folder, bool clean);
 
+/* Moves last.h5 (and best.h5 if `best`) to FOLDER/update-%08lld.h5 if that is there: on resume, for a crash between a
+ * checkpoint and its links. Rank 0 only. */
+enum status checkpoint_relink(const char *folder, int64_t update, bool best);
+
 /* A run directory's best checkpoint, else its last; or the file itself. Collective. */
 enum status checkpoint_resolve(char **path, const char *model);
 

@@ -112,7 +112,11 @@ static enum status link_names(
 static enum status point(const char *folder, const char *name, const char *file)
 {
     char link[PATH_MAX], target[PATH_MAX];
+    char now[PATH_MAX];
     TRY(link_names(link, target, folder, name, file));
+    ssize_t length = readlink(link, now, sizeof now);
+    if (length == (ssize_t)strlen(target) && memcmp(now, target, (size_t)length) == 0)
+        return STATUS_OK;
     return durable_link(target, link);
 }
 
@@ -151,14 +155,20 @@ static enum status retain(const struct checkpoint_options *options, int64_t upda
     return status;
 }
 
-enum status checkpoint_publish(const struct checkpoint_options *options, int64_t update, bool best)
+enum status checkpoint_relink(const char *folder, int64_t update, bool best)
 {
     char path[PATH_MAX];
-    TRY(checkpoint_name(path, options->folder, update));
+    TRY(checkpoint_name(path, folder, update));
+    if (access(path, F_OK) != 0)
+        return STATUS_OK;
     const char *file = strrchr(path, '/') + 1;
-    TRY(point(options->folder, "last.h5", file));
-    if (best)
-        TRY(point(options->folder, "best.h5", file));
+    TRY(point(folder, "last.h5", file));
+    return best ? point(folder, "best.h5", file) : STATUS_OK;
+}
+
+enum status checkpoint_publish(const struct checkpoint_options *options, int64_t update, bool best)
+{
+    TRY(checkpoint_relink(options->folder, update, best));
     return options->keep > 0 ? retain(options, update) : STATUS_OK;
 }
 

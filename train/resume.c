@@ -124,13 +124,18 @@ static enum status resume_from(struct trainer *trainer, const char *path)
 enum status trainer_resume(struct trainer *trainer, bool *resumed)
 {
     char *path = NULL;
+    const struct run_state *state = &trainer->state;
     enum status status = choose(&path, trainer);
     *resumed = status == STATUS_OK && path;
     if (*resumed) {
-        status = status_agree(resume_from(trainer, path));
+        status = resume_from(trainer, path);
+        if (status == STATUS_OK && world()->rank == 0)
+            status = checkpoint_relink(
+                    run_checkpoints(trainer->run), state->update, state->best_update == state->update);
+        status = status_agree(status);
         if (status == STATUS_OK)
-            log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path,
-                    (long long)trainer->state.update, (long long)trainer->state.epoch + 1);
+            log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path, (long long)state->update,
+                    (long long)state->epoch + 1);
     }
     memory_free(path);
     return status;

@@ -80,6 +80,22 @@ static void test_checkpoint__keeps_the_newest_and_the_best(void **state)
     assert_link("run/last.h5", "checkpoints/update-00000050.h5");
 }
 
+/* The links are as a crash between a checkpoint and its links left them, or the crash before that. */
+static void test_checkpoint__links_are_set_right_on_resume(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {10, 20};
+    save_all(updates, 2, 10, 2);
+    assert_int_equal(unlink(files_path("run/last.h5")), 0);
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, false), STATUS_OK);
+    assert_link("run/best.h5", "checkpoints/update-00000010.h5");
+    assert_link("run/last.h5", "checkpoints/update-00000020.h5");
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, true), STATUS_OK);
+    assert_link("run/best.h5", "checkpoints/update-00000020.h5");
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 30, true), STATUS_OK);
+    assert_link("run/last.h5", "checkpoints/update-00000020.h5");
+}
+
 static void test_checkpoint__leaves_later_files_of_a_run_that_was_ahead(void **state)
 {
     (void)state;
@@ -258,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_newest_and_the_best, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__links_are_set_right_on_resume, enter, leave),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, enter, leave),
             cmocka_unit_test_setup_teardown(test_checkpoint__keeps_all_when_keep_is_0, enter, leave),
