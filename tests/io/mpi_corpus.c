@@ -50,6 +50,15 @@ static void check_good(const char *path)
     corpus_close(corpus);
 }
 
+static void flip(FILE *file, long at)
+{
+    fseek(file, at, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 16, file);
+    fclose(file);
+}
+
 static void check_bad(const char *path)
 {
     struct corpus *corpus;
@@ -57,6 +66,31 @@ static void check_bad(const char *path)
     expect(strstr(status_message(), "/target/tokens[599998]: expected a token id below 40, found 99") != NULL,
             "every rank tells where it is");
     expect(corpus_open(&corpus, "/nothing/here.h5") == STATUS_MISSING, "every rank misses a file");
+}
+
+/* One bit, in each rank's share of the digest in turn and at both ends: every rank refuses the file. */
+static void check_flipped(const char *path)
+{
+    enum { PLACES = 9 };
+    for (int place = 0; place < PLACES; place++) {
+        long at = 0;
+        if (world()->rank == 0) {
+            FILE *file = fopen(path, "r+b");
+            fseek(file, 0, SEEK_END);
+            at = H5_HEADER_BYTES + (ftell(file) - 1 - H5_HEADER_BYTES) * place / (PLACES - 1);
+            flip(file, at);
+        }
+        expect(world_barrier() == STATUS_OK, "ranks meet");
+        struct corpus *corpus;
+        expect(corpus_open(&corpus, path) == STATUS_DATA, "every rank refuses a flipped bit");
+        expect(strstr(status_message(), "the contents are damaged: expected digest") != NULL,
+                "every rank says that it is damaged");
+        expect(world_barrier() == STATUS_OK, "ranks meet");
+        if (world()->rank == 0)
+            flip(fopen(path, "r+b"), at);
+    }
+    expect(world_barrier() == STATUS_OK, "ranks meet");
+    check_good(path);
 }
 
 int main(void)
@@ -74,6 +108,7 @@ int main(void)
     expect(world_broadcast(paths, sizeof paths, 0) == STATUS_OK, "ranks meet");
     check_good(paths[0]);
     check_bad(paths[1]);
+    check_flipped(paths[0]);
     expect(world_barrier() == STATUS_OK, "ranks meet");
     if (world()->rank == 0)
         made_remove();

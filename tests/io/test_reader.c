@@ -100,6 +100,92 @@ static void test_reader__gives_what_the_plan_says(void **state)
     corpus_close(corpus);
 }
 
+/* Every rank's reader, update by update as training asks them: each pair once in each epoch, whatever their number. */
+static void check_epochs(struct corpus *const *corpora, int ranks, int slots, int epochs)
+{
+    static unsigned char seen[3000];
+    struct plan_options wide = {.tokens = 120, .slots = slots, .seed = 4};
+    struct reader *readers[8];
+    size_t pairs = corpus_facts(corpora[0])->pairs;
+    for (int r = 0; r < ranks; r++)
+        assert_int_equal(
+                reader_open(&readers[r], corpora[r], &wide, slots * r / ranks, slots * (r + 1) / ranks, 0, 0),
+                STATUS_OK);
+    for (int epoch = 1; epoch <= epochs; epoch++) {
+        bool any = true;
+        while (any) {
+            any = false;
+            for (int r = 0; r < ranks; r++)
+                for (int s = slots * r / ranks; s < slots * (r + 1) / ranks; s++) {
+                    struct batch batch;
+                    bool more;
+                    assert_int_equal(reader_next(readers[r], &batch, &more), STATUS_OK);
+                    for (size_t p = 0; p < batch.pairs; p++)
+                        seen[batch.pair_numbers[p]]++;
+                    any = any || more;
+                }
+        }
+        for (int r = 0; r < ranks; r++)
+            reader_next_epoch(readers[r]);
+        for (size_t p = 0; p < pairs; p++)
+            assert_int_equal(seen[p], epoch);
+    }
+    for (int r = 0; r < ranks; r++)
+        reader_close(readers[r]);
+    memset(seen, 0, sizeof seen);
+}
+
+static void test_reader__each_pair_comes_once_an_epoch_on_any_ranks(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 5, 2500};
+    for (size_t n = 0; n < sizeof sizes / sizeof sizes[0]; n++) {
+        struct made_shape of = shape;
+        struct corpus *corpora[8];
+        of.pairs = sizes[n];
+        corpora[0] = opened(&of);
+        for (int r = 1; r < 8; r++)
+            assert_int_equal(corpus_open(&corpora[r], corpus_path(corpora[0])), STATUS_OK);
+        for (int ranks = 1; ranks <= 8; ranks++)
+            check_epochs(corpora, ranks, 8, 3);
+        check_epochs(corpora, 4, 6, 3);
+        for (int r = 0; r < 8; r++)
+            corpus_close(corpora[r]);
+    }
+}
+
+/* Most bytes held at once under a label since the program began. */
+static size_t peak(const char *label)
+{
+    struct memory_label facts;
+    for (size_t i = 0; memory_report(i, &facts); i++)
+        if (strcmp(facts.label, label) == 0)
+            return facts.peak;
+    return 0;
+}
+
+static void test_reader__memory_is_that_of_the_windows(void **state)
+{
+    (void)state;
+    enum { PAIRS = 300000 };
+    struct made_shape long_one = {.pairs = PAIRS, .longest = 3, .seed = 1, .compression = 1, .joint = true};
+    struct corpus *corpus = opened(&long_one);
+    struct reader *reader;
+    struct batch batch;
+    bool more = true;
+    size_t pairs = 0;
+    assert_int_equal(reader_open(&reader, corpus, &options, 0, 1, 0, 0), STATUS_OK);
+    while (more) {
+        assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
+        pairs += batch.pairs;
+    }
+    reader_close(reader);
+    corpus_close(corpus);
+    assert_true(pairs > PAIRS / SLOTS * 9 / 10);
+    assert_in_range(peak("plan"), 1, PAIRS * sizeof(int64_t) / 2);
+    assert_in_range(peak("reader"), 1, PAIRS * sizeof(int64_t) / 2);
+}
+
 static void test_reader__slots_may_be_dry_for_whole_epochs(void **state)
 {
     (void)state;
@@ -220,7 +306,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            /* First: peaks are those of the whole program. */
+            cmocka_unit_test(test_reader__memory_is_that_of_the_windows),
             cmocka_unit_test(test_reader__gives_what_the_plan_says),
+            cmocka_unit_test(test_reader__each_pair_comes_once_an_epoch_on_any_ranks),
             cmocka_unit_test(test_reader__slots_may_be_dry_for_whole_epochs),
             cmocka_unit_test(test_reader__a_batch_is_lent_until_its_slot_comes_again),
             cmocka_unit_test(test_reader__closes_at_any_moment),
