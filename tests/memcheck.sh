@@ -27,8 +27,9 @@ for error in read uninitialised leak; do
     note "finds a planted error: $error" $? "$BUILD/log/planted"
 done
 # The slow ones walk every byte or every shape; sanitizer builds run them whole.
-for name in ${MEMCHECK_TESTS:-comm/test_memory comm/test_status comm/test_fault comm/test_random comm/test_blocks io/test_options io/test_text \
-    io/test_corpus io/test_plan io/test_reader io/test_checkpoint models/test_tape models/test_parameters models/test_model train/test_optimizer train/test_schedule}; do
+for name in ${MEMCHECK_TESTS:-comm/test_memory comm/test_status comm/test_fault comm/test_random comm/test_blocks comm/test_log io/test_options \
+    io/test_options_yaml io/test_text io/test_corpus io/test_plan io/test_reader io/test_checkpoint io/test_run io/test_pack io/test_generate \
+    models/test_tape models/test_parameters models/test_model train/test_optimizer train/test_schedule train/test_stop train/test_command}; do
     [ -x "$BUILD/tests/$name" ] || { note "$name is there" 1 /dev/null; continue; }
     check "$BUILD/tests/$name" >"$BUILD/log/memcheck" 2>&1
     note "$name" $? "$BUILD/log/memcheck"

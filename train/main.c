@@ -75,6 +75,16 @@ static void tell(enum status status)
         usleep(300000);
 }
 
+/* What a command took it gives back, whatever its status. */
+static void tell_unfreed(void)
+{
+    struct memory_label label;
+    for (size_t i = 0; memory_report(i, &label); i++)
+        if (label.blocks > 0)
+            log_rank(LOG_DETAIL, "%zu blocks of memory were not freed: %s, %zu bytes", label.blocks,
+                    label.label, label.bytes);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value, not a death */
@@ -90,7 +100,6 @@ int main(int argc, char **argv)
     if (status != STATUS_OK)
         tell(status);
     world_close();
-    if (memory_blocks() > 0)
-        log_line(LOG_DETAIL, "%zu blocks of memory were not freed", memory_blocks());
+    tell_unfreed();
     return (int)status;
 }

@@ -44,6 +44,8 @@ train:
   until: 20u
 checkpoint:
   every: 5u
+log:
+  level: detail
 END
 
 # RANKS RUN [words]: trains; 0 ranks: without mpirun. Output in RUN.log, status in $status.
@@ -56,7 +58,7 @@ train() {
     status=$?
 }
 
-# STATUS WORDS: the last train ended so, and RUN.log holds all of the words (extended expressions).
+# RUN STATUS WORDS: the last train ended so, RUN.log holds all of the words (extended expressions), and all memory was freed.
 expect() {
     local run=$1 expected=$2 word
     shift 2
@@ -64,6 +66,7 @@ expect() {
     for word in "$@"; do
         grep -qE -- "$word" "$run.log" || fail "$run: expected a message with '$word', found: $(tail -n 5 "$run.log")"
     done
+    if grep 'not freed' "$run.log"; then fail "$run: memory is left over"; fi
 }
 
 crc_of() { "$program" info "$1" --json | sed -n 's/.*"parameters_crc32": *"\{0,1\}\([^",}]*\).*/\1/p'; }
