@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static int enter(void **state)
 {
@@ -137,6 +138,23 @@ static void test_h5__refuses_what_is_no_file_of_its_kind(void **state)
     assert_non_null(strstr(status_message(), "found a file of 5 bytes"));
 }
 
+static void test_h5__refuses_a_newer_format(void **state)
+{
+    (void)state;
+    const char *path = files_path("a.h5");
+    size_t bytes;
+    assert_int_equal(files_sample(path, H5_CORPUS, 1), STATUS_OK);
+    unsigned char *data = files_read(path, &bytes);
+    assert_non_null(data);
+    data[8]++; /* the version, and then the header's own CRC */
+    uint32_t crc = (uint32_t)crc32(0, data, H5_HEADER_BYTES - 4);
+    memcpy(data + H5_HEADER_BYTES - 4, &crc, sizeof crc);
+    files_write(path, data, bytes);
+    free(data);
+    assert_int_equal(open_status(path, H5_CORPUS), STATUS_DATA);
+    assert_non_null(strstr(status_message(), "found 2: a newer seqtrain wrote it"));
+}
+
 static void test_h5__refuses_every_flipped_byte_and_every_cut(void **state)
 {
     (void)state;
@@ -246,6 +264,7 @@ int main(void)
             cmocka_unit_test_setup_teardown(test_h5__values_and_list, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__equal_contents_are_equal_bytes, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__refuses_what_is_no_file_of_its_kind, enter, leave),
+            cmocka_unit_test_setup_teardown(test_h5__refuses_a_newer_format, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__refuses_every_flipped_byte_and_every_cut, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__a_failed_write_leaves_the_old_file, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__a_full_disk_says_how_much_is_needed, enter, leave),
