@@ -230,7 +230,7 @@ static enum status resolve_run(char **path, const char *run)
     enum status status = list_folder(&listing, folder, false);
     if (status == STATUS_OK && listing.count == 0)
         status = status_fail(STATUS_MISSING,
-                "%s: expected a run directory with best.h5 or last.h5, found no checkpoint in it", run);
+                "%s: expected a run directory, found neither best.h5 nor last.h5 nor checkpoints in it", run);
     if (status == STATUS_OK)
         status = checkpoint_name(candidate, folder, listing.updates[0]);
     if (status == STATUS_OK)

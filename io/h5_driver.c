@@ -19,6 +19,7 @@ enum { INTERRUPTIONS_LIMIT = 1000 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool memory_ended; /* in a call of the library since h5_lock() */
 
 static void start_library(void)
 {
@@ -27,11 +28,25 @@ static void start_library(void)
     H5PLset_loading_state(0);
 }
 
+static herr_t look_for_memory(unsigned place, const H5E_error2_t *error, void *context)
+{
+    (void)place, (void)context;
+    memory_ended |= error->maj_num == H5E_RESOURCE && error->min_num == H5E_NOSPACE;
+    return 0;
+}
+
+/* The library calls this whenever one of its functions fails: nothing is printed, our messages tell it. */
+static herr_t on_failure(hid_t stack, void *context)
+{
+    return H5Ewalk2(stack, H5E_WALK_UPWARD, look_for_memory, context);
+}
+
 void h5_lock(void)
 {
     pthread_once(&started, start_library);
     pthread_mutex_lock(&lock);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* our messages instead; a setting of the thread in some builds */
+    memory_ended = false;
+    H5Eset_auto2(H5E_DEFAULT, on_failure, NULL); /* a setting of the thread in some builds */
 }
 
 void h5_unlock(void)
@@ -77,6 +92,13 @@ enum status h5_disk_open(struct h5_disk *disk, const char *path)
 enum status h5_disk_status(const struct h5_disk *disk)
 {
     return disk->failed == STATUS_OK ? STATUS_OK : status_fail(disk->failed, "%s", disk->reason);
+}
+
+enum status h5_library_status(const struct h5_disk *disk)
+{
+    TRY(h5_disk_status(disk));
+    CHECK(!memory_ended, STATUS_INTERNAL, "%s: out of memory in the HDF5 library", disk->path);
+    return STATUS_OK;
 }
 
 /* Makes the failure described by the status message stick. */
@@ -186,8 +208,13 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
     (void)name, (void)flags, (void)limit;
     struct h5_disk *const *disk = H5Pget_driver_info(access);
     struct h5_disk_file *file = NULL;
-    if (!disk || memory_new(&file, "h5", 1, sizeof *file) != STATUS_OK)
+    if (!disk)
         return NULL;
+    enum status status = memory_new(&file, "h5", 1, sizeof *file);
+    if (status != STATUS_OK) {
+        stick(*disk, status);
+        return NULL;
+    }
     file->disk = *disk;
     file->disk->file = file;
     return &file->base;

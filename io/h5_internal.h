@@ -52,6 +52,10 @@ enum status h5_disk_sync(struct h5_disk *disk);
 /* STATUS_OK, or the first failure raised again. */
 enum status h5_disk_status(const struct h5_disk *disk);
 
+/* When the library has failed: STATUS_OK if the contents of the file are to blame, else the disk's first failure, or
+ * STATUS_INTERNAL if memory ended. Locked. */
+enum status h5_library_status(const struct h5_disk *disk);
+
 /* An HDF5 file access list that goes through `disk`; the caller closes it. Locked. */
 hid_t h5_disk_access(struct h5_disk *disk);
 

@@ -21,7 +21,7 @@ enum { DEFLATE_RATIO_LIMIT = 1100 };
 static enum status fail_object(
         const struct h5_file *file, const char *name, const char *expected, const char *found)
 {
-    TRY(h5_disk_status(&file->disk));
+    TRY(h5_library_status(&file->disk));
     return status_fail(STATUS_DATA, "%s: %s: expected %s, found %s", file->path, name, expected, found);
 }
 

@@ -92,8 +92,10 @@ static enum status locate_all(struct h5_reader *reader, size_t count)
     while (i < count && locate(reader, dataset, i, scratch, limit))
         i++;
     H5Dclose(dataset);
+    enum status status = i == count ? STATUS_OK : h5_library_status(&reader->file->disk);
     h5_unlock();
     memory_free(scratch);
+    TRY(status);
     CHECK(i == count, STATUS_DATA, "%s: %s: expected %zu filtered chunks inside the file, found none at %zu",
             reader->file->path, reader->array.name, count, i);
     return STATUS_OK;

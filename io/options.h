@@ -125,6 +125,10 @@ struct option_target {
 };
 enum status options_read_arguments(
         const struct option_target *targets, size_t count, int argc, char **argv, struct text_list *words);
+
+/* Whether such a line holds --name or --no-name, whatever its value: a default given is given, too. */
+bool options_given(int argc, char **argv, const char *name);
+
 void text_list_release(struct text_list *list);
 enum status text_list_add(struct text_list *list, const char *text);
 

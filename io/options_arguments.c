@@ -90,14 +90,15 @@ static enum status take_bool(struct arguments *arguments, const struct word_swit
     return value_set(s->at.option, s->field, "true", NULL);
 }
 
-/* Whether the LIST was given earlier on this line: then it goes on; the first replaces what was there before. */
-static bool given_before(const struct arguments *arguments, const char *name, int end)
+bool options_given(int argc, char **argv, const char *name)
 {
     size_t length = strlen(name);
-    for (int i = 0; i < end && strcmp(arguments->argv[i], "--") != 0; i++) {
-        const char *word = arguments->argv[i];
-        if (strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, length) == 0 &&
-                (word[2 + length] == '\0' || word[2 + length] == '='))
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *word = argv[i];
+        if (strncmp(word, "--", 2) != 0)
+            continue;
+        word += strncmp(word, "--no-", 5) == 0 && strncmp(name, "no-", 3) != 0 ? 5 : 2;
+        if (strncmp(word, name, length) == 0 && (word[length] == '\0' || word[length] == '='))
             return true;
     }
     return false;
@@ -114,7 +115,8 @@ static enum status missing_value(const struct arguments *arguments, const struct
 
 static enum status take_list(struct arguments *arguments, const struct word_switch *s)
 {
-    if (!given_before(arguments, s->name, arguments->next - 1))
+    /* Given earlier on this line it goes on; the first replaces what was there before. */
+    if (!options_given(arguments->next - 1, arguments->argv, s->name))
         value_clear(s->at.option, s->field);
     if (s->value)
         return value_set(s->at.option, s->field, s->value, NULL);

@@ -68,17 +68,19 @@ static size_t length_of(const struct plan *plan, int side, size_t i)
 
 static enum status see_lengths(struct plan *plan)
 {
+    const struct corpus_facts *facts = corpus_facts(plan->corpus);
     size_t limit = plan->options.tokens;
+    size_t longest = facts->longest[facts->longest[SOURCE] < facts->longest[TARGET] ? TARGET : SOURCE];
     for (size_t first = 0; first < plan->pairs; first += LENGTH_PAIRS) {
         size_t left = plan->pairs - first, count = left < LENGTH_PAIRS ? left : LENGTH_PAIRS;
         TRY(read_offsets(plan, first, count));
         for (size_t i = 0; i < count; i++) {
             size_t source = length_of(plan, SOURCE, i), target = length_of(plan, TARGET, i);
             CHECK(source <= limit && target <= limit, STATUS_CONFIG,
-                    "batch.tokens %zu: expected at least the longest sentence of %s, found pair %zu (from 0) "
-                    "with %zu "
-                    "source and %zu target tokens",
-                    limit, corpus_path(plan->corpus), first + i, source, target);
+                    "batch.tokens %zu: expected at least the longest sentence of %s (%zu tokens), found pair "
+                    "%zu "
+                    "of %zu with %zu source and %zu target tokens",
+                    limit, corpus_path(plan->corpus), longest, first + i + 1, plan->pairs, source, target);
             plan->chunk_tokens[(first + i) / plan->chunk_pairs] += source + target;
             plan->tokens += source + target;
         }

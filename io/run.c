@@ -19,13 +19,14 @@ struct run_directory {
     char *path, *checkpoints;
     struct run_lock *lock; /* rank 0 */
     int metrics;           /* file descriptor, rank 0; -1 */
+    bool made, used;       /* the directory was not there before; it holds more than a log */
     char file[4096];       /* run_file() */
 };
 
 /* ---- making and taking ---- */
 
-/* With missing parents. */
-static enum status make_folder(const char *path)
+/* With missing parents. *made: it was not there. */
+static enum status make_folder(const char *path, bool *made)
 {
     char part[4096];
     CHECK((size_t)snprintf(part, sizeof part, "%s", path) < sizeof part, STATUS_CONFIG,
@@ -37,7 +38,8 @@ static enum status make_folder(const char *path)
             *end = '/';
         }
     struct stat found;
-    if (mkdir(part, 0777) != 0 && errno != EEXIST)
+    *made = mkdir(part, 0777) == 0;
+    if (!*made && errno != EEXIST)
         return status_fail_errno("create the run directory", path);
     if (stat(part, &found) != 0)
         return status_fail_errno("open the run directory", path);
@@ -47,9 +49,19 @@ static enum status make_folder(const char *path)
 
 static enum status take(struct run_directory *run)
 {
-    TRY(make_folder(run->path));
-    TRY(make_folder(run->checkpoints));
-    return run_lock_take(&run->lock, run->path);
+    bool made;
+    TRY(make_folder(run->path, &run->made));
+    TRY(run_lock_take(&run->lock, run->path));
+    return make_folder(run->checkpoints, &made);
+}
+
+/* A start that was refused before it wrote anything of worth leaves no directory behind. */
+static void remove_made(const struct run_directory *run)
+{
+    char log[4096];
+    snprintf(log, sizeof log, "%s/" RUN_LOG, run->path);
+    unlink(log);
+    rmdir(run->checkpoints);
 }
 
 enum status run_open(struct run_directory **out, const char *path)
@@ -81,7 +93,12 @@ void run_close(struct run_directory *run)
         return;
     if (run->metrics >= 0)
         close(run->metrics);
+    bool refused = run->made && !run->used;
+    if (refused && run->lock)
+        remove_made(run);
     run_lock_drop(run->lock);
+    if (refused)
+        rmdir(run->path); /* stays if it is not empty */
     memory_free(run->path);
     memory_free(run->checkpoints);
     memory_free(run);
@@ -107,6 +124,7 @@ const char *run_file(struct run_directory *run, const char *name)
 
 enum status run_write(struct run_directory *run, const char *name, const char *text)
 {
+    run->used = true;
     return durable_write(run_file(run, name), text, strlen(text));
 }
 

@@ -14,12 +14,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RUN_LOG "log.txt"
+
 struct run_directory;
 
 /* Makes the directory if it is missing and takes it. STATUS_BUSY naming the holder (host, process,
  * job, since). Rank 0 acts, all agree. Collective. */
 enum status run_open(struct run_directory **out, const char *path);
-void run_close(struct run_directory *run); /* Releases the lock. */
+
+/* Releases the lock, and removes a directory that was made by run_open() and got no file but the log. */
+void run_close(struct run_directory *run);
 
 const char *run_path(const struct run_directory *run);
 const char *run_checkpoints(const struct run_directory *run); /* PATH/checkpoints */

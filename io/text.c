@@ -151,6 +151,8 @@ static enum status read_failed(const struct text *text)
 {
     int code;
     const char *reason = gzerror(text->file, &code);
+    const char *blank = strchr(reason, ' '); /* after zlib's own name for the file, "<fd:3>:" */
+    reason = blank ? blank + 1 : reason;
     if (code == Z_ERRNO)
         return status_fail_errno("read", text->path);
     if (code == Z_BUF_ERROR)

@@ -99,24 +99,24 @@ template <typename Work> enum status guarded(const char *action, Work work) noex
 }
 
 /* SentencePiece tells a possible size in words only. */
-enum status refuse_size(const std::string &reason, const struct kind *kind, size_t size)
+enum status refuse_size(const std::string &reason, const char *what, const struct kind *kind, size_t size)
 {
     size_t possible = 0;
     const char *upper = std::strstr(reason.c_str(), "a value <= ");
     const char *lower = std::strstr(reason.c_str(), "required_chars. ");
     if (upper && std::sscanf(upper, "a value <= %zu", &possible) == 1)
         return status_fail(STATUS_DATA,
-                "a %s vocabulary of %zu pieces cannot be learned: expected at most %zu, which is all this "
+                "a %s %s vocabulary of %zu pieces cannot be learned: expected at most %zu, which is all this "
                 "text gives",
-                kind->name, size, possible);
+                what, kind->name, size, possible);
     if (lower && std::sscanf(lower, "required_chars. %*u vs %zu", &possible) == 1)
         return status_fail(STATUS_DATA,
-                "a %s vocabulary of %zu pieces cannot be learned: expected at least %zu, one for each "
+                "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %zu, one for each "
                 "character "
                 "of this text",
-                kind->name, size, possible);
-    return status_fail(STATUS_DATA, "a %s vocabulary of %zu pieces cannot be learned: %s", kind->name, size,
-            reason.c_str());
+                what, kind->name, size, possible);
+    return status_fail(STATUS_DATA, "a %s %s vocabulary of %zu pieces cannot be learned: %s", what,
+            kind->name, size, reason.c_str());
 }
 
 std::unordered_map<std::string, std::string> training_options(
@@ -152,14 +152,14 @@ extern "C" {
 
 const struct kind_table vocabulary_kinds = KIND_TABLE("vocabulary", kinds);
 
-enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind, size_t size,
-        const char *const *lines, const size_t *line_bytes, size_t lines_count)
+enum status vocabulary_train(char **model, size_t *model_bytes, const char *what, const struct kind *kind,
+        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count)
 {
-    CHECK(lines_count > 0, STATUS_DATA, "a %s vocabulary cannot be learned: expected text, found no line",
-            kind->name);
+    CHECK(lines_count > 0, STATUS_DATA, "a %s %s vocabulary cannot be learned: expected text, found no line",
+            what, kind->name);
     CHECK(size > TOKEN_FIRST_PIECE && size <= INT32_MAX - VOCABULARY_EXTRA, STATUS_DATA,
-            "a %s vocabulary of %zu pieces cannot be learned: expected at least %d", kind->name, size,
-            TOKEN_FIRST_PIECE + 1);
+            "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %d", what, kind->name,
+            size, TOKEN_FIRST_PIECE + 1);
     return guarded("learn a vocabulary", [&] {
         size_t text_bytes = 0;
         for (size_t i = 0; i < lines_count; i++)
@@ -170,7 +170,7 @@ enum status vocabulary_train(char **model, size_t *model_bytes, const struct kin
         auto result = sentencepiece::SentencePieceTrainer::Train(
                 training_options(row, size, text_bytes), &iterator, &bytes);
         if (!result.ok())
-            return refuse_size(result.ToString(), kind, size);
+            return refuse_size(result.ToString(), what, kind, size);
         TRY(memory_copy(model, "vocabulary", bytes.data(), bytes.size()));
         *model_bytes = bytes.size();
         return STATUS_OK;

@@ -27,11 +27,11 @@ extern const struct kind_table vocabulary_kinds;
 
 struct vocabulary;
 
-/* Learns `size` pieces (<mask> and <pad> not counted) from lines in memory. *model: the bytes of a
+/* Learns `size` pieces (<mask> and <pad> not counted) from lines in memory; `what` names the text in messages: "source". *model: the bytes of a
  * SentencePiece model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA
  * naming a possible size if the text cannot give so many pieces. */
-enum status vocabulary_train(char **model, size_t *model_bytes, const struct kind *kind, size_t size,
-        const char *const *lines, const size_t *line_bytes, size_t lines_count);
+enum status vocabulary_train(char **model, size_t *model_bytes, const char *what, const struct kind *kind,
+        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count);
 
 /* From the bytes of a SentencePiece model. STATUS_DATA if they are none, or if </s>, <unk>, <s> are
  * not 0, 1, 2. */

@@ -3,6 +3,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/random.h"
+#include "io/checkpoint.h"
 #include "io/h5.h"
 
 #include <errno.h>
@@ -103,8 +104,8 @@ static enum status learn(const struct prepare_options *options, const struct sam
         size_t count = list_lines(sample, first, end, lines, bytes);
         log_line(LOG_INFO, "learning a %s %s vocabulary of %lld pieces from %zu lines", what,
                 options->vocab_kind->name, (long long)options->vocab_size, count);
-        status = vocabulary_train(
-                &model, &model_bytes, options->vocab_kind, (size_t)options->vocab_size, lines, bytes, count);
+        status = vocabulary_train(&model, &model_bytes, what, options->vocab_kind,
+                (size_t)options->vocab_size, lines, bytes, count);
     }
     if (status == STATUS_OK)
         status = vocabulary_open(out, model, model_bytes, "the vocabulary just learned");
@@ -195,11 +196,16 @@ static enum status read_model(const char *path, struct vocabulary *out[SIDES])
 static enum status read_all(const char *path, struct vocabulary *out[SIDES])
 {
     enum h5_kind kind;
+    char *file = NULL;
     const char *suffix = strrchr(path, '.');
     if (suffix && strcmp(suffix, ".model") == 0)
         return read_model(path, out);
-    TRY(h5_peek(path, &kind));
-    return read_h5(path, kind, out);
+    TRY(checkpoint_resolve(&file, path)); /* leaves a file as it is */
+    enum status status = h5_peek(file, &kind);
+    if (status == STATUS_OK)
+        status = read_h5(file, kind, out);
+    memory_free(file);
+    return status;
 }
 
 enum status prepare_vocabularies(

@@ -222,7 +222,7 @@ static enum status open_state(struct trainer *trainer)
 
 static enum status open_log(struct trainer *trainer)
 {
-    return world()->rank == 0 ? log_file(run_file(trainer->run, "log.txt")) : STATUS_OK;
+    return world()->rank == 0 ? log_file(run_file(trainer->run, RUN_LOG)) : STATUS_OK;
 }
 
 enum status trainer_open(struct trainer *trainer, const struct config *config)

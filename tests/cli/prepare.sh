@@ -42,6 +42,25 @@ same() { # two files
     cmp -s "$1" "$2" || fail "$1 and $2 differ"
 }
 
+# Root reads everything: nobody does it, with a copy of the program in a folder that is open to all.
+cp "$seqtrain" program
+chmod 755 . program
+as_nobody() {
+    if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --clear-groups ./program "$@"; else ./program "$@"; fi
+}
+denied() { # what the message names, arguments of prepare...
+    local words=$1 found
+    shift
+    as_nobody prepare "$@" >out 2>err
+    found=$?
+    [ "$found" = 77 ] || fail "prepare $*: expected status 77, found $found"
+    grep -qF -- "$words: Permission denied" err || fail "prepare $*: '$words: Permission denied' is not in the message"
+    [ "$(find open -mindepth 1)" = "" ] || fail "prepare $*: left $(find open -mindepth 1)"
+}
+mkdir -m 777 open
+mkdir -m 755 closed
+[ "$(id -u)" = 0 ] || chmod 555 closed
+
 small="--vocab-size 60"
 for i in $(seq 200); do
     echo "the $((i * 7 % 90)) small houses stand at road $i"
@@ -78,6 +97,10 @@ done
 says "vocabulary of 26 pieces" # fewer characters than asked for: the real number is told
 expect 0 "" --source a.en --target a.de --vocab plain.h5
 same out.h5 plain.h5
+expect 0 "" --source a.en --target a.de --no-joint --vocab-size 50
+mv out.h5 separate.h5
+expect 0 "" --source a.en --target a.de --separate --vocab-size 50
+same out.h5 separate.h5
 expect 0 "" --source a.en --target a.de --vocab-sample 100 $small
 cp out.h5 sample.h5
 expect 0 "" --source a.en --target a.de --vocab-sample 100 $small --seed 1
@@ -110,11 +133,14 @@ mkdir dir.en
 expect 74 "dir.en: Is a directory" --source dir.en --target a.de $small
 cp a.en locked.en
 chmod 0 locked.en
-if [ -r locked.en ]; then
-    echo "skipped: this user reads any file"
-else
-    expect 77 "locked.en: Permission denied" --source locked.en --target a.de $small
-fi
+cp plain.h5 locked.h5
+cp a.en locked.model
+chmod 0 locked.*
+denied locked.en --source locked.en --target a.de --output open/out.h5 $small
+denied locked.en --source a.en --target locked.en --output open/out.h5 --vocab plain.h5
+denied locked.h5 --source a.en --target a.de --output open/out.h5 --vocab locked.h5
+denied locked.model --source a.en --target a.de --output open/out.h5 --vocab locked.model
+denied closed/out.h5 --source a.en --target a.de --output closed/out.h5 $small
 head -n 150 a.de >short.de
 expect 65 "as many lines in a.en as in short.de, found 200 and 150" --source a.en --target short.de $small
 expect 65 "as many lines in a1.en as in a.de, found 90 and 200" --source a1.en --target a.de $small
@@ -127,11 +153,16 @@ expect 65 "n.en:1: expected text, found a NUL byte at byte 2" --source n.en --ta
 expect 65 "long.en:1: expected a line of at most 1000000 bytes, found 1000001" --source long.en --target long.en $small
 head -c 300 a.en.gz >cut.en.gz
 expect 65 "cut.en.gz|truncated" --source cut.en.gz --target a.de $small
+cp a.en.gz flip.gz
+printf '\252' | dd of=flip.gz bs=1 seek=200 conv=notrunc status=none
+expect 65 "flip.gz: expected a gzip file, found damage after line" --source flip.gz --target a.de $small
+grep -q 'fd:' err && fail "the message names a file descriptor"
 cp a.en named.gz
 expect 65 "named.gz: expected gzip data" --source named.gz --target a.de $small
 expect 65 "expected at most" --source a.en --target a.de --vocab-size 5000
 largest=$(sed -n 's/.*expected at most \([0-9]*\),.*/\1/p' err)
 expect 0 "" --source a.en --target a.de --vocab-size "${largest:-0}"
+expect 65 "a source unigram vocabulary of 5000 pieces|expected at most" --source a.en --target a.de --vocab-size 5000 --separate
 expect 65 "expected at least" --source a.en --target a.de --vocab-size 8
 expect 65 "found none to keep: 0 with an empty line, 200 with more than 3 tokens" \
     --source a.en --target a.de --max-length 3 $small
@@ -142,6 +173,13 @@ cp a.en text.model
 expect 65 "text.model: expected a SentencePiece model" --source a.en --target a.de --vocab text.model
 head -c 3000 plain.h5 >half.h5
 expect 65 "half.h5" --source a.en --target a.de --vocab half.h5
+expect 66 "open: expected a run directory" --source a.en --target a.de --vocab open
+printf 'old' >out.old
+for words in "--source b.en" "--source nothing.en" "--source short.de"; do
+    cp out.old kept.h5
+    "$seqtrain" prepare --output kept.h5 $words --target a.de --vocab plain.h5 >out 2>err && fail "prepare $words: no failure"
+    cmp -s out.old kept.h5 || fail "prepare $words: the file that was there is gone"
+done
 
 # ---- a disk that fails at any moment ----
 rm -f out.h5
@@ -161,9 +199,11 @@ done
 # ---- wrong command lines ----
 expect 64 "as many source files as target files, found 2 and 1" --source a1.en a2.en --target a.de
 expect 64 "found it 2 times" --source - --target - <a.en
-expect 64 "--vocab-size is about a vocabulary to be learned" --source a.en --target a.de --vocab plain.h5 --vocab-size 9
+for word in "--vocab-size 9" "--vocab-size 8000" "--vocab-kind unigram" --vocab-sample=5 --joint --no-joint --separate "--seed 1"; do
+    expect 64 "is about a vocabulary to be learned; --vocab plain.h5" --source a.en --target a.de --vocab plain.h5 $word
+done
 expect 64 "found both" --source a.en --target a.de --joint --separate
-expect 64 "target" --source a.en
+expect 64 "--target FILE is missing" --source a.en
 expect 64 "found word" word --source a.en --target a.de
 expect 78 "max-length" --source a.en --target a.de --max-length many
 expect 66 "no/out.h5" --source a.en --target a.de --output no/out.h5

@@ -65,7 +65,7 @@ struct vocabulary *made_vocabulary(void)
     size_t size;
     struct vocabulary *vocabulary;
     const struct kind *kind = kind_find(&vocabulary_kinds, "char");
-    must(vocabulary_train(&model, &size, kind, 40, lines, bytes, 4) == STATUS_OK, "no vocabulary");
+    must(vocabulary_train(&model, &size, "joint", kind, 40, lines, bytes, 4) == STATUS_OK, "no vocabulary");
     must(vocabulary_open(&vocabulary, model, size, "made") == STATUS_OK, "no vocabulary");
     memory_free(model);
     return vocabulary;

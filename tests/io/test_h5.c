@@ -223,6 +223,32 @@ static void test_h5__a_failed_write_leaves_the_old_file(void **state)
     assert_true(walk_failures("memory", "", before, after) > 5);
 }
 
+/* What is wrong with the machine is not blamed on the file. */
+static void test_h5__opening_fails_anywhere_for_its_own_reason(void **state)
+{
+    static const struct {
+        const char *site;
+        enum status status;
+    } rows[] = {{"memory", STATUS_INTERNAL}, {"read", STATUS_IO}, {"open", STATUS_IO}};
+    (void)state;
+    const char *path = files_path("fine.h5");
+    assert_int_equal(files_sample(path, H5_CHECKPOINT, 1), STATUS_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum status status = STATUS_INTERNAL;
+        int n = 1;
+        for (; status != STATUS_OK; n++) {
+            char plan[64];
+            snprintf(plan, sizeof plan, "%s:%d", rows[i].site, n);
+            assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+            status = open_status(path, H5_CHECKPOINT);
+            fault_plan(NULL, 0);
+            assert_true(status == STATUS_OK || status == rows[i].status);
+            assert_true(n < 1000);
+        }
+        assert_true(n > 2);
+    }
+}
+
 static void test_h5__a_full_disk_says_how_much_is_needed(void **state)
 {
     (void)state;
@@ -267,6 +293,7 @@ int main(void)
             cmocka_unit_test_setup_teardown(test_h5__refuses_a_newer_format, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__refuses_every_flipped_byte_and_every_cut, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__a_failed_write_leaves_the_old_file, enter, leave),
+            cmocka_unit_test_setup_teardown(test_h5__opening_fails_anywhere_for_its_own_reason, enter, leave),
             cmocka_unit_test_setup_teardown(test_h5__a_full_disk_says_how_much_is_needed, enter, leave),
             cmocka_unit_test_setup_teardown(
                     test_h5__a_new_name_is_taken_back_when_the_folder_fails, enter, leave),

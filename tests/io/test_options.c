@@ -168,6 +168,25 @@ static void test_options__lists_replace_the_file_then_grow(void **state)
     assert_string_equal(all->course.out, "last");
 }
 
+static void test_options__what_was_given_is_known(void **state)
+{
+    static const struct {
+        const char *word;
+        bool given;
+    } rows[] = {{"--bias", true}, {"--bias=no", true}, {"--no-bias", true}, {"--biased", false},
+            {"bias", false}, {"--bia", false}, {"--no-biased", false}, {"--", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char first[] = "--out", second[16];
+        char *argv[] = {first, second};
+        snprintf(second, sizeof second, "%s", rows[i].word);
+        assert_int_equal(options_given(2, argv, "bias"), rows[i].given);
+        assert_true(options_given(2, argv, "out"));
+    }
+    char end[] = "--", after[] = "--bias";
+    assert_false(options_given(2, (char *[]){end, after}, "bias"));
+}
+
 static void test_options__malformed_lines_are_refused(void **state)
 {
     static const struct {
@@ -310,6 +329,7 @@ int main(void)
             WITH(test_options__arguments_are_read),
             WITH(test_options__switches_of_yes_and_no),
             WITH(test_options__lists_replace_the_file_then_grow),
+            cmocka_unit_test(test_options__what_was_given_is_known),
             WITH(test_options__malformed_lines_are_refused),
             cmocka_unit_test(test_options__help_fits_80_columns),
             cmocka_unit_test(test_options__the_nearest_name),

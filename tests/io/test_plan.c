@@ -234,8 +234,8 @@ static void test_plan__a_sentence_that_fits_in_no_batch_is_refused(void **state)
         pair++;
     assert_int_equal(plan_open(&plan, corpus, &options), STATUS_CONFIG);
     char words[100];
-    snprintf(words, sizeof words, "found pair %zu (from 0) with %zu source and %zu target tokens", pair,
-            made_length(&shape, SOURCE, pair), made_length(&shape, TARGET, pair));
+    snprintf(words, sizeof words, "found pair %zu of %zu with %zu source and %zu target tokens", pair + 1,
+            shape.pairs, made_length(&shape, SOURCE, pair), made_length(&shape, TARGET, pair));
     assert_non_null(strstr(status_message(), words));
     assert_non_null(strstr(status_message(), "batch.tokens 29"));
     corpus_close(corpus);

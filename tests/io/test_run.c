@@ -63,6 +63,15 @@ static char *read_file(const char *name)
     return text;
 }
 
+/* A run directory that a start has written to. */
+static void make_used(void)
+{
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_write(run, "config.yaml", "a: b\n"), STATUS_OK);
+    run_close(run);
+}
+
 static void test_run__is_made_with_its_parents_and_given_back(void **state)
 {
     (void)state;
@@ -74,6 +83,28 @@ static void test_run__is_made_with_its_parents_and_given_back(void **state)
     assert_non_null(read_file("lock"));
     run_close(run);
     assert_null(read_file("lock"));
+}
+
+static void test_run__a_refused_start_leaves_nothing_of_its_own(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    char fresh[200], log[220];
+    snprintf(fresh, sizeof fresh, "%s/fresh", folder);
+    snprintf(log, sizeof log, "%s/log.txt", fresh);
+    for (int kept = 0; kept < 2; kept++) {
+        assert_int_equal(run_open(&run, fresh), STATUS_OK);
+        FILE *file = fopen(log, "w");
+        assert_non_null(file);
+        fclose(file);
+        if (kept)
+            assert_int_equal(run_write(run, "config.yaml", "a: b\n"), STATUS_OK);
+        run_close(run);
+        assert_int_equal(access(fresh, F_OK), kept ? 0 : -1);
+    }
+    assert_int_equal(run_open(&run, fresh), STATUS_OK); /* not the first start: what is there stays */
+    run_close(run);
+    assert_int_equal(access(log, F_OK), 0);
 }
 
 static void test_run__second_holder_is_refused_and_told_of_the_first(void **state)
@@ -109,8 +140,7 @@ static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void
 {
     (void)state;
     struct run_directory *run;
-    assert_int_equal(run_open(&run, path), STATUS_OK);
-    run_close(run);
+    make_used();
     write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
@@ -125,8 +155,7 @@ static void test_run__requeued_job_takes_over_its_earlier_start(void **state)
 {
     (void)state;
     struct run_directory *run;
-    assert_int_equal(run_open(&run, path), STATUS_OK);
-    run_close(run);
+    make_used();
     write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     setenv("SLURM_JOB_ID", "77", 1);
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
@@ -237,6 +266,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
                     test_run__is_made_with_its_parents_and_given_back, make_folder, remove_folder),
+            cmocka_unit_test_setup_teardown(
+                    test_run__a_refused_start_leaves_nothing_of_its_own, make_folder, remove_folder),
             cmocka_unit_test_setup_teardown(
                     test_run__second_holder_is_refused_and_told_of_the_first, make_folder, remove_folder),
             cmocka_unit_test_setup_teardown(

@@ -26,7 +26,8 @@ static void says(const char *words)
 
 static enum status train(const char *kind, size_t size, char **model, size_t *bytes)
 {
-    return vocabulary_train(model, bytes, kind_find(&vocabulary_kinds, kind), size, pointers, sizes, LINES);
+    return vocabulary_train(
+            model, bytes, "joint", kind_find(&vocabulary_kinds, kind), size, pointers, sizes, LINES);
 }
 
 static struct vocabulary *made(const char *kind, size_t size)

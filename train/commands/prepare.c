@@ -29,7 +29,7 @@ static const struct option rows[] = {
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
-                .help = "take the vocabulary of a corpus or checkpoint (.h5) or a SentencePiece .model"},
+                .help = "vocabulary of a corpus, checkpoint, run directory, or SentencePiece .model"},
         {"vocab-size", OPTION_INTEGER, AT(vocab_size), .value = "8000", .minimum = 4, .maximum = 1e8,
                 .help = "pieces to learn, </s>, <unk> and <s> included"},
         {"vocab-kind", OPTION_CHOICE, AT(vocab_kind), .value = "unigram", .kinds = &vocabulary_kinds,
@@ -61,17 +61,14 @@ bool prepare_skips_bad(const struct prepare_options *options)
 }
 
 /* With --vocab nothing is learned: settings of the learning would be accepted and ignored. */
-static enum status check_unlearned(
-        const struct prepare_options *options, const struct prepare_options *defaults)
+static enum status check_unlearned(const char *vocab, int argc, char **argv)
 {
-    const char *given = options->vocab_size != defaults->vocab_size       ? "--vocab-size"
-                        : options->vocab_kind != defaults->vocab_kind     ? "--vocab-kind"
-                        : options->vocab_sample != defaults->vocab_sample ? "--vocab-sample"
-                        : options->joint                                  ? "--joint"
-                        : options->separate                               ? "--separate"
-                                                                          : NULL;
-    CHECK(!given, STATUS_USAGE, "%s is about a vocabulary to be learned; --vocab %s takes one that exists",
-            given, options->vocab);
+    static const char *const names[] = {
+            "vocab-size", "vocab-kind", "vocab-sample", "joint", "separate", "seed"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK(!options_given(argc, argv, names[i]), STATUS_USAGE,
+                "--%s is about a vocabulary to be learned; --vocab %s takes one that exists", names[i],
+                vocab);
     return STATUS_OK;
 }
 
@@ -89,16 +86,12 @@ static enum status check_output(const char *output)
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
 }
 
-static enum status check(const struct prepare_options *options)
+static enum status check(struct prepare_options *options, int argc, char **argv)
 {
-    struct prepare_options defaults;
     CHECK(!options->joint || !options->separate, STATUS_USAGE, "expected --joint or --separate, found both");
-    if (options->vocab) {
-        TRY(options_defaults(&schema, &defaults));
-        enum status status = check_unlearned(options, &defaults);
-        options_release(&schema, &defaults);
-        TRY(status);
-    }
+    options->separate |= !options->joint && options_given(argc, argv, "joint"); /* --no-joint */
+    if (options->vocab)
+        TRY(check_unlearned(options->vocab, argc, argv));
     return check_output(options->output);
 }
 
@@ -136,7 +129,6 @@ static enum status prepare(const struct prepare_options *options)
     struct pairs *pairs;
     struct vocabulary *vocabularies[SIDES];
     struct prepare_counts counts;
-    TRY(check(options));
     TRY(pairs_open(&pairs, options->text, options->vocab == NULL));
     enum status status = prepare_vocabularies(options, pairs, vocabularies);
     if (status == STATUS_OK) {
@@ -160,6 +152,8 @@ static enum status run(int argc, char **argv)
         status = status_fail(STATUS_USAGE, "prepare: expected switches only, found %s", words.items[0]);
     if (status == STATUS_OK)
         status = options_check_required(&schema, &options);
+    if (status == STATUS_OK)
+        status = check(&options, argc, argv);
     if (status == STATUS_OK)
         status = prepare(&options);
     text_list_release(&words);
