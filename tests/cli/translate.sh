@@ -19,6 +19,7 @@ refused() { # STATUS WORD COMMAND...: ends with that status, and a message that 
     found=$?
     [ "$found" = "$status" ] || fail "status $found instead of $status: $* ($(tail -n 1 refused.err))"
     grep -qF -- "$word" refused.err || fail "no word of '$word': $* ($(tail -n 1 refused.err))"
+    [ "$(grep -c '^seqtrain: ' refused.err)" = 1 ] || fail "not one message: $* ($(grep '^seqtrain: ' refused.err))"
 }
 
 mkdir -p run/checkpoints learned/checkpoints
@@ -67,6 +68,33 @@ refused 66 nowhere "$program" translate nowhere --output out.txt
 refused 66 nowhere.txt "$program" translate run --input nowhere.txt --output out.txt
 refused 66 nowhere/out.txt "$program" translate run --input source.txt --output nowhere/out.txt
 refused 65 source.txt "$program" translate source.txt --output out.txt
+printf 'one two\n' >one.txt
+"$program" prepare --source one.txt --target one.txt --output corpus.h5 --vocab run >log 2>&1 || fail "prepare: $(cat log)"
+mkdir empty
+for ranks in 1 2; do
+    refused 65 "corpus.h5: expected a checkpoint, found a corpus" mpirun -n $ranks "$program" translate corpus.h5 --output out.txt
+    refused 65 "corpus.h5: expected a checkpoint, found a corpus" mpirun -n $ranks "$program" score corpus.h5 --source one.txt --target one.txt --output out.txt
+    refused 66 "empty: expected a run directory" mpirun -n $ranks "$program" translate empty --output out.txt
+    refused 66 "empty: expected a run directory" mpirun -n $ranks "$program" score empty --source one.txt --target one.txt --output out.txt
+done
+cp one.txt locked.txt
+cp "$program" program
+chmod 0 locked.txt
+chmod 755 . program
+chmod -R go+rX run
+mkdir -m 777 open
+mkdir -m 555 closed
+as=
+[ "$(id -u)" != 0 ] || as="setpriv --reuid 65534 --clear-groups"
+refused 77 "locked.txt: Permission denied" $as ./program translate run --input locked.txt --output open/out.txt
+refused 77 "locked.txt: Permission denied" $as ./program score run --source one.txt --target locked.txt --output open/out.txt
+refused 77 "locked.txt: Permission denied" $as ./program translate locked.txt --output open/out.txt
+refused 77 "closed/out.txt.tmp: Permission denied" $as ./program translate run --input one.txt --output closed/out.txt
+[ -z "$(find open closed -type f)" ] || fail "a refused command left $(find open closed -type f)"
+head -c 1000001 /dev/zero | tr '\0' x >wide.txt
+refused 65 "wide.txt:1: expected a line of at most 1000000 bytes, found 1000001" "$program" translate run --input wide.txt --output out.txt
+printf 'one\nt\0wo\n' >nul.txt
+refused 65 "nul.txt:2: expected text, found a NUL byte at byte 2" "$program" translate run --input nul.txt --output out.txt
 printf 'one two\none \377 two\n' >bad.txt
 refused 65 bad.txt:2 "$program" translate run --input bad.txt --output out.txt
 refused 65 bad.txt:2 mpirun -n 2 "$program" translate run --input bad.txt --output out.txt

@@ -176,7 +176,7 @@ static void test_checkpoint__resolves_runs_and_files(void **state)
     expect_resolved("run", "run/checkpoints/update-00000002.h5");
     mkdir(files_path("empty"), 0777);
     assert_int_equal(checkpoint_resolve(&path, files_path("empty")), STATUS_MISSING);
-    assert_non_null(strstr(status_message(), "found no checkpoint"));
+    assert_non_null(strstr(status_message(), "found neither best.h5 nor last.h5"));
 }
 
 static enum status load(struct toy *toy, const char *path)
