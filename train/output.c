@@ -48,6 +48,11 @@ enum status output_write(struct output *output, const char *text, size_t bytes)
     return STATUS_OK;
 }
 
+enum status output_flush(struct output *output)
+{
+    return fflush(output->stream) == 0 ? STATUS_OK : status_fail_errno("write", name_of(output));
+}
+
 static void release(struct output *output)
 {
     memory_free(output->temporary);
@@ -73,10 +78,8 @@ static enum status finish_file(struct output *output)
 
 enum status output_commit(struct output *output)
 {
-    if (!output->path) {
-        bool flushed = fflush(output->stream) == 0;
-        return flushed ? STATUS_OK : status_fail_errno("write", name_of(output));
-    }
+    if (!output->path)
+        return output_flush(output);
     TRY(finish_file(output));
     release(output);
     return STATUS_OK;

@@ -18,6 +18,9 @@ struct output {
 enum status output_open(struct output *out, const char *path);
 enum status output_write(struct output *output, const char *text, size_t bytes);
 
+/* Who reads standard output has all that was written. */
+enum status output_flush(struct output *output);
+
 /* Gives the file its name. */
 enum status output_commit(struct output *output);
 

@@ -49,6 +49,17 @@ gzip -k source.txt
 "$program" translate run </dev/null | cmp - /dev/null || fail "nothing is not translated to nothing"
 "$program" translate run --max-length-ratio 0 --max-length-extra 1 <source.txt | awk 'NF > 1 { bad = 1 } END { exit bad }' || fail "translations are longer than asked for"
 
+# Line by line: an answer comes while the input stays open.
+mkfifo lines
+"$program" translate run --group 1 <lines >answers.txt &
+job=$!
+exec 3>lines
+sed -n 10p source.txt >&3
+for _ in $(seq 600); do [ -s answers.txt ] && break; sleep 0.1; done
+[ "$(cat answers.txt)" = "$(sed -n 10p alone.txt)" ] || fail "no answer, or another, while the input stays open"
+exec 3>&-
+wait "$job" || fail "translate line by line: status $?"
+
 # Scores: one a line, the same on any number of ranks; each pair's stands for itself.
 "$program" score run --source source.txt --target alone.txt >scores.txt || fail "score: status $?"
 [ "$(grep -cE '^-[0-9]+\.[0-9]+$' scores.txt)" = 150 ] || fail "150 pairs have other scores"

@@ -24,15 +24,16 @@ static const struct option rows[] = {
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "translations, a line for each; - is standard output"},
         {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
-                .maximum = 1 << 20, .help = "lines that are sorted by length together"},
+                .maximum = 1 << 20,
+                .help = "lines that are sorted by length together; 1 answers line by line"},
 };
 static const struct option_group group = OPTION_GROUP("translate", "what is read and written", rows);
 static const struct option_place places[] = {
         {&group, 0}, {&decode_group_options, offsetof(struct settings, decode)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-/* Groups read before all ranks work on them, and tokens after which no more lines are: bound memory. */
-enum { ROUND_GROUPS = 8, ROUND_TOKENS = 1 << 23 };
+/* Batches a rank gets in a round, and tokens after which no more lines are read: bound memory. */
+enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
 
 struct translation {
     const struct settings *settings;
@@ -47,10 +48,19 @@ struct translation {
 
 /* ---- a round ---- */
 
+/* Groups read before all ranks work on them: as few as keep the ranks busy, so that answers come early. */
+static size_t round_groups(const struct settings *settings)
+{
+    if (world()->size == 1)
+        return 1;
+    size_t batches = (size_t)((settings->group + settings->decode.batch - 1) / settings->decode.batch);
+    return ((size_t)world()->size * ROUND_BATCHES + batches - 1) / batches;
+}
+
 static enum status read_round(struct translation *t)
 {
     sentence_list_clear(&t->round);
-    size_t most = ROUND_GROUPS * (size_t)t->settings->group;
+    size_t most = round_groups(t->settings) * (size_t)t->settings->group;
     bool end = false;
     while (!end && t->round.count < most && sentence_list_tokens(&t->round) < ROUND_TOKENS)
         TRY(saved_model_read(&t->model, SOURCE, t->input, true, &t->round, &end));
@@ -98,7 +108,7 @@ static enum status write_round(struct translation *t)
         t->line[bytes] = '\n'; /* in place of its end mark */
         TRY(output_write(&t->output, t->line, bytes + 1));
     }
-    return STATUS_OK;
+    return output_flush(&t->output);
 }
 
 static void free_results(struct translation *t)
