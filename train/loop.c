@@ -243,6 +243,7 @@ static enum status run_validation(struct loop *loop, bool *best)
         state->best_update = state->update;
     }
     progress_validation(&loop->progress, &validation, *best);
+    progress_skip(&loop->progress);
     clock_enter(PHASE_OTHER);
     return STATUS_OK;
 }
@@ -266,6 +267,7 @@ static enum status save(struct loop *loop, bool best, bool last)
     if (last && status == STATUS_OK)
         status = checkpoint_wait(trainer->checkpointer);
     loop->saved = clock_now();
+    progress_skip(&loop->progress);
     clock_enter(PHASE_OTHER);
     if (last)
         return status;
@@ -378,6 +380,7 @@ enum status loop_run(struct trainer *trainer)
     enum status status = whole_run(&loop);
     log_progress(NULL);
     progress_phases();
+    progress_memory();
     TRY(status);
     progress_finish(&loop.progress);
     return STATUS_OK;

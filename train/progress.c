@@ -2,13 +2,14 @@
 
 #include "comm/clock.h"
 #include "comm/log.h"
+#include "comm/memory.h"
 #include "comm/world.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_BYTES = 320 };
+enum { LINE_BYTES = 1024 };
 static const double terminal_seconds = 0.2; /* between two lines on a terminal */
 
 void progress_start(struct progress *progress, struct trainer *trainer)
@@ -39,9 +40,8 @@ static void format_time(char out[32], double seconds)
 
 static double tokens_per_second(const struct progress *progress)
 {
-    double seconds = progress->updated - progress->started;
     int64_t tokens = progress->trainer->state.tokens - progress->first_tokens;
-    return seconds > 0 ? (double)tokens / seconds : 0;
+    return progress->training > 0 ? (double)tokens / progress->training : 0;
 }
 
 /* Share of train.until that is done, at the start of this run or now. */
@@ -67,10 +67,13 @@ static void format_line(char out[LINE_BYTES], const struct progress *progress, i
 {
     char left[32];
     format_time(left, seconds_left(progress));
-    snprintf(out, LINE_BYTES,
-            "update %lld  epoch %lld  loss %.4f  norm %.3g  rate %.3g  %.0f tokens/s  %s left",
-            (long long)progress->trainer->state.update, (long long)epoch, loss, report->gradient_norm,
-            report->learning_rate, tokens_per_second(progress), left);
+    int used = snprintf(out, LINE_BYTES, "update %lld  epoch %lld  loss %.4f",
+            (long long)progress->trainer->state.update, (long long)epoch, loss);
+    if (!log_is_terminal()) /* there it must fit 80 columns */
+        used += snprintf(out + used, (size_t)(LINE_BYTES - used), "  norm %.3g  rate %.3g",
+                report->gradient_norm, report->learning_rate);
+    snprintf(out + used, (size_t)(LINE_BYTES - used), "  %.0f tokens/s  %s left", tokens_per_second(progress),
+            left);
 }
 
 /* ---- metrics.jsonl ---- */
@@ -150,6 +153,7 @@ void progress_update(struct progress *progress, const struct update_report *repo
     double before = progress->updated;
     int64_t epoch = progress->trainer->state.epoch + (report->epoch_end ? 0 : 1);
     progress->updated = clock_now();
+    progress->training += progress->updated - before;
     progress->loss += report->total.loss;
     progress->target += report->total.target_tokens;
     write_update(progress, epoch, report, progress->updated - before);
@@ -174,7 +178,11 @@ void progress_validation(struct progress *progress, const struct validation *val
     cJSON_AddNumberToObject(object, "valid_tokens", (double)validation->tokens);
     cJSON_AddBoolToObject(object, "best", best);
     write_metrics(progress, object);
-    progress->updated = clock_now(); /* its time is not the next update's */
+}
+
+void progress_skip(struct progress *progress)
+{
+    progress->updated = clock_now();
 }
 
 void progress_phases(void)
@@ -189,6 +197,19 @@ void progress_phases(void)
         used += snprintf(line + used, (size_t)(LINE_BYTES - used), "  %s %.1f s (%.0f %%)",
                 phase_name((enum phase)i), seconds[i], all > 0 ? 100 * seconds[i] / all : 0);
     log_line(LOG_DETAIL, "time of rank 0:%s", line);
+}
+
+void progress_memory(void)
+{
+    char line[LINE_BYTES];
+    struct memory_label label;
+    int used = 0;
+    for (size_t i = 0; memory_report(i, &label) && used < LINE_BYTES; i++)
+        if (label.peak >= 1 << 16)
+            used += snprintf(line + used, (size_t)(LINE_BYTES - used), "  %s %.1f MB", label.label,
+                    (double)label.peak / 1e6);
+    if (used > 0)
+        log_line(LOG_DETAIL, "memory of rank 0, most at once:%s", line);
 }
 
 void progress_finish(struct progress *progress)

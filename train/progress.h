@@ -19,6 +19,7 @@ struct progress {
     struct trainer *trainer;
     double started, updated; /* clock: start of the run, end of the last update */
     double shown, lined;     /* clock: last terminal line, last log line */
+    double training;         /* seconds of updates, without validation and saving */
     int64_t first_update, first_tokens;
     double loss;    /* objective since the last log line */
     int64_t target; /* tokens it is summed over */
@@ -31,8 +32,12 @@ void progress_start(struct progress *progress, struct trainer *trainer);
 void progress_update(struct progress *progress, const struct update_report *report);
 void progress_validation(struct progress *progress, const struct validation *validation, bool best);
 
-/* A line of detail: where rank 0's time went. */
+/* What has passed since the last update was no training: speeds leave it out. */
+void progress_skip(struct progress *progress);
+
+/* Lines of detail: where rank 0's time went; what its memory was for. */
 void progress_phases(void);
+void progress_memory(void);
 
 /* The last words of a run that is complete. */
 void progress_finish(struct progress *progress);
