@@ -6,7 +6,7 @@
 int main(int argc, char **argv)
 {
     const char *error = argc > 1 ? argv[1] : "";
-    volatile char *block = malloc(16);
+    char *volatile block = malloc(16); /* volatile: the compiler must not see through it */
     if (!block)
         return 2;
     if (strcmp(error, "read") == 0)
@@ -14,6 +14,6 @@ int main(int argc, char **argv)
     else if (strcmp(error, "uninitialised") == 0)
         puts(block[3] > 7 ? "more" : "less");
     if (strcmp(error, "leak") != 0)
-        free((void *)block);
+        free(block);
     return 0;
 }
