@@ -19,19 +19,19 @@ enum { INTERRUPTIONS_LIMIT = 1000 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool start_failed; /* as it does only where memory ends */
 static bool memory_ended; /* in a call of the library since h5_lock() */
 
 static void start_library(void)
 {
     H5dont_atexit(); /* after a failed close the library's own clean-up at exit crashes */
-    H5open();
-    H5PLset_loading_state(0);
+    start_failed = H5open() < 0 || H5PLset_loading_state(0) < 0;
 }
 
 static herr_t look_for_memory(unsigned place, const H5E_error2_t *error, void *context)
 {
     (void)place, (void)context;
-    memory_ended |= error->maj_num == H5E_RESOURCE && error->min_num == H5E_NOSPACE;
+    memory_ended |= error->min_num == H5E_NOSPACE;
     return 0;
 }
 
@@ -45,7 +45,7 @@ void h5_lock(void)
 {
     pthread_once(&started, start_library);
     pthread_mutex_lock(&lock);
-    memory_ended = false;
+    memory_ended = start_failed;
     H5Eset_auto2(H5E_DEFAULT, on_failure, NULL); /* a setting of the thread in some builds */
 }
 
