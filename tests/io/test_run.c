@@ -226,6 +226,7 @@ static void test_run__a_lock_that_cannot_be_written_leaves_nothing(void **state)
     (void)state;
     struct run_directory *run;
     struct rlimit before, none;
+    make_used();
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     none = before;
     none.rlim_cur = 0;
