@@ -41,6 +41,22 @@ void made_remove(void)
     must(system(command) == 0, command);
 }
 
+int made_setup(void **state)
+{
+    (void)state;
+    made_folder();
+    return 0;
+}
+
+int made_teardown(void **state)
+{
+    (void)state;
+    made_remove();
+    if (memory_blocks() > 0)
+        fprintf(stderr, "%zu blocks of memory are left\n", memory_blocks());
+    return memory_blocks() > 0;
+}
+
 const char *made_file(const char *name, const void *bytes, size_t count)
 {
     const char *path = made_path(name);

@@ -11,6 +11,10 @@ void made_folder(void);
 const char *made_path(const char *name);
 void made_remove(void);
 
+/* The same two as what cmocka calls before and after a test or a group; the second fails if memory is left. */
+int made_setup(void **state);
+int made_teardown(void **state);
+
 /* A file of these bytes, plain or gzip; its path. */
 const char *made_file(const char *name, const void *bytes, size_t count);
 const char *made_gzip(const char *name, const void *bytes, size_t count);

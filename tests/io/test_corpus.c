@@ -242,20 +242,6 @@ static void test_corpus__a_failing_write_leaves_no_file(void **state)
     assert_int_equal(corpus_open(&corpus, made_path("nothing.h5")), STATUS_MISSING);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    made_folder();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_remove();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,5 +252,5 @@ int main(void)
             cmocka_unit_test(test_corpus__wrong_contents_are_named),
             cmocka_unit_test(test_corpus__a_failing_write_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

@@ -231,20 +231,6 @@ static void test_generate__a_failing_write_leaves_no_file(void **state)
     assert_int_not_equal(generate_corpus(numbers(), file, 200, 50, 5), STATUS_OK);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    made_folder();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_remove();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,5 +241,5 @@ int main(void)
             cmocka_unit_test(test_generate__the_seed_decides_the_bytes),
             cmocka_unit_test(test_generate__a_failing_write_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

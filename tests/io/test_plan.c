@@ -241,20 +241,6 @@ static void test_plan__a_sentence_that_fits_in_no_batch_is_refused(void **state)
     corpus_close(corpus);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    made_folder();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_remove();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,5 +251,5 @@ int main(void)
             cmocka_unit_test(test_plan__the_window_holds_the_pairs),
             cmocka_unit_test(test_plan__a_sentence_that_fits_in_no_batch_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

@@ -289,20 +289,6 @@ static void test_reader__memory_that_ends_is_told(void **state)
     corpus_close(corpus);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    made_folder();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_remove();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,5 +302,5 @@ int main(void)
             cmocka_unit_test(test_reader__a_failure_of_the_thread_reaches_the_caller),
             cmocka_unit_test(test_reader__memory_that_ends_is_told),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

@@ -1,6 +1,7 @@
 #include "comm/fault.h"
 #include "comm/memory.h"
 #include "io/run.h"
+#include "tests/io/made.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -19,30 +20,18 @@
 
 #include <cmocka.h>
 
-static char folder[64], path[128];
+static char path[600];
 
 static int make_folder(void **state)
 {
-    (void)state;
-    strcpy(folder, "/tmp/seqtrain-run-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/a/run", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
-    assert_int_equal(memory_blocks(), 0);
+    made_setup(state);
+    strcpy(path, made_path("a/run"));
     return 0;
 }
 
 static void write_file(const char *name, const char *text)
 {
-    char file[256];
+    char file[700];
     snprintf(file, sizeof file, "%s/%s", path, name);
     FILE *f = fopen(file, "w");
     assert_non_null(f);
@@ -53,7 +42,7 @@ static void write_file(const char *name, const char *text)
 static char *read_file(const char *name)
 {
     static char text[4096];
-    char file[256];
+    char file[700];
     snprintf(file, sizeof file, "%s/%s", path, name);
     FILE *f = fopen(file, "r");
     if (!f)
@@ -89,9 +78,7 @@ static void test_run__a_refused_start_leaves_nothing_of_its_own(void **state)
 {
     (void)state;
     struct run_directory *run;
-    char fresh[200], log[220];
-    snprintf(fresh, sizeof fresh, "%s/fresh", folder);
-    snprintf(log, sizeof log, "%s/log.txt", fresh);
+    const char *fresh = made_path("fresh"), *log = made_path("fresh/log.txt");
     for (int kept = 0; kept < 2; kept++) {
         assert_int_equal(run_open(&run, fresh), STATUS_OK);
         FILE *file = fopen(log, "w");
@@ -144,7 +131,7 @@ static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void
     write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
-    char lock[256];
+    char lock[700];
     snprintf(lock, sizeof lock, "touch -d '11 minutes ago' %s/lock", path);
     assert_int_equal(system(lock), 0);
     assert_int_equal(run_open(&run, path), STATUS_OK);
@@ -170,11 +157,7 @@ static void test_run__file_in_the_way_is_named(void **state)
 {
     (void)state;
     struct run_directory *run;
-    char file[160];
-    snprintf(file, sizeof file, "%s/file", folder);
-    FILE *f = fopen(file, "w");
-    assert_non_null(f);
-    fclose(f);
+    const char *file = made_file("file", "", 0);
     assert_int_equal(run_open(&run, file), STATUS_IO);
     assert_non_null(strstr(status_message(), file));
 }
@@ -266,25 +249,25 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
-                    test_run__is_made_with_its_parents_and_given_back, make_folder, remove_folder),
+                    test_run__is_made_with_its_parents_and_given_back, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__a_refused_start_leaves_nothing_of_its_own, make_folder, remove_folder),
+                    test_run__a_refused_start_leaves_nothing_of_its_own, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__second_holder_is_refused_and_told_of_the_first, make_folder, remove_folder),
+                    test_run__second_holder_is_refused_and_told_of_the_first, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__lock_of_a_dead_process_is_taken_over, make_folder, remove_folder),
+                    test_run__lock_of_a_dead_process_is_taken_over, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(test_run__lock_of_another_host_holds_until_its_heartbeat_is_old,
-                    make_folder, remove_folder),
+                    make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__requeued_job_takes_over_its_earlier_start, make_folder, remove_folder),
-            cmocka_unit_test_setup_teardown(test_run__file_in_the_way_is_named, make_folder, remove_folder),
+                    test_run__requeued_job_takes_over_its_earlier_start, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(test_run__file_in_the_way_is_named, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__metrics_are_cut_back_to_the_resumed_update, make_folder, remove_folder),
+                    test_run__metrics_are_cut_back_to_the_resumed_update, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__small_files_are_replaced_whole, make_folder, remove_folder),
+                    test_run__small_files_are_replaced_whole, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_run__a_lock_that_cannot_be_written_leaves_nothing, make_folder, remove_folder),
-            cmocka_unit_test_setup_teardown(test_run__memory_that_ends_is_told, make_folder, remove_folder),
+                    test_run__a_lock_that_cannot_be_written_leaves_nothing, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(test_run__memory_that_ends_is_told, make_folder, made_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,20 +229,6 @@ static void test_text__failing_opens_and_reads_are_told(void **state)
     assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    made_remove();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    made_folder();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,5 +242,5 @@ int main(void)
             cmocka_unit_test(test_text__standard_input_is_read_twice_from_its_spool),
             cmocka_unit_test(test_text__failing_opens_and_reads_are_told),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

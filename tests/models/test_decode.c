@@ -264,14 +264,6 @@ static void test_decode__stays_within_learned_positions(void **state)
     model_close(model);
 }
 
-static int nothing_is_left(void **state)
-{
-    (void)state;
-    if (memory_blocks() > 0)
-        print_error("%zu blocks of memory are left\n", memory_blocks());
-    return memory_blocks() > 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,5 +274,5 @@ int main(void)
             cmocka_unit_test(test_decode__length_is_bounded),
             cmocka_unit_test(test_decode__stays_within_learned_positions),
     };
-    return cmocka_run_group_tests(tests, NULL, nothing_is_left);
+    return cmocka_run_group_tests(tests, NULL, tiny_nothing_is_left);
 }

@@ -408,14 +408,6 @@ static void test_model__later_passes_allocate_nothing(void **state)
     model_close(model);
 }
 
-static int nothing_is_left(void **state)
-{
-    (void)state;
-    if (memory_blocks() > 0)
-        print_error("%zu blocks of memory are left\n", memory_blocks());
-    return memory_blocks() > 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,5 +425,5 @@ int main(void)
             cmocka_unit_test(test_model__later_passes_allocate_nothing),
     };
     omp_set_num_threads(1);
-    return cmocka_run_group_tests(tests, NULL, nothing_is_left);
+    return cmocka_run_group_tests(tests, NULL, tiny_nothing_is_left);
 }

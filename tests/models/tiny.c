@@ -1,7 +1,9 @@
 #include "tests/models/tiny.h"
 
+#include "comm/memory.h"
 #include "comm/random.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct option_place places[] = {{&model_group, 0}};
@@ -88,4 +90,12 @@ void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size
         tiny->offsets[side][1] = end - first;
     }
     finish(tiny, 1);
+}
+
+int tiny_nothing_is_left(void **state)
+{
+    (void)state;
+    if (memory_blocks() > 0)
+        fprintf(stderr, "%zu blocks of memory are left\n", memory_blocks());
+    return memory_blocks() > 0;
 }

@@ -26,4 +26,7 @@ void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint
 /* Pair `pair` of a batch as a batch of its own. */
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair);
 
+/* For cmocka, after a group: fails if memory is left. */
+int tiny_nothing_is_left(void **state);
+
 #endif
