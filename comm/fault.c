@@ -1,6 +1,7 @@
 #include "comm/fault.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +79,4 @@ bool fault_fires(enum fault_site site)
         return false;
     int64_t pass = atomic_fetch_add(&sites[site].passes, 1) + 1;
     return sites[site].first > 0 && pass >= sites[site].first && pass <= sites[site].last;
-}
-
-int64_t fault_passes(enum fault_site site)
-{
-    return atomic_load(&sites[site].passes);
 }

@@ -11,7 +11,6 @@
 #include "comm/status.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #define FAULT_LIST(X)                                                                                        \
     X(MEMORY, "memory", "an allocation")                                                                     \
@@ -38,8 +37,5 @@ enum status fault_plan(const char *plan, int rank);
 /* Counts one pass through `site`; true if it is to fail. Thread-safe; one load when no plan is set.
  */
 bool fault_fires(enum fault_site site);
-
-/* Passes through `site` since fault_plan(), counted only while a plan is set. */
-int64_t fault_passes(enum fault_site site);
 
 #endif

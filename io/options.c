@@ -88,11 +88,6 @@ enum status options_set(
     return value_set(at.option, field, text, where);
 }
 
-void options_format(const struct option *option, const void *group_settings, char *out, size_t bytes)
-{
-    value_format(option, (const char *)group_settings + option->offset, out, bytes);
-}
-
 enum status options_check_required(const struct schema *schema, const void *settings)
 {
     for (size_t i = 0; i < options_count(schema); i++) {

@@ -140,9 +140,6 @@ enum status options_check_required(const struct schema *schema, const void *sett
 enum status options_write_yaml(
         char **out, const struct schema *schema, const void *settings, bool shaping_only);
 
-/* The value of one option as text into buffer. */
-void options_format(const struct option *option, const void *group_settings, char *out, size_t bytes);
-
 /* Compares settings `now` with a stored YAML record, in what shapes the result (older records may lack
  * newer keys: those count as their default). Calls `visit` for every option whose value differs; stops
  * at the first status that is not OK. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
+#include "io/options_internal.h"
 #include "tests/io/option_sample.h"
 
 /* ---- values ---- */
@@ -43,11 +44,8 @@ static void test_options__values_are_read_and_formatted(void **state)
     char shown[64];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(options_set(&sample_schema, all, rows[i].name, rows[i].text, "here"), STATUS_OK);
-        for (size_t p = 0; p < sample_schema.count; p++)
-            for (size_t o = 0; o < sample_schema.places[p].group->count; o++)
-                if (strcmp(sample_schema.places[p].group->options[o].name, rows[i].name) == 0)
-                    options_format(&sample_schema.places[p].group->options[o],
-                            (char *)all + sample_schema.places[p].offset, shown, sizeof shown);
+        struct option_at at = options_find(&sample_schema, rows[i].name);
+        value_format(at.option, option_field(all, at), shown, sizeof shown);
         assert_string_equal(shown, rows[i].shown);
     }
 }
