@@ -91,3 +91,18 @@ void command_print_help(FILE *out, const struct command *command)
     fputs("\nexamples:\n", out);
     print_lines(out, command->examples);
 }
+
+enum status command_run(const struct command *command, void *settings, int argc, char **argv,
+        enum status (*work)(const void *settings, const struct text_list *words))
+{
+    const struct schema *schema = command->schemas[0];
+    const struct option_target target = {schema, settings};
+    struct text_list words = {0};
+    TRY(options_defaults(schema, settings));
+    enum status status = options_read_arguments(&target, 1, argc, argv, &words);
+    if (status == STATUS_OK)
+        status = work(settings, &words);
+    text_list_release(&words);
+    options_release(schema, settings);
+    return status;
+}

@@ -3,16 +3,17 @@
  * commands/NAME.c with its switches as an option group, its work, and `const struct command
  * NAME_command`; name it in the table in main.c, and its help is there.
  *
+ *     static enum status score(const void *given, const struct text_list *words)
+ *     {
+ *         const struct settings *settings = given;
+ *         TRY(options_check_required(&schema, settings));
+ *         ...                                              words: what is no switch, here MODEL
+ *     }
+ *
  *     static enum status run(int argc, char **argv)
  *     {
- *         struct score_options options;
- *         struct option_target targets[] = {{&score_schema, &options}};
- *         struct text_list words = {NULL, 0};                          what is no switch: MODEL
- *         TRY(options_defaults(&score_schema, &options));
- *         enum status status = options_read_arguments(targets, 1, argc, argv, &words);
- *         ...                                                          options_check_required(), the work
- *         options_release(&score_schema, &options);
- *         return status;
+ *         struct settings settings;
+ *         return command_run(&score_command, &settings, argc, argv, score);
  *     }
  *
  * main() handles --help, prints the message of a failed status, and closes the world.
@@ -38,6 +39,11 @@ extern const struct command prepare_command, train_command, translate_command, s
 
 /* The commands, NULL at the end: the table in main.c. */
 extern const struct command *const commands[];
+
+/* What the run() of most commands is: the defaults and the command line into `settings`, which is what the command's
+ * first schema describes, then `work` on them and on the words that are no switches; all is released. */
+enum status command_run(const struct command *command, void *settings, int argc, char **argv,
+        enum status (*work)(const void *settings, const struct text_list *words));
 
 /* The command called `name`, or NULL. */
 const struct command *command_find(const char *name);

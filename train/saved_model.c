@@ -6,6 +6,14 @@
 
 #include <string.h>
 
+enum status saved_model_named(const char **out, const char *command, const struct text_list *words)
+{
+    CHECK(words->count == 1, STATUS_USAGE,
+            "%s takes one MODEL (a run directory or a checkpoint), found %zu words", command, words->count);
+    *out = words->items[0];
+    return STATUS_OK;
+}
+
 static enum status open_vocabularies(struct saved_model *saved, const struct checkpoint *checkpoint)
 {
     for (int side = 0; side < SIDES; side++) {

@@ -5,6 +5,7 @@
 #ifndef TRAIN_SAVED_MODEL_H
 #define TRAIN_SAVED_MODEL_H
 
+#include "io/options.h"
 #include "io/text.h"
 #include "io/vocabulary.h"
 #include "train/config.h"
@@ -17,6 +18,9 @@ struct saved_model {
     bool joint;
     struct model *model;
 };
+
+/* The MODEL that a command's words are: STATUS_USAGE unless they are one. Borrowed. */
+enum status saved_model_named(const char **out, const char *command, const struct text_list *words);
 
 /* `model` is a run directory (its best checkpoint, else its last) or a checkpoint. Every rank has all of it then.
  * Collective. */

@@ -38,8 +38,9 @@ static enum status find_generator(const struct kind **out, const struct text_lis
     return STATUS_OK;
 }
 
-static enum status generate(const struct settings *settings, const struct text_list *words)
+static enum status generate(const void *given, const struct text_list *words)
 {
+    const struct settings *settings = given;
     const struct kind *kind;
     TRY(find_generator(&kind, words));
     TRY(options_check_required(&schema, settings));
@@ -54,15 +55,7 @@ static enum status generate(const struct settings *settings, const struct text_l
 static enum status run(int argc, char **argv)
 {
     struct settings settings;
-    struct option_target targets[] = {{&schema, &settings}};
-    struct text_list words = {NULL, 0};
-    TRY(options_defaults(&schema, &settings));
-    enum status status = options_read_arguments(targets, 1, argc, argv, &words);
-    if (status == STATUS_OK)
-        status = generate(&settings, &words);
-    text_list_release(&words);
-    options_release(&schema, &settings);
-    return status;
+    return command_run(&generate_command, &settings, argc, argv, generate);
 }
 
 const struct command generate_command = {

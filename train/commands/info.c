@@ -343,8 +343,9 @@ static enum status tell_kinds(cJSON *facts)
 
 /* ---- the command ---- */
 
-static enum status tell(const struct settings *settings, const struct text_list *words)
+static enum status tell(const void *given, const struct text_list *words)
 {
+    const struct settings *settings = given;
     CHECK(words->count <= 1, STATUS_USAGE, "info: expected one file or run directory, found %zu words",
             words->count);
     cJSON *facts = cJSON_CreateObject();
@@ -359,15 +360,7 @@ static enum status tell(const struct settings *settings, const struct text_list 
 static enum status run(int argc, char **argv)
 {
     struct settings settings;
-    struct option_target targets[] = {{&schema, &settings}};
-    struct text_list words = {NULL, 0};
-    TRY(options_defaults(&schema, &settings));
-    enum status status = options_read_arguments(targets, 1, argc, argv, &words);
-    if (status == STATUS_OK)
-        status = tell(&settings, &words);
-    text_list_release(&words);
-    options_release(&schema, &settings);
-    return status;
+    return command_run(&info_command, &settings, argc, argv, tell);
 }
 
 const struct command info_command = {

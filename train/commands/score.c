@@ -2,13 +2,10 @@
  * seqtrain score: the log probability of each target line given its source line.
  */
 #include "comm/memory.h"
-#include "comm/world.h"
 #include "io/text.h"
 #include "train/command.h"
-#include "train/output.h"
-#include "train/saved_model.h"
+#include "train/rounds.h"
 #include "train/sentence_list.h"
-#include "train/spread.h"
 
 #include <string.h>
 
@@ -35,15 +32,22 @@ enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096, ROUND = 8 * WINDOW, ROUND_
 
 struct scoring {
     const struct settings *settings;
-    struct saved_model model;
+    struct rounds rounds;
     struct text *text[SIDES];          /* rank 0 */
-    struct output output;              /* rank 0 */
     struct sentence_list round[SIDES]; /* pairs read */
     struct sentence_list pass[SIDES];  /* pairs that go through the model at once */
     double *results;                   /* [pairs of the round], rank 0 */
 };
 
 /* ---- reading ---- */
+
+static enum status open_texts(void *context)
+{
+    struct scoring *s = context;
+    for (int side = 0; side < SIDES; side++)
+        TRY(text_open(&s->text[side], s->settings->text[side]));
+    return STATUS_OK;
+}
 
 /* One side has ended: counts the lines of the other to tell both. */
 static enum status fail_counts(struct scoring *s, enum side longer)
@@ -59,8 +63,9 @@ static enum status fail_counts(struct scoring *s, enum side longer)
             count[SOURCE], text_path(s->text[TARGET]), count[TARGET]);
 }
 
-static enum status read_round(struct scoring *s)
+static enum status read_round(void *context)
 {
+    struct scoring *s = context;
     bool end[SIDES] = {false, false};
     size_t tokens = 0;
     for (int side = 0; side < SIDES; side++)
@@ -69,7 +74,7 @@ static enum status read_round(struct scoring *s)
         tokens = 0;
         for (int side = 0; side < SIDES; side++) {
             TRY(saved_model_read(
-                    &s->model, (enum side)side, s->text[side], false, &s->round[side], &end[side]));
+                    &s->rounds.model, (enum side)side, s->text[side], false, &s->round[side], &end[side]));
             tokens += sentence_list_tokens(&s->round[side]);
         }
         if (end[SOURCE] != end[TARGET])
@@ -105,7 +110,7 @@ static enum status pass_through(struct scoring *s, const size_t *items, size_t c
     struct pass pass = {0};
     TRY(sentence_list_batch(&batch, s->pass, s->round, items, count));
     TRY(memory_new(&pass.log_probabilities, "scores", batch.tokens[TARGET], sizeof(float)));
-    enum status status = model_loss(s->model.model, &batch, &pass, &loss);
+    enum status status = model_loss(s->rounds.model.model, &batch, &pass, &loss);
     if (status == STATUS_OK)
         status = put_sums(&s->pass[TARGET], pass.log_probabilities, results);
     memory_free(pass.log_probabilities);
@@ -130,95 +135,62 @@ static enum status take(void *context, size_t item, const void *record, size_t b
     return STATUS_OK;
 }
 
-/* ---- a round ---- */
+/* ---- the results of a round ---- */
 
-static enum status write_round(struct scoring *s)
+static enum status write_round(void *context)
 {
+    struct scoring *s = context;
     for (size_t p = 0; p < s->round[SOURCE].count; p++) {
         char line[64];
         int bytes = snprintf(line, sizeof line, "%.6f\n", s->results[p]);
-        TRY(output_write(&s->output, line, (size_t)bytes));
+        TRY(output_write(&s->rounds.output, line, (size_t)bytes));
     }
     return STATUS_OK;
 }
 
-static enum status score_round(struct scoring *s, bool *done)
+static void free_round(void *context)
 {
-    bool first = world()->rank == 0;
-    TRY(status_agree(first ? read_round(s) : STATUS_OK));
-    for (int side = 0; side < SIDES; side++)
-        TRY(sentence_list_broadcast(&s->round[side]));
-    *done = s->round[SOURCE].count == 0;
-    struct spread spread = {
-            .items = s->round[SOURCE].count,
-            .length = length,
-            .window = WINDOW,
-            .batch = BATCH,
-            .work = work,
-            .take = take,
-            .context = s,
-    };
-    TRY(spread_run(&spread));
-    return status_agree(first ? write_round(s) : STATUS_OK);
+    struct scoring *s = context;
+    memory_free(s->results);
+    s->results = NULL;
 }
 
 /* ---- the command ---- */
 
-static enum status open_ends(struct scoring *s)
+static enum status score(const void *given, const struct text_list *words)
 {
-    for (int side = 0; side < SIDES; side++)
-        TRY(text_open(&s->text[side], s->settings->text[side]));
-    return output_open(&s->output, s->settings->output);
-}
-
-static void release(struct scoring *s)
-{
-    output_discard(&s->output);
-    for (int side = 0; side < SIDES; side++) {
-        text_close(s->text[side]);
-        sentence_list_release(&s->round[side]);
-        sentence_list_release(&s->pass[side]);
-    }
-    saved_model_close(&s->model);
-}
-
-static enum status score(const struct settings *settings, const char *model)
-{
+    const struct settings *settings = given;
+    const char *model;
+    TRY(saved_model_named(&model, "score", words));
+    TRY(options_check_required(&schema, settings));
     struct scoring s = {.settings = settings};
-    bool first = world()->rank == 0, done = false;
-    enum status status = saved_model_open(&s.model, model);
-    if (status == STATUS_OK)
-        status = status_agree(first ? open_ends(&s) : STATUS_OK);
-    while (status == STATUS_OK && !done) {
-        status = score_round(&s, &done);
-        memory_free(s.results);
-        s.results = NULL;
+    s.rounds = (struct rounds){
+            .open = open_texts,
+            .read = read_round,
+            .write = write_round,
+            .free = free_round,
+            .lists = {&s.round[SOURCE], &s.round[TARGET]},
+            .output_path = settings->output,
+            .spread = {.length = length,
+                    .window = WINDOW,
+                    .batch = BATCH,
+                    .work = work,
+                    .take = take,
+                    .context = &s},
+    };
+    enum status status = rounds_run(&s.rounds, model);
+    for (int side = 0; side < SIDES; side++) {
+        text_close(s.text[side]);
+        sentence_list_release(&s.round[side]);
+        sentence_list_release(&s.pass[side]);
     }
-    if (status == STATUS_OK)
-        status = status_agree(first ? output_commit(&s.output) : STATUS_OK);
-    release(&s);
     return status;
 }
 
 static enum status run(int argc, char **argv)
 {
     struct settings settings;
-    struct text_list words = {0};
-    struct option_target target = {&schema, &settings};
-    TRY(options_defaults(&schema, &settings));
-    enum status status = options_read_arguments(&target, 1, argc, argv, &words);
-    if (status == STATUS_OK && words.count != 1)
-        status = status_fail(STATUS_USAGE,
-                "score takes one MODEL (a run directory or a checkpoint), found %zu words", words.count);
-    if (status == STATUS_OK)
-        status = options_check_required(&schema, &settings);
-    if (status == STATUS_OK)
-        status = world_open(0);
-    if (status == STATUS_OK)
-        status = score(&settings, words.items[0]);
-    text_list_release(&words);
-    options_release(&schema, &settings);
-    return status;
+    return command_run(&score_command, &settings, argc, argv, score);
 }
 
 const struct command score_command = {

@@ -5,10 +5,8 @@
 #include "comm/world.h"
 #include "io/text.h"
 #include "train/command.h"
-#include "train/output.h"
-#include "train/saved_model.h"
+#include "train/rounds.h"
 #include "train/sentence_list.h"
-#include "train/spread.h"
 
 #include <string.h>
 
@@ -37,9 +35,8 @@ enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
 
 struct translation {
     const struct settings *settings;
-    struct saved_model model;
-    struct text *input;   /* rank 0 */
-    struct output output; /* rank 0 */
+    struct rounds rounds;
+    struct text *input; /* rank 0 */
     struct sentence_list round, batch;
     struct hypothesis *results; /* [round.count], rank 0 */
     char *line;                 /* of the vocabulary, between calls */
@@ -57,13 +54,20 @@ static size_t round_groups(const struct settings *settings)
     return ((size_t)world()->size * ROUND_BATCHES + batches - 1) / batches;
 }
 
-static enum status read_round(struct translation *t)
+static enum status open_input(void *context)
 {
+    struct translation *t = context;
+    return text_open(&t->input, t->settings->input);
+}
+
+static enum status read_round(void *context)
+{
+    struct translation *t = context;
     sentence_list_clear(&t->round);
     size_t most = round_groups(t->settings) * (size_t)t->settings->group;
     bool end = false;
     while (!end && t->round.count < most && sentence_list_tokens(&t->round) < ROUND_TOKENS)
-        TRY(saved_model_read(&t->model, SOURCE, t->input, true, &t->round, &end));
+        TRY(saved_model_read(&t->rounds.model, SOURCE, t->input, true, &t->round, &end));
     return memory_new(&t->results, "translations", t->round.count, sizeof *t->results);
 }
 
@@ -81,8 +85,8 @@ static enum status work(void *context, const size_t *items, size_t count, struct
     TRY(sentence_list_pick(&t->batch, &t->round, items, full));
     struct hypothesis *found;
     TRY(memory_new(&found, "translations", count, sizeof *found));
-    enum status status =
-            decode_group(t->model.model, &t->settings->decode, t->batch.ids, t->batch.offsets, full, found);
+    enum status status = decode_group(
+            t->rounds.model.model, &t->settings->decode, t->batch.ids, t->batch.offsets, full, found);
     for (size_t i = 0; i < count && status == STATUS_OK; i++)
         status = results_put(results, found[i].ids, found[i].count * sizeof *found[i].ids);
     for (size_t i = 0; i < count; i++)
@@ -99,92 +103,62 @@ static enum status take(void *context, size_t item, const void *record, size_t b
     return bytes ? memory_copy(&result->ids, "translations", record, bytes) : STATUS_OK;
 }
 
-static enum status write_round(struct translation *t)
+static enum status write_round(void *context)
 {
+    struct translation *t = context;
     for (size_t s = 0; s < t->round.count; s++) {
         size_t bytes;
-        TRY(vocabulary_decode(t->model.vocabularies[TARGET], t->results[s].ids, t->results[s].count, &t->line,
-                &t->line_room, &bytes));
+        TRY(vocabulary_decode(t->rounds.model.vocabularies[TARGET], t->results[s].ids, t->results[s].count,
+                &t->line, &t->line_room, &bytes));
         t->line[bytes] = '\n'; /* in place of its end mark */
-        TRY(output_write(&t->output, t->line, bytes + 1));
+        TRY(output_write(&t->rounds.output, t->line, bytes + 1));
     }
-    return output_flush(&t->output);
+    return output_flush(&t->rounds.output);
 }
 
-static void free_results(struct translation *t)
+static void free_round(void *context)
 {
+    struct translation *t = context;
     for (size_t s = 0; t->results && s < t->round.count; s++)
         memory_free(t->results[s].ids);
     memory_free(t->results);
     t->results = NULL;
 }
 
-static enum status translate_round(struct translation *t, bool *done)
-{
-    bool first = world()->rank == 0;
-    TRY(status_agree(first ? read_round(t) : STATUS_OK));
-    TRY(sentence_list_broadcast(&t->round));
-    *done = t->round.count == 0;
-    struct spread spread = {
-            .items = t->round.count,
-            .length = length,
-            .window = (size_t)t->settings->group,
-            .batch = (size_t)t->settings->decode.batch,
-            .work = work,
-            .take = take,
-            .context = t,
-    };
-    TRY(spread_run(&spread));
-    return status_agree(first ? write_round(t) : STATUS_OK);
-}
-
 /* ---- the command ---- */
 
-static enum status open_ends(struct translation *t)
+static enum status translate(const void *given, const struct text_list *words)
 {
-    TRY(text_open(&t->input, t->settings->input));
-    return output_open(&t->output, t->settings->output);
-}
-
-static enum status translate(const struct settings *settings, const char *model)
-{
+    const struct settings *settings = given;
+    const char *model;
+    TRY(saved_model_named(&model, "translate", words));
     struct translation t = {.settings = settings};
-    bool first = world()->rank == 0, done = false;
-    enum status status = saved_model_open(&t.model, model);
-    if (status == STATUS_OK)
-        status = status_agree(first ? open_ends(&t) : STATUS_OK);
-    while (status == STATUS_OK && !done) {
-        status = translate_round(&t, &done);
-        free_results(&t);
-    }
-    if (status == STATUS_OK)
-        status = status_agree(first ? output_commit(&t.output) : STATUS_OK);
-    output_discard(&t.output);
+    t.rounds = (struct rounds){
+            .open = open_input,
+            .read = read_round,
+            .write = write_round,
+            .free = free_round,
+            .lists = {&t.round},
+            .output_path = settings->output,
+            .spread = {.length = length,
+                    .window = (size_t)settings->group,
+                    .batch = (size_t)settings->decode.batch,
+                    .work = work,
+                    .take = take,
+                    .context = &t},
+    };
+    enum status status = rounds_run(&t.rounds, model);
     text_close(t.input);
     memory_free(t.line);
     sentence_list_release(&t.batch);
     sentence_list_release(&t.round);
-    saved_model_close(&t.model);
     return status;
 }
 
 static enum status run(int argc, char **argv)
 {
     struct settings settings;
-    struct text_list words = {0};
-    struct option_target target = {&schema, &settings};
-    TRY(options_defaults(&schema, &settings));
-    enum status status = options_read_arguments(&target, 1, argc, argv, &words);
-    if (status == STATUS_OK && words.count != 1)
-        status = status_fail(STATUS_USAGE,
-                "translate takes one MODEL (a run directory or a checkpoint), found %zu words", words.count);
-    if (status == STATUS_OK)
-        status = world_open(0);
-    if (status == STATUS_OK)
-        status = translate(&settings, words.items[0]);
-    text_list_release(&words);
-    options_release(&schema, &settings);
-    return status;
+    return command_run(&translate_command, &settings, argc, argv, translate);
 }
 
 const struct command translate_command = {

@@ -1,0 +1,31 @@
+/*
+ * A command that puts text through a saved model: rounds of sentences, so that memory is bounded and answers come early.
+ *
+ *     round:  rank 0 reads sentences into lists --> all ranks have them --> spread_run() --> rank 0 writes
+ */
+#ifndef TRAIN_ROUNDS_H
+#define TRAIN_ROUNDS_H
+
+#include "train/output.h"
+#include "train/saved_model.h"
+#include "train/spread.h"
+
+struct rounds {
+    /* Given. Each function gets spread.context; all but `free` are rank 0's. */
+    enum status (*open)(void *context);  /* what is read */
+    enum status (*read)(void *context);  /* the next sentences into the lists; none: the end */
+    enum status (*write)(void *context); /* what they became, to `output` */
+    void (*free)(void *context);         /* what belongs to the round, on every rank, however it ended */
+    struct sentence_list *lists[SIDES];  /* of the round; TARGET may be NULL */
+    const char *output_path;
+    struct spread spread; /* how a round is worked on; `items` is set for each */
+    /* For those functions. */
+    struct saved_model model;
+    struct output output; /* rank 0 */
+};
+
+/* Opens the world and `model` (see saved_model_open()), and runs all rounds. A failure leaves no output file.
+ * Collective. */
+enum status rounds_run(struct rounds *rounds, const char *model);
+
+#endif
