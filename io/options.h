@@ -65,6 +65,9 @@ struct option {
     const char *units;              /* PERIOD: allowed units, e.g. "ue" */
     const char *zero; /* INTEGER, REAL, PERIOD: a word for 0 ("auto", "never"), whatever the bounds */
     enum option_change change;
+    /* Counts only where another option is given and not off ("data.valid"), or a choice is one of these
+     * ("model.kind=gpt|bert"), and what that needs is met; NULL: always. */
+    const char *needs;
     bool shapes_result;      /* stored in checkpoints; others (paths, log, comm) are not */
     bool required;           /* TEXT, LIST, CHOICE: must be given */
     const char *placeholder; /* in help: FILE, N, NAME; NULL: from the type */
@@ -135,6 +138,11 @@ enum status text_list_add(struct text_list *list, const char *text);
 /* Every required option is given: else STATUS_USAGE (undotted) or STATUS_CONFIG naming it. */
 enum status options_check_required(const struct schema *schema, const void *settings);
 
+/* No option that differs from its default is without what it needs (nothing set may be ignored): else STATUS_USAGE
+ * (undotted) or STATUS_CONFIG naming both. What is switched off (false, a period of 0) needs nothing. For settings
+ * that are complete. */
+enum status options_check_needs(const struct schema *schema, const void *settings);
+
 /* The settings as YAML (allocated, label "options"): all, or only those that shape the result.
  * Equal settings give equal bytes, and reading them back gives equal settings. */
 enum status options_write_yaml(
@@ -152,8 +160,8 @@ enum status options_compare(const struct schema *schema, const void *now, const 
 void options_print_help(FILE *out, const struct schema *schema);
 
 /* Checks the table itself: duplicate names, defaults that do not parse or break their bounds,
- * missing help, choices without kinds, result-shaping periods with clock units. STATUS_INTERNAL
- * naming the row. For tests. */
+ * missing help, choices without kinds, needs that are no options or choices, result-shaping periods with clock units.
+ * STATUS_INTERNAL naming the row. For tests. */
 enum status options_check_schema(const struct schema *schema);
 
 /* The known name nearest to `name` by edit distance, or NULL if none is near. */

@@ -53,17 +53,6 @@ static enum status check_type(const struct option *option)
     return period ? check_units(option) : STATUS_OK;
 }
 
-/* A field large enough for a value of any type. */
-union any_value {
-    bool truth;
-    int64_t integer;
-    double real;
-    char *text;
-    struct text_list list;
-    const struct kind *kind;
-    struct period period;
-};
-
 static enum status check_default(const struct option *option)
 {
     bool optional = value_can_be_absent(option) || option->required;
@@ -119,5 +108,7 @@ enum status options_check_schema(const struct schema *schema)
     }
     for (size_t i = 0; i < options_count(schema); i++)
         TRY(check_pairs(schema, i));
+    for (size_t i = 0; i < options_count(schema); i++)
+        TRY(need_check(schema, options_at(schema, i).option));
     return STATUS_OK;
 }

@@ -67,6 +67,11 @@ static void describe_limits(const struct option *option, char *out, size_t bytes
         add_limit(out, bytes, "in %s%s%s", units, or, zero);
     } else if (option->minimum != 0 || option->maximum != 0)
         add_limit(out, bytes, "from %.15g to %.15g%s%s", option->minimum, option->maximum, or, zero);
+    if (option->needs) {
+        char words[OPTION_TEXT_LIMIT];
+        need_words(option->needs, words, sizeof words);
+        add_limit(out, bytes, "only with %s", words);
+    }
     size_t used = strlen(out);
     if (used && used < bytes)
         snprintf(out + used, bytes - used, ")");

@@ -6,6 +6,7 @@
  *     options_nearest.c    the known name nearest to a misspelt one
  *     options_yaml.c       YAML -> settings; options_write.c: settings -> YAML
  *     options_arguments.c  command line -> settings
+ *     options_needs.c      options that count only together with another
  *     options_compare.c    settings against a stored record; options_help.c: help; options_check.c: the table itself
  */
 #ifndef IO_OPTIONS_INTERNAL_H
@@ -41,6 +42,17 @@ static inline const void *option_field_const(const void *settings, struct option
 
 /* ---- one value (options_value.c) ---- */
 
+/* A field large enough for a value of any type. */
+union any_value {
+    bool truth;
+    int64_t integer;
+    double real;
+    char *text;
+    struct text_list list;
+    const struct kind *kind;
+    struct period period;
+};
+
 /* Sets the field from text. LIST: adds an item. `where` NULL: the command line. STATUS_CONFIG with what was expected
  * and found. */
 enum status value_set(const struct option *option, void *field, const char *text, const char *where);
@@ -51,6 +63,10 @@ void value_clear(const struct option *option, void *field);
 bool value_can_be_absent(const struct option *option);
 bool value_is_absent(const struct option *option, const void *field);
 bool value_equal(const struct option *option, const void *a, const void *b);
+
+/* Absent, false, or a period of 0: asks for nothing. */
+bool value_is_off(const struct option *option, const void *field);
+enum status value_is_default(const struct option *option, const void *field, bool *out);
 size_t value_size(const struct option *option);
 
 /* What the option expects, as a phrase: "a whole number from 1 to 64 or auto". */
@@ -67,6 +83,14 @@ enum status value_refuse(const struct option *option, const char *where, const c
 
 /* `text` in quotes, without control characters, cut to fit a message. Returns out. */
 const char *text_quoted(const char *text, char out[OPTION_NAME_LIMIT]);
+
+/* ---- needs (options_needs.c) ---- */
+
+/* "model.kind gpt or bert" for "model.kind=gpt|bert". */
+void need_words(const char *need, char *out, size_t bytes);
+
+/* The needs of an option, of what it needs and so on are options and choices, and end. STATUS_INTERNAL. */
+enum status need_check(const struct schema *schema, const struct option *option);
 
 /* ---- names (options_nearest.c) ---- */
 

@@ -431,6 +431,31 @@ bool value_equal(const struct option *option, const void *a, const void *b)
     return types[option->type].equal(a, b);
 }
 
+bool value_is_off(const struct option *option, const void *field)
+{
+    if (option->type == OPTION_BOOL)
+        return !*(const bool *)field;
+    if (option->type == OPTION_PERIOD)
+        return ((const struct period *)field)->value == 0;
+    return value_is_absent(option, field);
+}
+
+enum status value_is_default(const struct option *option, const void *field, bool *out)
+{
+    *out = false;
+    if (!option->value) {
+        *out = value_is_absent(option, field);
+        return STATUS_OK;
+    }
+    union any_value value;
+    memset(&value, 0, sizeof value);
+    enum status status = value_set(option, &value, option->value, "default");
+    if (status == STATUS_OK)
+        *out = value_equal(option, field, &value);
+    value_clear(option, &value);
+    return status;
+}
+
 size_t value_size(const struct option *option)
 {
     return types[option->type].size;

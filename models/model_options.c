@@ -41,6 +41,7 @@ static const struct option rows[] = {
                 .change = CHANGE_REFUSED, .shapes_result = true, .help = "how the order of tokens is told"},
         {"model.position_limit", OPTION_INTEGER, FIELD(position_limit), .value = "1024", .minimum = 1,
                 .maximum = 1000000, .change = CHANGE_REFUSED, .shapes_result = true,
+                .needs = "model.position=learned",
                 .help = "learned positions, and so the longest sentence in tokens"},
         {"model.tie", OPTION_CHOICE, FIELD(tie), .value = "all", .kinds = &tie_kinds,
                 .change = CHANGE_REFUSED, .shapes_result = true,

@@ -66,10 +66,10 @@ static const struct option_group train_group = OPTION_GROUP("train", "the course
 static const struct option validate_rows[] = {
         {"validate.every", OPTION_PERIOD, offsetof(struct validate_options, every), .value = "1e",
                 .units = "ue", .zero = "never", .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "how often data.valid is evaluated"},
+                .needs = "data.valid", .help = "how often data.valid is evaluated"},
         {"validate.metric", OPTION_CHOICE, offsetof(struct validate_options, metric), .value = "loss",
                 .kinds = &metric_kinds, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "what decides which checkpoint is best"},
+                .needs = "validate.every", .help = "what decides which checkpoint is best"},
 };
 static const struct option_group validate_group =
         OPTION_GROUP("validate", "how good the model is", validate_rows);
@@ -102,7 +102,8 @@ static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and th
 
 static const struct option log_rows[] = {
         {"log.every", OPTION_PERIOD, offsetof(struct log_options, every), .value = "10s", .units = "usm",
-                .zero = "never", .help = "how often a line tells the progress"},
+                .zero = "never", .needs = "log.level=info|detail",
+                .help = "how often a line tells the progress"},
         {"log.level", OPTION_CHOICE, offsetof(struct log_options, level), .value = "info",
                 .kinds = &log_level_kinds, .help = "what is told"},
 };

@@ -33,6 +33,7 @@ static enum status choose(const struct command **out, int argc, char **argv)
     CHECK(argc > 1, STATUS_USAGE, "no command given; 'seqtrain help' lists the commands");
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0 || strcmp(name, "--build-info") == 0) {
+        CHECK(argc == 2, STATUS_USAGE, "%s stands alone, found %s after it", name, argv[2]);
         if (first)
             puts(name[2] == 'v' ? "seqtrain " SEQTRAIN_VERSION : world_build_info());
         return STATUS_OK;

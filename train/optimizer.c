@@ -108,19 +108,19 @@ static const struct option rows[] = {
                 .help = "highest learning rate; the schedule multiplies it"},
         {"optimizer.beta1", OPTION_REAL, offsetof(struct optimizer_options, beta1), .value = "0.9",
                 .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "adam: decay of the mean gradient"},
+                .needs = "optimizer.kind=adam", .help = "decay of the mean gradient"},
         {"optimizer.beta2", OPTION_REAL, offsetof(struct optimizer_options, beta2), .value = "0.98",
                 .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "adam: decay of the mean squared gradient"},
+                .needs = "optimizer.kind=adam", .help = "decay of the mean squared gradient"},
         {"optimizer.epsilon", OPTION_REAL, offsetof(struct optimizer_options, epsilon), .value = "1e-9",
                 .minimum = 1e-30, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "adam: added to the root of the mean square"},
+                .needs = "optimizer.kind=adam", .help = "added to the root of the mean square"},
         {"optimizer.weight_decay", OPTION_REAL, offsetof(struct optimizer_options, weight_decay),
                 .value = "0", .minimum = 0, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "decoupled weight decay; biases and norms are left alone"},
         {"optimizer.momentum", OPTION_REAL, offsetof(struct optimizer_options, momentum), .value = "0",
                 .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "sgd: share of the last step that is kept"},
+                .needs = "optimizer.kind=sgd", .help = "share of the last step that is kept"},
 };
 
 const struct option_group optimizer_group = OPTION_GROUP("optimizer", "the step from gradients", rows);

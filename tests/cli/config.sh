@@ -22,6 +22,7 @@ printf 'train:\n  until: 3u\n\0' >nul.yaml
 printf 'run:\n  directory: d\xff\n' >latin.yaml
 printf '\xff\xfer\0u\0n\0' >utf16.yaml
 head -c 1048577 /dev/zero | tr '\0' '#' >large.yaml
+printf 'run: {directory: run}\ndata: {train: c.h5}\noptimizer: {kind: sgd, beta2: 0.9}\n' >ignored.yaml
 : >empty.yaml
 mkdir folder.yaml
 
@@ -33,7 +34,7 @@ try() { # WORDS...
     echo "status $status"
 }
 {
-    for name in unknown group type bounds unit choice twice anchor tab syntax nul latin utf16 large empty folder missing; do
+    for name in unknown group type bounds unit choice twice anchor tab syntax nul latin utf16 large ignored empty folder missing; do
         try $name.yaml
     done
     try --run.directory run
@@ -42,6 +43,10 @@ try() { # WORDS...
     try --run.directory run --data.train c.h5 --train.until=-1u
     try --run.directory run --data.train c.h5 --batch.tokens=many
     try --run.directory run --data.train c.h5 --log.level loud
+    try --run.directory run --data.train c.h5 --optimizer.momentum 0.9
+    try --run.directory run --data.train c.h5 --model.position_limit 99
+    try --run.directory run --data.train c.h5 --validate.metric accuracy
+    try --run.directory run --data.train c.h5 --log.every 5s --log.level warning
     try --run.directory '' --data.train c.h5
     try --runs
     try -n 2

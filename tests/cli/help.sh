@@ -58,6 +58,7 @@ try evaluete
 try --verison
 try help trian
 try help help help
+try --version help
 compare errors.txt
 
 # One message under mpirun too, and none of the ranks' own.

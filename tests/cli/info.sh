@@ -44,6 +44,9 @@ shows '^optimizer.kind$' # without arguments
 shows '^    adam +' # its rows
 
 refuses 64 'expected one file or run directory, found 2' c.h5 run
+refuses 64 'info: --verify is about a file or run directory, found none' --verify --json
+refuses 64 'info: --skipped is about a file or run directory, found none' --skipped
+refuses 64 'info: --skipped is about a corpus, found a checkpoint: run/best.h5|run/last.h5' run --skipped --json
 refuses 64 'verfy' c.h5 --verfy
 refuses 66 'absent' absent
 mkdir empty

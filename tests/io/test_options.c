@@ -110,6 +110,92 @@ static void test_options__required_is_told_by_name(void **state)
     assert_int_equal(options_check_required(&sample_schema, all), STATUS_OK);
 }
 
+/* ---- what counts only together with another ---- */
+
+struct together {
+    const struct kind *cell;
+    char *label;
+    struct period every;
+    double rate;
+    bool fast;
+    int64_t best;
+    char *name;
+};
+
+static const struct kind three[] = {{"gru", "h", NULL}, {"lstm", "h", NULL}, {"rnn", "h", NULL}};
+static const struct kind_table three_kinds = KIND_TABLE("cell", three);
+static const struct option together_rows[] = {
+        {"g.cell", OPTION_CHOICE, offsetof(struct together, cell), .value = "lstm", .kinds = &three_kinds,
+                .help = "h"},
+        {"g.label", OPTION_TEXT, offsetof(struct together, label), .help = "h"},
+        {"g.every", OPTION_PERIOD, offsetof(struct together, every), .value = "1e", .units = "ue",
+                .zero = "never", .needs = "g.label", .help = "h"},
+        {"g.rate", OPTION_REAL, offsetof(struct together, rate), .value = "1e-1", .needs = "g.cell=gru|rnn",
+                .help = "h"},
+        {"g.fast", OPTION_BOOL, offsetof(struct together, fast), .value = "true", .needs = "g.cell=rnn",
+                .help = "h"},
+        {"g.best", OPTION_INTEGER, offsetof(struct together, best), .value = "1", .needs = "g.every",
+                .help = "h"},
+        {"name", OPTION_TEXT, offsetof(struct together, name), .needs = "g.fast", .help = "h"},
+};
+static const struct option_group together_group = OPTION_GROUP("g", "together", together_rows);
+static const struct option_place together_place = {&together_group, 0};
+static const struct schema together_schema = {&together_place, 1};
+
+static void test_options__what_would_be_ignored_is_refused(void **state)
+{
+    static const struct {
+        const char *set[3][2]; /* name, value */
+        enum status status;
+        const char *message;
+    } rows[] = {{{{"g.rate", "0.10"}}, STATUS_OK, NULL},
+            {{{"g.rate", "0.2"}}, STATUS_CONFIG,
+                    "g.rate is 0.2, but counts only with g.cell gru or rnn, found lstm: set g.cell gru or "
+                    "rnn, or leave g.rate out"},
+            {{{"g.rate", "0.2"}, {"g.cell", "gru"}}, STATUS_OK, NULL},
+            {{{"g.rate", "0.2"}, {"g.cell", "rnn"}}, STATUS_OK, NULL},
+            {{{"g.every", "2e"}}, STATUS_CONFIG,
+                    "g.every is 2e, but counts only with g.label, found nothing"},
+            {{{"g.every", "2e"}, {"g.label", "x"}}, STATUS_OK, NULL},
+            {{{"g.every", "never"}}, STATUS_OK, NULL}, {{{"g.fast", "no"}}, STATUS_OK, NULL},
+            {{{"g.best", "2"}}, STATUS_CONFIG, "g.best is 2, but counts only with g.label, found nothing"},
+            {{{"g.best", "2"}, {"g.label", "x"}}, STATUS_OK, NULL},
+            {{{"g.best", "2"}, {"g.label", "x"}, {"g.every", "0"}}, STATUS_CONFIG,
+                    "g.best is 2, but counts only with g.every, found never: set g.every, or leave g.best "
+                    "out"},
+            {{{"name", "n"}, {"g.cell", "rnn"}}, STATUS_OK, NULL},
+            {{{"name", "n"}, {"g.cell", "rnn"}, {"g.fast", "no"}}, STATUS_USAGE,
+                    "name is n, but counts only with g.fast, found false"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct together t;
+        assert_int_equal(options_defaults(&together_schema, &t), STATUS_OK);
+        for (size_t k = 0; k < 3 && rows[i].set[k][0]; k++)
+            assert_int_equal(
+                    options_set(&together_schema, &t, rows[i].set[k][0], rows[i].set[k][1], NULL), STATUS_OK);
+        if (rows[i].status == STATUS_OK)
+            assert_int_equal(options_check_needs(&together_schema, &t), STATUS_OK);
+        else
+            assert_refused(options_check_needs(&together_schema, &t), rows[i].status, rows[i].message);
+        options_release(&together_schema, &t);
+    }
+    assert_int_equal(memory_blocks(), 0);
+}
+
+static void test_options__help_tells_what_is_needed(void **state)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    (void)state;
+    FILE *out = open_memstream(&text, &bytes);
+    options_print_help(out, &together_schema);
+    fclose(out);
+    assert_non_null(strstr(text, "h (default 1; only with g.every)\n"));
+    assert_non_null(strstr(text, "h (only with g.fast)\n"));
+    assert_non_null(strstr(text, "h (default 1e-1; only with g.cell gru or rnn)\n"));
+    free(text);
+}
+
 /* ---- the command line ---- */
 
 static void test_options__arguments_are_read(void **state)
@@ -263,6 +349,7 @@ static void test_options__a_good_table_passes(void **state)
 {
     (void)state;
     assert_int_equal(options_check_schema(&sample_schema), STATUS_OK);
+    assert_int_equal(options_check_schema(&together_schema), STATUS_OK);
 }
 
 static void test_options__bad_rows_are_found(void **state)
@@ -285,6 +372,15 @@ static void test_options__bad_rows_are_found(void **state)
             {{"g.a", OPTION_PERIOD, 0, .value = "1u", .help = "h"}, "needs units"},
             {{"g.a", OPTION_PERIOD, 0, .value = "1u", .units = "uh", .shapes_result = true, .help = "h"},
                     "may be told in clock time"},
+            {{"g.a", OPTION_TEXT, 0, .needs = "g.b", .help = "h"},
+                    "option g.a: needs g.b, which is no option"},
+            {{"g.a", OPTION_TEXT, 0, .needs = "g.a=x", .help = "h"}, "needs one of x, but g.a is no choice"},
+            {{"g.a", OPTION_TEXT, 0, .needs = "g.a", .help = "h"}, "option g.a: needs itself"},
+            {{"g.a", OPTION_CHOICE, 0, .value = "gru", .kinds = &three_kinds, .needs = "g.a", .help = "h"},
+                    "needs g.a, but not which of its choices"},
+            {{"g.a", OPTION_CHOICE, 0, .value = "gru", .kinds = &three_kinds, .needs = "g.a=rnn|gur",
+                     .help = "h"},
+                    "option g.a: needs g.a gur, which is no choice"},
             {{"g.a", OPTION_TEXT, 0, .value = "x", .required = true, .help = "h"},
                     "required, with a default"},
             {{"g.a", OPTION_REAL, 0, .required = true, .help = "h"}, "a number cannot be required"},
@@ -324,6 +420,8 @@ int main(void)
             WITH(test_options__a_refused_value_leaves_the_old_one),
             WITH(test_options__a_message_stays_short_and_clean),
             WITH(test_options__required_is_told_by_name),
+            cmocka_unit_test(test_options__what_would_be_ignored_is_refused),
+            cmocka_unit_test(test_options__help_tells_what_is_needed),
             WITH(test_options__arguments_are_read),
             WITH(test_options__switches_of_yes_and_no),
             WITH(test_options__lists_replace_the_file_then_grow),

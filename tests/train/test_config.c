@@ -85,6 +85,39 @@ static void test_config__what_must_be_given(void **state)
     assert_int_equal(options_check_required(&config_schema, *state), STATUS_OK);
 }
 
+/* Nothing set may be ignored. */
+static void test_config__what_counts_only_with_another(void **state)
+{
+    static const struct {
+        const char *name, *value, *other, *off, *on, *words;
+    } rows[] = {{"optimizer.beta1", "0.5", "optimizer.kind", "sgd", "adam",
+                        "optimizer.beta1 is 0.5, but counts only with optimizer.kind adam, found sgd"},
+            {"optimizer.beta2", "0.5", "optimizer.kind", "sgd", "adam", "set optimizer.kind adam"},
+            {"optimizer.epsilon", "1e-8", "optimizer.kind", "sgd", "adam", "or leave optimizer.epsilon out"},
+            {"optimizer.momentum", "0.9", "optimizer.kind", "adam", "sgd", "only with optimizer.kind sgd"},
+            {"model.position_limit", "9", "model.position", "none", "learned", "found none"},
+            {"model.position_limit", "9", "model.position", "sinusoidal", "learned", "found sinusoidal"},
+            {"validate.every", "2e", "data.valid", NULL, "v.h5", "only with data.valid, found nothing"},
+            {"validate.metric", "accuracy", "data.valid", NULL, "v.h5",
+                    "only with data.valid, found nothing"},
+            {"validate.metric", "accuracy", "validate.every", "never", "2e", "found never"},
+            {"log.every", "3u", "log.level", "warning", "detail", "only with log.level info or detail"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config *config = *state;
+        options_release(&config_schema, config);
+        assert_int_equal(options_defaults(&config_schema, config), STATUS_OK);
+        assert_int_equal(options_check_needs(&config_schema, config), STATUS_OK);
+        assert_int_equal(set(config, rows[i].name, rows[i].value), STATUS_OK);
+        if (strcmp(rows[i].other, "validate.every") == 0)
+            assert_int_equal(set(config, "data.valid", "v.h5"), STATUS_OK);
+        if (rows[i].off)
+            assert_int_equal(set(config, rows[i].other, rows[i].off), STATUS_OK);
+        assert_refused(options_check_needs(&config_schema, config), STATUS_CONFIG, rows[i].words);
+        assert_int_equal(set(config, rows[i].other, rows[i].on), STATUS_OK);
+        assert_int_equal(options_check_needs(&config_schema, config), STATUS_OK);
+    }
+}
+
 static void test_config__words_for_zero(void **state)
 {
     struct config *config = *state;
@@ -215,6 +248,7 @@ int main(void)
             cmocka_unit_test(test_config__the_table_is_sound),
             WITH(test_config__defaults),
             WITH(test_config__what_must_be_given),
+            WITH(test_config__what_counts_only_with_another),
             WITH(test_config__words_for_zero),
             WITH(test_config__clock_time_shapes_no_result),
             WITH(test_config__more_ranks_than_micro_batches),

@@ -278,6 +278,8 @@ static enum status gather(cJSON *facts, const char *path, const struct settings 
     enum h5_kind kind;
     struct stat found;
     TRY(h5_peek(path, &kind));
+    CHECK(kind == H5_CORPUS || !settings->skipped, STATUS_USAGE,
+            "info: --skipped is about a corpus, found a checkpoint: %s", path);
     cJSON_AddStringToObject(facts, "kind", kind == H5_CORPUS ? "corpus" : "checkpoint");
     cJSON_AddStringToObject(facts, "file", path);
     if (stat(path, &found) == 0)
@@ -348,6 +350,9 @@ static enum status tell(const void *given, const struct text_list *words)
     const struct settings *settings = given;
     CHECK(words->count <= 1, STATUS_USAGE, "info: expected one file or run directory, found %zu words",
             words->count);
+    CHECK(words->count == 1 || !(settings->verify || settings->skipped), STATUS_USAGE,
+            "info: --%s is about a file or run directory, found none",
+            settings->verify ? "verify" : "skipped");
     cJSON *facts = cJSON_CreateObject();
     CHECK(facts, STATUS_INTERNAL, "out of memory: facts");
     enum status status = words->count ? tell_file(facts, words->items[0], settings) : tell_kinds(facts);

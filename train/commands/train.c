@@ -23,7 +23,8 @@ static enum status read_settings(struct config *config, int argc, char **argv, s
         text_list_release(&again);
         TRY(status);
     }
-    return options_check_required(&config_schema, config);
+    TRY(options_check_required(&config_schema, config));
+    return options_check_needs(&config_schema, config);
 }
 
 static enum status train(const struct config *config)
