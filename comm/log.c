@@ -33,16 +33,20 @@ static void erase_progress(void)
     progress_shown = false;
 }
 
-static void write_line(enum log_level level, bool with_rank, const char *format, va_list arguments)
+enum { TO_FILE = 1, TO_PEOPLE = 2, WITH_RANK = 4 };
+
+static void write_line(int how, enum log_level level, const char *format, va_list arguments)
 {
     char text[4096], who[32] = "";
-    if (with_rank)
+    if (how & WITH_RANK)
         snprintf(who, sizeof who, "[rank %d] ", rank);
     vsnprintf(text, sizeof text, format, arguments);
     pthread_mutex_lock(&lock);
-    erase_progress();
-    fprintf(stderr, "%s%s%s\n", who, prefix(level), text);
-    if (file) {
+    if (how & TO_PEOPLE) {
+        erase_progress();
+        fprintf(stderr, "%s%s%s\n", who, prefix(level), text);
+    }
+    if (file && (how & TO_FILE)) {
         fprintf(file, "%s%s%s\n", who, prefix(level), text);
         fflush(file);
     }
@@ -55,7 +59,17 @@ void log_line(enum log_level level, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    write_line(level, false, format, arguments);
+    write_line(TO_FILE | TO_PEOPLE, level, format, arguments);
+    va_end(arguments);
+}
+
+void log_record(enum log_level level, const char *format, ...)
+{
+    if (rank != 0 || level > limit)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(TO_FILE, level, format, arguments);
     va_end(arguments);
 }
 
@@ -65,7 +79,7 @@ void log_rank(enum log_level level, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    write_line(level, true, format, arguments);
+    write_line(TO_FILE | TO_PEOPLE | WITH_RANK, level, format, arguments);
     va_end(arguments);
 }
 

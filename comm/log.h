@@ -19,6 +19,9 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DETAIL };
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_rank(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Rank 0's line to the file alone: what people are told in another way. */
+void log_record(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Shows `text` on one terminal line that the next call overwrites; nothing where standard error is
  * no terminal. Rank 0 only. NULL clears it. */
 void log_progress(const char *text);

@@ -62,14 +62,16 @@ static double seconds_left(const struct progress *progress)
     return here > 0 && done < 1 ? (progress->updated - progress->started) * (1 - done) / here : 0;
 }
 
-static void format_line(char out[LINE_BYTES], const struct progress *progress, int64_t epoch, double loss,
-        const struct update_report *report)
+/* In full, or so that it fits 80 columns. */
+static void format_line(char out[LINE_BYTES], const struct progress *progress, int64_t epoch,
+        const struct update_report *report, bool full)
 {
+    double loss = progress->loss / (double)progress->target;
     char left[32];
     format_time(left, seconds_left(progress));
     int used = snprintf(out, LINE_BYTES, "update %lld  epoch %lld  loss %.4f",
             (long long)progress->trainer->state.update, (long long)epoch, loss);
-    if (!log_is_terminal()) /* there it must fit 80 columns */
+    if (full)
         used += snprintf(out + used, (size_t)(LINE_BYTES - used), "  norm %.3g  rate %.3g",
                 report->gradient_norm, report->learning_rate);
     snprintf(out + used, (size_t)(LINE_BYTES - used), "  %.0f tokens/s  %s left", tokens_per_second(progress),
@@ -130,16 +132,18 @@ static void tell(struct progress *progress, int64_t epoch, const struct update_r
     const struct run_state *state = &progress->trainer->state;
     struct place place = {state->update, state->epoch, report->epoch_end};
     char line[LINE_BYTES];
-    bool due = line_is_due(progress, place);
-    if (due || (log_is_terminal() && progress->updated - progress->shown >= terminal_seconds)) {
-        format_line(line, progress, epoch, progress->loss / (double)progress->target, report);
-        if (log_is_terminal())
-            log_progress(line);
-        else
-            log_line(LOG_INFO, "%s", line);
+    bool due = line_is_due(progress, place), terminal = log_is_terminal();
+    if (terminal && (due || progress->updated - progress->shown >= terminal_seconds)) {
+        format_line(line, progress, epoch, report, false);
+        log_progress(line);
         progress->shown = progress->updated;
     }
     if (due) {
+        format_line(line, progress, epoch, report, true);
+        if (terminal)
+            log_record(LOG_INFO, "%s", line);
+        else
+            log_line(LOG_INFO, "%s", line);
         progress->lined = progress->updated;
         progress->loss = 0;
         progress->target = 0;

@@ -5,12 +5,15 @@
 make_corpus tiny 300 1
 words="train tiny.yaml --comm.threads 1 --train.until 1e"
 
-script -qec "stty cols 80; $program $words --run.directory terminal" terminal.txt >/dev/null || fail "terminal: status $?"
+script -qec "stty cols 80; $program $words --log.every 2u --run.directory terminal" terminal.txt >/dev/null || fail "terminal: status $?"
 tr '\r' '\n' <terminal.txt | sed 's/\x1b\[K//' | grep 'tokens/s.*left$' >shown
 [ -s shown ] || fail "a terminal shows no progress"
 awk 'length > 80 { exit 1 }' shown || fail "more than 80 columns: $(awk 'length > 80' shown | head -n 1)"
 grep -vqE '^update [0-9]+  epoch [0-9]+  loss [0-9.]+  [0-9]+ tokens/s  .* left$' shown && fail "another line: $(head -n 1 shown)"
 grep -qF $'\r\x1b[K' terminal.txt || fail "the line is not overwritten"
+
+grep -qE '^update 2  epoch 1  loss [0-9.]+  norm .*  rate .* left$' terminal/log.txt || fail "log.txt has no progress: $(cat terminal/log.txt)"
+grep -qE $'\r|\x1b' terminal/log.txt && fail "log.txt holds control characters"
 
 train 1 plain --train.until 1e --log.every 2u --log.level detail
 expect plain 0 '^update 2  epoch 1  loss [0-9.]+  norm .*  rate .*  [0-9]+ tokens/s  .* left' \

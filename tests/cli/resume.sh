@@ -45,6 +45,8 @@ expect timed 0 'trained 20 updates'
 [ "$starts" -ge 3 ] || fail "timed: expected several starts, found $starts"
 as_straight timed
 
+grep -qE '^stopped after update [0-9]+ \(train.time_limit\); run the same command again' timed/log.txt || fail "log.txt: no last words"
+
 # A signal to one process alone, without mpirun; SIGTERM and SIGINT count as well.
 for signal in TERM INT; do
     rm -rf alone
@@ -54,6 +56,8 @@ for signal in TERM INT; do
     wait $!
     status=$?
     expect alone 75 'stopped after update'
+    [ "$(grep -c 'stopped after update' alone.log)" = 1 ] || fail "alone: told $(grep -c 'stopped after update' alone.log) times"
+    grep -q '^stopped after update [0-9]* (on a signal)' alone/log.txt || fail "alone: log.txt does not tell its end"
     [ -n "$(newest alone)" ] || fail "alone: SIG$signal saved nothing"
 done
 

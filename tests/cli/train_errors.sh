@@ -147,6 +147,7 @@ train 1 nan --train.until 9u
 expect nan 0 'resumed from'
 train 1 steep --optimizer.kind sgd --optimizer.learning_rate 1e6 --train.clip_norm off --train.until 200u --schedule.warmup 0
 expect steep 70 'expected a finite loss'
+grep -q '^error: update .*expected a finite loss' steep/log.txt || fail "steep: log.txt does not tell its end"
 
 # ---- a full disk: the run goes on, the old checkpoint is intact; the last save failing is 74 ----
 cp -r run full

@@ -77,12 +77,14 @@ static void test_log__a_file_gets_the_lines_too(void **state)
     log_line(LOG_INFO, "one");
     assert_int_equal(log_file(path), STATUS_OK); /* appends */
     log_line(LOG_WARNING, "two");
+    log_record(LOG_ERROR, "on record");
+    log_record(LOG_DETAIL, "too fine");
     assert_int_equal(log_file(NULL), STATUS_OK);
     log_line(LOG_INFO, "after");
     read_errors(text, sizeof text);
     assert_string_equal(text, "before\none\nwarning: two\nafter\n");
     read_file("log.txt", text, sizeof text);
-    assert_string_equal(text, "one\nwarning: two\n");
+    assert_string_equal(text, "one\nwarning: two\nerror: on record\n");
 }
 
 static void test_log__a_file_that_cannot_be_is_an_error(void **state)

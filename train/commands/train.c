@@ -27,6 +27,13 @@ static enum status read_settings(struct config *config, int argc, char **argv, s
     return options_check_needs(&config_schema, config);
 }
 
+/* The last words, for log.txt: main() tells them to people when the log is closed. */
+static void record_end(enum status status)
+{
+    if (status != STATUS_OK)
+        log_record(status == STATUS_STOPPED ? LOG_INFO : LOG_ERROR, "%s", status_message());
+}
+
 static enum status train(const struct config *config)
 {
     struct trainer trainer;
@@ -36,6 +43,7 @@ static enum status train(const struct config *config)
     enum status status = trainer_open(&trainer, config);
     if (status == STATUS_OK)
         status = loop_run(&trainer);
+    record_end(status);
     trainer_close(&trainer);
     watch_stop();
     return status;
