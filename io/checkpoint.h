@@ -75,8 +75,12 @@ enum status checkpoint_save(struct checkpointer *checkpointer, const struct chec
 
 /* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
  * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
- * intact and nothing is left of the failed one. */
+ * intact and nothing is left of the failed one, unless checkpoint_is_named(). */
 enum status checkpoint_progress(struct checkpointer *checkpointer, int *finished);
+
+/* After a failed save: whether its file is there all the same, and only links or the removal of older files failed.
+ * Rank 0 only. */
+bool checkpoint_is_named(const struct checkpointer *checkpointer);
 
 /* Waits until no save is under way and returns its status, agreed. Collective. */
 enum status checkpoint_wait(struct checkpointer *checkpointer);

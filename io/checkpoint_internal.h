@@ -97,6 +97,7 @@ struct save {
     float *values;
     struct queue packed;  /* from the packer to the main thread */
     struct queue ordered; /* rank 0: from the main thread to the writer, in file order */
+    bool named; /* rank 0: the file is good under its name, whatever comes of links and older files */
 };
 
 /* Copies contents and this rank's units; parts of units that straddle owners travel to the first. Collective. */

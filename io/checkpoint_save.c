@@ -385,6 +385,11 @@ static bool progress_receiver(struct checkpointer *c)
 
 /* ---- progress ---- */
 
+bool checkpoint_is_named(const struct checkpointer *c)
+{
+    return c->save.named;
+}
+
 enum status checkpoint_progress(struct checkpointer *c, int *finished)
 {
     *finished = 0;

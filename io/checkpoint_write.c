@@ -97,6 +97,7 @@ enum status save_write(struct save *save)
     enum status status = checkpoint_name(path, save->options->folder, save->update);
     if (status == STATUS_OK)
         status = write_file(save, path);
+    save->named = status == STATUS_OK;
     if (status == STATUS_OK)
         status = checkpoint_publish(save->options, save->update, save->best);
     /* After a failure the rest still has to be taken, or the main thread could not hand it over. */

@@ -249,7 +249,7 @@ static enum status run_validation(struct loop *loop, bool *best)
 }
 
 /* A save that fails on the way costs a checkpoint, not the run. */
-static void warn_of_save(enum status status)
+static void warn_of_start(enum status status)
 {
     if (status != STATUS_OK)
         log_line(LOG_WARNING,
@@ -258,11 +258,23 @@ static void warn_of_save(enum status status)
                 status_message());
 }
 
+/* The same for a save that had started: its file may be there. */
+static void warn_of_save(const struct loop *loop, enum status status)
+{
+    if (status == STATUS_OK || !checkpoint_is_named(loop->trainer->checkpointer))
+        warn_of_start(status);
+    else
+        log_line(LOG_WARNING,
+                "the checkpoint is saved, but not all links to it are set or older ones removed: %s; "
+                "training goes on",
+                status_message());
+}
+
 static enum status save(struct loop *loop, bool best, bool last)
 {
     struct trainer *trainer = loop->trainer;
     clock_enter(PHASE_SAVE);
-    warn_of_save(checkpoint_wait(trainer->checkpointer));
+    warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
     enum status status = trainer_save(trainer, best);
     if (last && status == STATUS_OK)
         status = checkpoint_wait(trainer->checkpointer);
@@ -271,7 +283,7 @@ static enum status save(struct loop *loop, bool best, bool last)
     clock_enter(PHASE_OTHER);
     if (last)
         return status;
-    warn_of_save(status);
+    warn_of_start(status);
     return STATUS_OK;
 }
 
@@ -300,7 +312,7 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
     if (*done || *stop || best || due)
         TRY(save(loop, best, *done || *stop));
     int finished;
-    warn_of_save(checkpoint_progress(trainer->checkpointer, &finished));
+    warn_of_save(loop, checkpoint_progress(trainer->checkpointer, &finished));
     if (fault_fires(FAULT_KILL))
         raise(SIGKILL);
     return STATUS_OK;

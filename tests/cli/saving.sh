@@ -35,6 +35,16 @@ walk rename 1 2 3
 train 0 walk --train.until 4u
 expect walk 0
 
+# ---- what a failure on the way costs is told as it is ----
+rm -rf walk && cp -r first walk
+SEQTRAIN_FAULT=rename:2 train 0 walk --train.until 4u --checkpoint.every 1u
+expect walk 0 'CHECKPOINT NOT SAVED: .*update-00000003.h5.tmp'
+rm -rf walk && cp -r first walk
+SEQTRAIN_FAULT=rename:3 train 0 walk --train.until 4u --checkpoint.every 1u
+expect walk 0 'warning: the checkpoint is saved, but .*last.h5.tmp'
+grep -q 'NOT SAVED' walk.log && fail "a link that failed is told as a checkpoint lost"
+[ -e walk/checkpoints/update-00000003.h5 ] || fail "links that fail took the checkpoint with them"
+
 # ---- SIGKILL while a save is under way ----
 instants=0
 for delay in 0 0 0.001 0.001 0.002 0.003 0.005 0.007 0.01 0.02; do

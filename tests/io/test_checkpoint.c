@@ -96,6 +96,28 @@ static void test_checkpoint__links_are_set_right_on_resume(void **state)
     assert_link("run/last.h5", "checkpoints/update-00000020.h5");
 }
 
+/* A rename that fails: first the file's own, then that of last.h5. */
+static void test_checkpoint__links_that_fail_are_no_lost_checkpoint(void **state)
+{
+    (void)state;
+    struct checkpoint_options options = {.folder = files_path("run/checkpoints"), .keep = 1};
+    struct checkpointer *checkpointer;
+    struct toy toy;
+    mkdir(files_path("run"), 0777);
+    toy_make(&toy, false, 0, 1, 10);
+    assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
+    for (int named = 0; named < 2; named++) {
+        assert_int_equal(fault_plan(named ? "rename:2" : "rename:1", 0), STATUS_OK);
+        assert_int_equal(checkpoint_save(checkpointer, &toy.contents, 10, false), STATUS_OK);
+        assert_int_equal(checkpoint_wait(checkpointer), STATUS_IO);
+        assert_int_equal(checkpoint_is_named(checkpointer), named);
+        assert_int_equal(has(10), named);
+    }
+    assert_int_equal(access(files_path("run/last.h5"), F_OK), -1);
+    assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
+    toy_release(&toy);
+}
+
 static void test_checkpoint__leaves_later_files_of_a_run_that_was_ahead(void **state)
 {
     (void)state;
@@ -275,6 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_newest_and_the_best, enter, leave),
             cmocka_unit_test_setup_teardown(test_checkpoint__links_are_set_right_on_resume, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__links_that_fail_are_no_lost_checkpoint, enter, leave),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, enter, leave),
             cmocka_unit_test_setup_teardown(test_checkpoint__keeps_all_when_keep_is_0, enter, leave),

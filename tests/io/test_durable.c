@@ -1,0 +1,60 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/fault.h"
+#include "io/durable.h"
+#include "tests/io/h5_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int enter(void **state)
+{
+    (void)state;
+    return files_enter() ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    fault_plan(NULL, 0);
+    files_leave();
+    return 0;
+}
+
+/* /proc answers fsync() of a folder with EINVAL, as some network file systems do. */
+static void test_durable__a_folder_that_knows_no_fsync_is_good_enough(void **state)
+{
+    (void)state;
+    int folder = open("/proc", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(fsync(folder), -1);
+    assert_int_equal(errno, EINVAL);
+    close(folder);
+    assert_int_equal(durable_sync_folder("/proc/version"), STATUS_OK);
+    assert_int_equal(durable_sync_folder(files_path("file")), STATUS_OK);
+}
+
+static void test_durable__a_folder_that_fails_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(durable_sync_folder(files_path("absent/file")), STATUS_MISSING);
+    assert_non_null(strstr(status_message(), "absent"));
+    assert_int_equal(fault_plan("sync:1", 0), STATUS_OK);
+    assert_int_equal(durable_sync_folder(files_path("file")), STATUS_IO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test_setup_teardown(
+                    test_durable__a_folder_that_knows_no_fsync_is_good_enough, enter, leave),
+            cmocka_unit_test_setup_teardown(test_durable__a_folder_that_fails_is_told, enter, leave),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
