@@ -1,7 +1,7 @@
 #!/bin/bash
 # `make bench`: training speed against PyTorch eager, the same sentences, alternating sides in one run. See bench.py.
 #   BENCH_SOURCE, BENCH_TARGET   text files (default: the generated corpus)
-#   BENCH_THREADS (2)  BENCH_ROUNDS (5)  BENCH_MODELS ("tiny small")
+#   BENCH_THREADS (2)  BENCH_ROUNDS (5)  BENCH_MODELS ("tiny small"; also base)
 set -eu
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
