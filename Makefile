@@ -1,25 +1,28 @@
 # seqtrain. `make help` lists the targets.
 #
-# Variables: MPICC, CXX, BLAS (openblas, or any CBLAS pkg-config knows), PREFIX, DESTDIR, SAN (address,undefined), WERROR=1, V=1.
+# Variables: MPICC, CXX, BLAS (openblas, or any CBLAS pkg-config knows), HDF5_DIR (its include/ and lib/, where pkg-config
+# does not know hdf5), PREFIX, DESTDIR, SAN (address,undefined), WERROR=1, V=1.
 
 MPICC   ?= mpicc
 CXX     ?= g++
 BLAS    ?= openblas
 PREFIX  ?= /usr/local
 PKG     ?= pkg-config
+comma   := ,
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 build    := build$(if $(SAN),/san)
-packages := $(BLAS) hdf5 sentencepiece yaml-0.1 libcjson zlib
+packages := $(BLAS) $(if $(HDF5_DIR),,hdf5) sentencepiece yaml-0.1 libcjson zlib
 # -fno-math-errno lets sqrt be one instruction; no flag here changes arithmetic or hides NaN.
 optimise := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -DSEQTRAIN_SANITIZE,-O3 -g) -fno-math-errno
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-sign-conversion \
             $(if $(WERROR),-Werror)
 flags    := $(optimise) $(warnings) -fopenmp -I. -MMD -MP -D_GNU_SOURCE -DSEQTRAIN_VERSION='"$(VERSION)"' \
-            $(shell $(PKG) --cflags $(packages) 2>/dev/null)
+            $(if $(HDF5_DIR),-I$(HDF5_DIR)/include) $(shell $(PKG) --cflags $(packages) 2>/dev/null)
 CFLAGS   += -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(flags)
 CXXFLAGS += -std=c++17 $(flags)
-LDLIBS   += $(shell $(PKG) --libs $(packages) 2>/dev/null) -lstdc++ -lm
+LDLIBS   += $(if $(HDF5_DIR),-L$(HDF5_DIR)/lib -Wl$(comma)-rpath$(comma)$(HDF5_DIR)/lib -lhdf5) \
+            $(shell $(PKG) --libs $(packages) 2>/dev/null) -lstdc++ -lm
 
 sources := $(wildcard comm/*.c io/*.c io/*/*.c models/*.c models/*/*.c train/*.c train/*/*.c)
 objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/vocabulary.cc)
@@ -60,10 +63,13 @@ $(build)/tests/%: $(build)/tests/%.c.o $(patsubst %,$(build)/%.o,$(helpers)) $(b
 	@echo "  link  $@"
 	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-# What is missing is told before the first compiler error.
-.PHONY: .deps-checked
+# What is missing is told before the first compiler error; only the tests need cmocka.
+.PHONY: .deps-checked .test-deps-checked
 .deps-checked:
 	@tests/deps.sh check
+.test-deps-checked:
+	@tests/deps.sh check tests
+$(patsubst %,$(build)/%.o,$(tests) $(tools) $(helpers)): | .test-deps-checked
 
 ## deps: installs the missing Debian packages; elsewhere prints what to load
 deps:

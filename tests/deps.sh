@@ -1,25 +1,34 @@
 #!/bin/sh
-# What seqtrain is built with: `deps.sh check` tells what is missing, `deps.sh install` brings it (Debian: apt, as root or sudo).
+# What seqtrain is built with: `deps.sh check` tells what is missing for the program, `deps.sh check tests` what for it and
+# its tests; `deps.sh install` brings all (Debian: apt, as root or sudo).
 set -u
 PKG=${PKG:-pkg-config}
 MPICC=${MPICC:-mpicc}
 CXX=${CXX:-g++}
 BLAS=${BLAS:-openblas}
 
-missing() {
+# HDF5 without hdf5.pc: HDF5_DIR holds include/ and lib/.
+has_hdf5() {
+    [ -n "${HDF5_DIR:-}" ] || { $PKG --exists 'hdf5 >= 1.10.2'; return; }
+    [ -n "$(find "$HDF5_DIR/lib/" -maxdepth 1 '(' -name libhdf5.so -o -name libhdf5.a ')' 2>/dev/null)" ] &&
+        awk '$2 ~ /^H5_VERS_(MAJOR|MINOR|RELEASE)$/ { version = version * 1000 + $3 } END { exit version < 1010002 }' \
+            "$HDF5_DIR/include/H5public.h" 2>/dev/null
+}
+
+missing() { # "tests" as well
     command -v "$CXX" >/dev/null 2>&1 || echo build-essential
-    command -v "$PKG" >/dev/null 2>&1 || { echo pkg-config; echo "$all_libraries"; return; }
+    command -v "$PKG" >/dev/null 2>&1 || { echo "pkg-config $all_libraries"; [ -z "$1" ] || echo libcmocka-dev; return; }
     command -v "$MPICC" >/dev/null 2>&1 || echo libopenmpi-dev
     command -v mpirun >/dev/null 2>&1 || command -v srun >/dev/null 2>&1 || echo openmpi-bin
     $PKG --exists "$BLAS" || if [ "$BLAS" = openblas ]; then echo libopenblas-openmp-dev; else echo "$BLAS"; fi
-    $PKG --exists 'hdf5 >= 1.10.2' || echo libhdf5-dev
+    has_hdf5 || echo libhdf5-dev
     $PKG --exists zlib || echo zlib1g-dev
     $PKG --exists sentencepiece || echo libsentencepiece-dev
     $PKG --exists yaml-0.1 || echo libyaml-dev
     $PKG --exists libcjson || echo libcjson-dev
-    $PKG --exists cmocka || echo libcmocka-dev
+    [ -z "$1" ] || $PKG --exists cmocka || echo libcmocka-dev
 }
-all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev libcmocka-dev"
+all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev"
 
 # For `make lint`, `make memcheck` and the fault tests; the program needs none of them.
 development() {
@@ -30,15 +39,16 @@ development() {
 
 case "${1:-check}" in
 check)
-    absent=$(missing | tr '\n' ' ')
+    absent=$(missing "${2:-}" | tr '\n' ' ')
     [ -z "$absent" ] && exit 0
-    echo "seqtrain: missing to build: $absent" >&2
+    echo "seqtrain: missing to build${2:+ the tests}: $absent" >&2
     echo "          'make deps' installs them on Debian; on a cluster load modules for MPI, HDF5 >= 1.10.2, OpenBLAS," >&2
-    echo "          SentencePiece, libyaml, cJSON, zlib, cmocka, or set MPICC=, PKG_CONFIG_PATH=, BLAS=." >&2
+    echo "          SentencePiece, libyaml, cJSON, zlib${2:+, cmocka}, or set MPICC=, PKG_CONFIG_PATH=, BLAS=, HDF5_DIR= (where its" >&2
+    echo "          include/ and lib/ are${HDF5_DIR:+; now $HDF5_DIR})." >&2
     exit 1
     ;;
 install)
-    absent=$({ missing; development; } | tr '\n' ' ')
+    absent=$({ missing tests; development; } | tr '\n' ' ')
     [ -z "$absent" ] && { echo "nothing is missing"; exit 0; }
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "no apt here; please load or install what these Debian packages hold: $absent" >&2
@@ -52,7 +62,7 @@ install)
     $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $absent
     ;;
 *)
-    echo "usage: deps.sh check|install" >&2
+    echo "usage: deps.sh check [tests]|install" >&2
     exit 64
     ;;
 esac

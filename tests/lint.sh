@@ -31,7 +31,10 @@ done
 while read -r line; do say "unfinished: $line"; done < <(git grep -nwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.cc' '*.sh' Makefile ':!tests/lint.sh')
 
 # Each header compiles alone.
-cflags=$(pkg-config --cflags openblas hdf5 sentencepiece yaml-0.1 libcjson zlib)
+libraries="${BLAS:-openblas} sentencepiece yaml-0.1 libcjson zlib"
+[ -n "${HDF5_DIR:-}" ] || libraries="$libraries hdf5"
+# shellcheck disable=SC2086
+cflags="${HDF5_DIR:+-I$HDF5_DIR/include} $(pkg-config --cflags $libraries)"
 for header in "${headers[@]}"; do
     # shellcheck disable=SC2086
     echo "#include \"$header\"" | ${MPICC:-mpicc} -std=gnu11 -D_GNU_SOURCE -I. $cflags -Wall -Wextra -Wconversion -Wno-sign-conversion -Werror -fsyntax-only -x c - || say "$header does not compile alone"
