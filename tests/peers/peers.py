@@ -1,4 +1,4 @@
-"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, and attention alone.
+"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, and attention alone; and its files as h5py sees them.
 
 Each comparison prints its largest difference beside its limit; any over the limit fails the whole.
 """
@@ -38,6 +38,73 @@ def report(what, difference, limit):
     print(f"  {'ok  ' if good else 'FAIL'}  {what}: {difference:.2e} (limit {limit:.0e})", flush=True)
 
 
+def expect(what, faults):
+    """`faults` lists what is wrong, one text each."""
+    global passed, failed
+    passed, failed = passed + (not faults), failed + bool(faults)
+    print(f"  {'FAIL' if faults else 'ok  '}  {what}{': ' if faults else ''}{'; '.join(faults[:5])}", flush=True)
+
+
+def datasets(path):
+    """{name: (shape, type)} of all datasets of a file, and the names of those without a description."""
+    found, bare = {}, []
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = (item.shape, item.dtype.kind + str(item.dtype.itemsize))
+            if not item.attrs.get("description"):
+                bare.append(name)
+
+    with h5py.File(path) as f:
+        f.visititems(visit)
+    return found, bare
+
+
+def look(what, path, wanted):
+    """Exactly these datasets, of these shapes and types (S: bytes of any length), each with a description."""
+    found, bare = datasets(path)
+    faults = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
+    faults += [f"{name} was not expected" for name in sorted(found.keys() - wanted.keys())]
+    faults += [f"{name} has no description" for name in bare]
+    for name in wanted.keys() & found.keys():
+        shape, kind = found[name]
+        if wanted[name][0] not in (shape, None) or not kind.startswith(wanted[name][1]):
+            faults.append(f"{name} is {shape} {kind} instead of {wanted[name]}")
+    expect(f"{what}: {len(found)} datasets as h5py sees them", faults)
+
+
+PIECES = {"joint": 110, "separate": 60}
+
+
+def look_at_corpus(folder, kind):
+    wanted = {"pairs": ((), "i8"), "fingerprint": ((), "S"), "skipped/line": ((0,), "i8"), "skipped/reason": ((0,), "S")}
+    for side in ("source", "target"):
+        with open(f"{folder}/{side}") as f:
+            text = f.read()
+        lines, tables = text.count("\n"), "vocabulary/" + ("joint" if kind == "joint" else side)
+        with h5py.File(f"{folder}/{kind}.h5") as f:
+            tokens, offsets, pieces = f[f"{side}/tokens"][:], f[f"{side}/offsets"][:], f[f"{tables}/pieces"][:]
+        expect(f"corpus, {kind}: {side} sentences are token ids that end with </s>",
+               [] if np.array_equal(offsets[1:] - 1, np.flatnonzero(tokens == 0)) and tokens.max() < len(pieces) else ["they are not"])
+        wanted[f"{side}/tokens"] = ((offsets[-1],), "i4")
+        wanted[f"{side}/offsets"] = ((lines + 1,), "i8")
+        wanted[f"{tables}/model"] = (None, "u1")
+        wanted[f"{tables}/pieces"] = (None, "S")
+    wanted["target/text"] = ((len(text) - lines,), "u1")
+    wanted["target/text_offsets"] = ((lines + 1,), "i8")
+    look(f"corpus, {kind}", f"{folder}/{kind}.h5", wanted)
+
+
+def look_at_checkpoint(name, path, twin, joint):
+    wanted = {f"state/{key}": ((), "i8") for key in ("update", "epoch", "update_in_epoch", "tokens", "seed", "micro_batches", "best_update",
+                                                     "validated_update")}
+    wanted |= {"state/best_metric": ((), "f8"), "config": ((), "S"), "code/version": ((), "S"), "corpus/fingerprint": ((), "S")}
+    wanted |= {f"vocabulary/{side}/model": (None, "u1") for side in (("joint",) if joint else ("source", "target"))}
+    for parameter, shape in twin.shapes().items():
+        wanted |= {f"{group}/{parameter}": (shape, "f4") for group in ("model", "optimizer/m", "optimizer/v")}
+    look(f"{name}: checkpoint", path, wanted)
+
+
 def corpus(folder):
     """Two made-up languages whose sentences differ in length within a batch."""
     words = random.Random(5)
@@ -51,9 +118,10 @@ def corpus(folder):
     for side, name in ((0, "source"), (1, "target")):
         with open(f"{folder}/{name}", "w") as f:
             f.write("\n".join(lines[side]) + "\n")
-    for kind in ("joint", "separate"):
+    for kind in PIECES:
         run(PROGRAM, "prepare", "--source", f"{folder}/source", "--target", f"{folder}/target", "--output", f"{folder}/{kind}.h5",
-            "--vocab-kind", "word", "--vocab-size", 60 if kind == "separate" else 110, f"--{kind}")
+            "--vocab-kind", "word", "--vocab-size", PIECES[kind], f"--{kind}")
+        look_at_corpus(folder, kind)
 
 
 UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
@@ -91,6 +159,7 @@ def compare(folder, name, model):
     run(DUMP, "batches", start, corpus_file, UPDATES, f"{folder}/{name}.batches.h5")
     run(DUMP, "gradients", start, f"{folder}/{name}.batches.h5", f"{folder}/{name}.gradients.h5")
     options, twin, values = load(start)
+    look_at_checkpoint(name, start, twin, model["tie"] == "all")
     with h5py.File(f"{folder}/{name}.batches.h5") as batches, h5py.File(f"{folder}/{name}.gradients.h5") as ours:
         first = batches["0/0"]
         source, target = sentences(first, "source"), sentences(first, "target")
@@ -99,10 +168,10 @@ def compare(folder, name, model):
         report(f"{name}: logits", (packed.detach() - torch.from_numpy(ours["logits"][:])).abs().max().item(), 1e-4)
         twin.loss(source, target, SMOOTHING).backward()
         theirs = twin.gradients()
-        missing = set(values) ^ set(theirs)
-        assert not missing, f"parameters without a twin: {missing}"
+        missing = [n for n in sorted(values.keys() | theirs.keys()) if n not in values or theirs.get(n) is None]
+        expect(f"{name}: every parameter has a gradient, and a twin with one", missing)
         worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:])).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
-                    for n in values if theirs[n] is not None)
+                    for n in values if n not in missing)
         report(f"{name}: worst of {len(values)} gradients, relative to its largest entry", worst, 1e-4)
         twin.zero_grad()
         optimizer = torch.optim.Adam(twin.parameters(), lr=RATE, betas=(options["optimizer"]["beta1"], options["optimizer"]["beta2"]),

@@ -87,6 +87,16 @@ class Twin(nn.Module):
         """The decoder's cross-attention: seqtrain keeps q apart and the keys and values of all layers in one product."""
         return [module.multihead_attn for module in self.decoder.layers]
 
+    def shapes(self):
+        """{seqtrain's name: natural shape}."""
+        width, layers = self.options["width"], len(self.cross())
+        out = {name: tuple(parameter.shape) for name, parameter in self.names().items()}
+        for i in range(layers):
+            out[f"decoder/{i}/cross_attention/query/weight"], out[f"decoder/{i}/cross_attention/query/bias"] = (width, width), (width,)
+        out["decoder/cross_attention/key_value/weight"] = (2 * width * layers, width)
+        out["decoder/cross_attention/key_value/bias"] = (2 * width * layers,)
+        return out
+
     def load(self, read):
         width = self.options["width"]
         with torch.no_grad():
