@@ -79,7 +79,9 @@ deps:
 programs: all $(testbin) $(toolbin)
 
 ## test: unit tests, tests on 1-4 ranks, command-line tests
-test: programs
+test:
+	@tests/deps.sh ensure tests
+	@$(MAKE) --no-print-directory programs
 	@BUILD=$(build) tests/run.sh $(TESTS)
 
 ## test-peers: the same numbers as PyTorch (virtual environment, several minutes)
@@ -91,7 +93,9 @@ bench: all
 	@BUILD=$(build) tests/bench/run.sh
 
 ## demo: a translation model from nothing to test in three minutes
-demo: all
+demo:
+	@tests/deps.sh ensure
+	@$(MAKE) --no-print-directory all
 	@BUILD=$(build) train/recipes/demo.sh
 
 ## lint: format, warnings as errors, folder arrows, each header alone, shell scripts

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What seqtrain is built with: `deps.sh check` tells what is missing for the program, `deps.sh check tests` what for it and
-# its tests; `deps.sh install` brings all (Debian: apt, as root or sudo).
+# its tests; `deps.sh install` brings all, development tools too (Debian: apt, as root or sudo); `deps.sh ensure [tests]`
+# installs what is missing where that needs no question, else tells it.
 set -u
 PKG=${PKG:-pkg-config}
 MPICC=${MPICC:-mpicc}
@@ -37,15 +38,38 @@ development() {
     command -v shellcheck >/dev/null 2>&1 || echo shellcheck
 }
 
+tell() { # what is missing, "tests"
+    echo "seqtrain: missing to build${2:+ the tests}: $1" >&2
+    echo "          'make deps' installs them on Debian; on a cluster load modules for MPI, HDF5 >= 1.10.2, OpenBLAS," >&2
+    echo "          SentencePiece, libyaml, cJSON, zlib${2:+, cmocka}, or set MPICC=, PKG_CONFIG_PATH=, BLAS=, HDF5_DIR= (where its" >&2
+    echo "          include/ and lib/ are${HDF5_DIR:+; now $HDF5_DIR})." >&2
+}
+
+# Whether packages can be installed without asking a person.
+may_install() {
+    command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+apt_install() { # packages
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    # shellcheck disable=SC2086
+    $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $1
+}
+
 case "${1:-check}" in
 check)
     absent=$(missing "${2:-}" | tr '\n' ' ')
     [ -z "$absent" ] && exit 0
-    echo "seqtrain: missing to build${2:+ the tests}: $absent" >&2
-    echo "          'make deps' installs them on Debian; on a cluster load modules for MPI, HDF5 >= 1.10.2, OpenBLAS," >&2
-    echo "          SentencePiece, libyaml, cJSON, zlib${2:+, cmocka}, or set MPICC=, PKG_CONFIG_PATH=, BLAS=, HDF5_DIR= (where its" >&2
-    echo "          include/ and lib/ are${HDF5_DIR:+; now $HDF5_DIR})." >&2
+    tell "$absent" "${2:-}"
     exit 1
+    ;;
+ensure)
+    absent=$(missing "${2:-}" | tr '\n' ' ')
+    [ -z "$absent" ] && exit 0
+    may_install || { tell "$absent" "${2:-}"; exit 1; }
+    echo "installing $absent"
+    apt_install "$absent" >/dev/null
     ;;
 install)
     absent=$({ missing tests; development; } | tr '\n' ' ')
@@ -54,15 +78,11 @@ install)
         echo "no apt here; please load or install what these Debian packages hold: $absent" >&2
         exit 1
     fi
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || { echo "please install as root: apt-get install $absent" >&2; exit 1; }
-        as_root=sudo
-    fi
-    $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $absent
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1 || { echo "please install as root: apt-get install $absent" >&2; exit 1; }
+    apt_install "$absent"
     ;;
 *)
-    echo "usage: deps.sh check [tests]|install" >&2
+    echo "usage: deps.sh check [tests] | ensure [tests] | install" >&2
     exit 64
     ;;
 esac

@@ -21,7 +21,7 @@ epochs() { # the one under way, from 1
 train() { # ranks, further settings: the same command each time; the run directory knows where it stands
     local ranks=$1
     shift
-    exec mpirun -n "$ranks" "$seqtrain" train train/recipes/demo.yaml --run.directory "$DIR/run" --run.seed "$SEED" \
+    exec mpirun -q -n "$ranks" "$seqtrain" train train/recipes/demo.yaml --run.directory "$DIR/run" --run.seed "$SEED" \
         --data.train "$DIR/train.h5" --data.valid "$DIR/valid.h5" --train.until "${EPOCHS}e" "$@"
 }
 
@@ -56,7 +56,7 @@ say "5. Resume on 2 ranks, to the end"
 
 say "6. Translate ${DIR}/test.en: values that occur in no training sentence"
 began=$SECONDS
-mpirun -n 2 "$seqtrain" translate "$DIR/run" --input "$DIR/test.en" --output "$DIR/test.out"
+mpirun -q -n 2 "$seqtrain" translate "$DIR/run" --input "$DIR/test.en" --output "$DIR/test.out"
 paste -d '|' "$DIR/test.en" "$DIR/test.out" | head -n 5 | sed 's/|/   ->   /; s/^/    /'
 
 total=$(wc -l <"$DIR/test.de")
