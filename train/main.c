@@ -86,10 +86,27 @@ static void tell_unfreed(void)
                     label.label, label.bytes);
 }
 
+/* The number that --comm.threads gives, or 0: wanted before any settings are read, since the way idle threads wait is
+ * chosen when the program starts. A number in a settings file comes too late for that: then they wait as by default. */
+static int threads_given(int argc, char **argv)
+{
+    static const char name[] = "--comm.threads";
+    const size_t length = sizeof name - 1;
+    int threads = 0;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strncmp(argv[i], name, length) == 0) {
+            if (argv[i][length] == '=')
+                threads = atoi(argv[i] + length + 1);
+            else if (argv[i][length] == '\0' && i + 1 < argc)
+                threads = atoi(argv[i + 1]);
+        }
+    return threads;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value, not a death */
-    world_prepare(argv, 0);
+    world_prepare(argv, threads_given(argc, argv));
     const struct command *command = NULL;
     enum status status = choose(&command, argc, argv);
     if (status != STATUS_OK && world_launch_rank() != 0)
