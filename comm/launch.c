@@ -91,6 +91,18 @@ static bool choose_waiting(int threads)
     return setenv("GOMP_SPINCOUNT", "2000", 1) == 0;
 }
 
+/* By the program's own path, so that ps and pgrep go on to show its name. */
+static void execute_again(char **argv)
+{
+    char path[4096];
+    ssize_t bytes = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (bytes > 0) {
+        path[bytes] = '\0';
+        execv(path, argv);
+    }
+    execv("/proc/self/exe", argv); /* the file has moved since */
+}
+
 void world_prepare(char **argv, int threads)
 {
     if (is_second_execution())
@@ -106,7 +118,7 @@ void world_prepare(char **argv, int threads)
     char mark[16];
     snprintf(mark, sizeof mark, "%d", (int)getpid());
     setenv("SEQTRAIN_PREPARED", mark, 1);
-    execv("/proc/self/exe", argv);
+    execute_again(argv);
     if (world_launch_rank() == 0)
         log_line(LOG_WARNING,
                 "cannot execute the program again with another OpenBLAS core or way of waiting: %s",

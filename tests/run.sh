@@ -23,13 +23,15 @@ chosen() { # path: whether one of the words given is in it
 run() { # name, command...
     local name=$1 log=$BUILD/log/${1//[\/ ]/_}.log
     shift
-    if timeout "${TEST_TIMEOUT:-600}" "$@" >"$log" 2>&1; then
+    timeout "${TEST_TIMEOUT:-600}" "$@" >"$log" 2>&1
+    local status=$?
+    if [ "$status" = 0 ]; then
         passed=$((passed + 1))
         echo "  ok    $name"
     else
         failed=$((failed + 1))
         failures="$failures $name"
-        echo "  FAIL  $name (status $?)"
+        echo "  FAIL  $name (status $status)"
         tail -n 40 "$log" | sed 's/^/        /'
     fi
 }
