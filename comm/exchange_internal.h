@@ -65,7 +65,6 @@ struct exchange {
     /* buckets on their way: the last one leaves first */
     int rounds;             /* requests per bucket */
     size_t unstarted;       /* buckets [0, unstarted) are still here */
-    size_t tested;          /* requests from this one on are known to be done */
     MPI_Request *requests;  /* [buckets][rounds] */
     MPI_Request *spreading; /* [buckets] */
     bool is_spreading;
