@@ -5,7 +5,7 @@
  *     TRY(model_open(&model, &options, rows, joint));
  *     model_initialise(model, seed);
  *     TRY(model_loss(model, &batch, &pass, &loss));              forward and, with pass.gradient, backward
- *     TRY(decode_group(model, &decode, ids, offsets, count, out));
+ *     TRY(decode_group(&ensemble, &decode, &task, translations));
  *
  * tape.h, ops.h: tensors and steps. architectures/: one file per model kind. decode/: search over an architecture's step.
  */
@@ -75,22 +75,63 @@ size_t model_peak_bytes(const struct model *model);
 
 /* ---- decoding (decode/) ---- */
 
+/* Rows: none, average, gnmt. */
+extern const struct kind_table length_penalty_kinds;
+
 struct decode_options {
+    int64_t beam;                      /* hypotheses kept at each step; 0: 5, or 1 where `sample` is on */
+    int64_t nbest;                     /* >= 1; with `sample`, that many samples */
+    const struct kind *length_penalty; /* NULL: none */
+    double length_alpha;
+    double word_penalty;     /* taken from the score for each token */
+    int64_t no_repeat_ngram; /* no n tokens twice in a hypothesis; 0: they may be */
+    bool sample;             /* tokens are drawn from what the models predict */
+    double temperature;      /* logits are divided by it */
+    int64_t top_k;           /* drawn from the k most probable; 0: from all */
+    double top_p;            /* drawn from the fewest whose probabilities sum to p */
+    int64_t seed;
     double max_length_ratio; /* target tokens without </s> <= ratio · source tokens + max_length_extra */
     int64_t max_length_extra;
     int64_t batch; /* sentences decoded at once */
+    /* Set by commands; no rows. */
+    bool token_scores, alignment;
 };
 extern const struct option_group decode_group_options; /* undotted switches of translate */
+
+/* Models that vote: a token's probability is the weighted mean of theirs. Each is a struct model of its own; equal
+ * vocabularies. */
+struct ensemble {
+    struct model *const *models;
+    const double *weights; /* [count], sum 1; NULL: equal */
+    size_t count;
+};
+
+struct decode_task {
+    const int32_t *ids, *offsets; /* source sentences as in a batch; </s> included */
+    size_t count;
+    const int32_t *prefix_ids, *prefix_offsets; /* first target tokens that each is forced to; NULL: none */
+    const int64_t
+            *numbers; /* [count] of the sentence in the whole input: key of sampling; NULL: 0, 1, 2 ... */
+};
 
 struct hypothesis {
     int32_t *ids; /* without </s>; memory_new(), NULL if there are none */
     size_t count;
-    double score; /* log probability, </s> included when it was reached */
+    double log_probability;   /* </s> included when it was reached */
+    double score;             /* what hypotheses are ranked by: after length and word penalties */
+    float *log_probabilities; /* [count + 1] of each token, </s> last; NULL unless options->token_scores */
+    float *alignment;         /* [count + 1, source tokens] attention; NULL unless options->alignment */
 };
 
-/* Sentences as in a batch's source side; </s> included. out[count] is filled in input order; the
- * caller frees ids. The result depends on the sentences of the group alone. On failure nothing is left to free. */
-enum status decode_group(struct model *model, const struct decode_options *options, const int32_t *ids,
-        const int32_t *offsets, size_t count, struct hypothesis *out);
+struct translation {
+    struct hypothesis *items; /* best first, at most options->nbest */
+    size_t count;
+};
+
+/* Fills out[task->count] in input order; the caller gives it back to translations_release(). The result depends on the
+ * sentences of the task alone. On failure nothing is left to free. */
+enum status decode_group(const struct ensemble *ensemble, const struct decode_options *options,
+        const struct decode_task *task, struct translation *out);
+void translations_release(struct translation *translations, size_t count);
 
 #endif

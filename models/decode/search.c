@@ -115,7 +115,7 @@ static enum status advance(struct search *search)
     for (size_t r = 0; r < search->rows; r++) {
         struct path path = search->paths[r];
         struct hypothesis *hypothesis = search->out[path.sentence];
-        hypothesis->score = path.score;
+        hypothesis->score = hypothesis->log_probability = path.score;
         if (path.token == TOKEN_END)
             continue;
         TRY(hypothesis_add(hypothesis, path.token));
@@ -217,7 +217,7 @@ static size_t length_limit(const struct group *group, size_t source_tokens)
     return tokens < longest ? tokens : longest;
 }
 
-static enum status decode_some(struct group *group, size_t first, size_t size, struct hypothesis *out)
+static enum status decode_some(struct group *group, size_t first, size_t size, struct translation *out)
 {
     int32_t tokens = 0;
     for (size_t b = 0; b < size; b++) {
@@ -227,30 +227,44 @@ static enum status decode_some(struct group *group, size_t first, size_t size, s
         group->batch_offsets[b] = tokens;
         tokens += place.length;
         group->limits[b] = length_limit(group, (size_t)place.length);
-        group->into[b] = &out[place.sentence];
+        group->into[b] = out[place.sentence].items;
     }
     group->batch_offsets[size] = tokens;
     struct sentences source = sentences_make(group->batch_ids, group->batch_offsets, size);
     return search_batch(group->model, &source, group->limits, group->into);
 }
 
-enum status decode_group(struct model *model, const struct decode_options *options, const int32_t *ids,
-        const int32_t *offsets, size_t count, struct hypothesis *out)
+void translations_release(struct translation *translations, size_t count)
 {
-    memset(out, 0, count * sizeof *out);
-    if (count == 0)
+    for (size_t s = 0; s < count; s++) {
+        for (size_t h = 0; h < translations[s].count; h++)
+            memory_free(translations[s].items[h].ids);
+        memory_free(translations[s].items);
+        translations[s] = (struct translation){0};
+    }
+}
+
+enum status decode_group(const struct ensemble *ensemble, const struct decode_options *options,
+        const struct decode_task *task, struct translation *out)
+{
+    memset(out, 0, task->count * sizeof *out);
+    if (task->count == 0)
         return STATUS_OK;
-    struct group group = {.model = model, .options = options, .ids = ids, .offsets = offsets};
-    enum status status = group_init(&group, count);
-    for (size_t first = 0; status == STATUS_OK && first < count;) {
-        size_t size = batch_size(&group, first, count);
+    ASSERT(ensemble->count == 1 && !task->prefix_ids);
+    struct group group = {
+            .model = ensemble->models[0], .options = options, .ids = task->ids, .offsets = task->offsets};
+    enum status status = group_init(&group, task->count);
+    for (size_t s = 0; status == STATUS_OK && s < task->count; s++) {
+        status = memory_new(&out[s].items, "hypothesis", 1, sizeof *out[s].items);
+        out[s].count = status == STATUS_OK;
+    }
+    for (size_t first = 0; status == STATUS_OK && first < task->count;) {
+        size_t size = batch_size(&group, first, task->count);
         status = decode_some(&group, first, size, out);
         first += size;
     }
     group_release(&group);
-    for (size_t s = 0; status != STATUS_OK && s < count; s++) {
-        memory_free(out[s].ids);
-        out[s] = (struct hypothesis){0};
-    }
+    if (status != STATUS_OK)
+        translations_release(out, task->count);
     return status;
 }

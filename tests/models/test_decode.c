@@ -19,7 +19,8 @@ static const char *const post[] = {"model.norm", "post", "model.position", "lear
 static const char *const *const variants[] = {pre, post};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
-static const struct decode_options usual = {2, 20, 64};
+static const struct decode_options usual = {
+        .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = 64};
 
 static float *new_floats(size_t count)
 {
@@ -41,10 +42,12 @@ static void encourage_end(struct model *model, float logit)
     model_parameters(model)->values[bias->array.offset + TOKEN_END] += logit;
 }
 
-static void free_hypotheses(struct hypothesis *hypotheses, size_t count)
+static enum status decode(struct model *model, const struct decode_options *options, const int32_t *ids,
+        const int32_t *offsets, size_t count, struct translation *out)
 {
-    for (size_t i = 0; i < count; i++)
-        memory_free(hypotheses[i].ids);
+    const struct ensemble ensemble = {.models = &model, .count = 1};
+    const struct decode_task task = {.ids = ids, .offsets = offsets, .count = count};
+    return decode_group(&ensemble, options, &task, out);
 }
 
 /* ---- cached steps ---- */
@@ -172,7 +175,7 @@ static void assert_greedy(struct model *model, const struct tiny_batch *from, si
         }
         score += chosen - log(sum);
     }
-    assert_true(fabs(found->score - score) <= 1e-5 * fabs(score));
+    assert_true(fabs(found->log_probability - score) <= 1e-5 * fabs(score));
     memory_free(logits);
 }
 
@@ -183,20 +186,19 @@ static void test_decode__takes_the_best_token_at_each_step(void **state)
         struct model *model = new_model(variants[v]);
         encourage_end(model, 2.5f);
         struct tiny_batch tiny;
-        struct hypothesis found[TINY_PAIRS];
+        struct translation found[TINY_PAIRS];
         tiny_batch_fill(&tiny, 20, 15, 3);
-        assert_int_equal(
-                decode_group(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 20, found), STATUS_OK);
+        assert_int_equal(decode(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 20, found), STATUS_OK);
         size_t ended = 0;
         for (size_t p = 0; p < 20; p++) {
             size_t length = (size_t)(tiny.offsets[SOURCE][p + 1] - tiny.offsets[SOURCE][p]);
             size_t limit = 2 * length + 20;
-            assert_true(found[p].count <= limit);
-            assert_greedy(model, &tiny, p, &found[p], limit);
-            ended += found[p].count < limit;
+            assert_true(found[p].items->count <= limit);
+            assert_greedy(model, &tiny, p, found[p].items, limit);
+            ended += found[p].items->count < limit;
         }
         assert_true(ended > 0);
-        free_hypotheses(found, 20);
+        translations_release(found, 20);
         model_close(model);
     }
 }
@@ -207,22 +209,22 @@ static void test_decode__does_not_depend_on_the_batch(void **state)
     struct model *model = new_model(pre);
     encourage_end(model, 2.5f);
     struct tiny_batch tiny;
-    struct hypothesis all[TINY_PAIRS], few[TINY_PAIRS];
+    struct translation all[TINY_PAIRS], few[TINY_PAIRS];
     tiny_batch_fill(&tiny, 50, 25, 3);
-    assert_int_equal(decode_group(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 50, all), STATUS_OK);
+    assert_int_equal(decode(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 50, all), STATUS_OK);
     for (int64_t batch = 1; batch <= 7; batch += 3) {
         struct decode_options options = usual;
         options.batch = batch;
-        assert_int_equal(
-                decode_group(model, &options, tiny.ids[SOURCE], tiny.offsets[SOURCE], 50, few), STATUS_OK);
+        assert_int_equal(decode(model, &options, tiny.ids[SOURCE], tiny.offsets[SOURCE], 50, few), STATUS_OK);
         for (size_t p = 0; p < 50; p++) {
-            assert_int_equal(few[p].count, all[p].count);
-            assert_memory_equal(few[p].ids, all[p].ids, all[p].count * sizeof(int32_t));
-            assert_true(fabs(few[p].score - all[p].score) <= 1e-5 * fabs(all[p].score));
+            const struct hypothesis *a = few[p].items, *b = all[p].items;
+            assert_int_equal(a->count, b->count);
+            assert_memory_equal(a->ids, b->ids, b->count * sizeof(int32_t));
+            assert_true(fabs(a->score - b->score) <= 1e-5 * fabs(b->score));
         }
-        free_hypotheses(few, 50);
+        translations_release(few, 50);
     }
-    free_hypotheses(all, 50);
+    translations_release(all, 50);
     model_close(model);
 }
 
@@ -232,16 +234,20 @@ static void test_decode__length_is_bounded(void **state)
     struct model *model = new_model(pre);
     encourage_end(model, -100);
     const int32_t ids[] = {5, 6, 7, 8, TOKEN_END, TOKEN_END}, offsets[] = {0, 5, 6};
-    const struct decode_options options = {1.5, 2, 8}, nothing = {0, 0, 8};
-    struct hypothesis found[2];
-    assert_int_equal(decode_group(model, &options, ids, offsets, 2, found), STATUS_OK);
-    assert_int_equal(found[0].count, 9);
-    assert_int_equal(found[1].count, 3);
-    free_hypotheses(found, 2);
-    assert_int_equal(decode_group(model, &nothing, ids, offsets, 2, found), STATUS_OK);
-    assert_int_equal(found[0].count, 1);
-    free_hypotheses(found, 2);
-    assert_int_equal(decode_group(model, &options, ids, offsets, 0, found), STATUS_OK);
+    struct decode_options options = usual, nothing = usual;
+    options.max_length_ratio = 1.5;
+    options.max_length_extra = 2;
+    nothing.max_length_ratio = 0;
+    nothing.max_length_extra = 0;
+    struct translation found[2];
+    assert_int_equal(decode(model, &options, ids, offsets, 2, found), STATUS_OK);
+    assert_int_equal(found[0].items->count, 9);
+    assert_int_equal(found[1].items->count, 3);
+    translations_release(found, 2);
+    assert_int_equal(decode(model, &nothing, ids, offsets, 2, found), STATUS_OK);
+    assert_int_equal(found[0].items->count, 1);
+    translations_release(found, 2);
+    assert_int_equal(decode(model, &options, ids, offsets, 0, found), STATUS_OK);
     model_close(model);
 }
 
@@ -250,16 +256,17 @@ static void test_decode__stays_within_learned_positions(void **state)
     (void)state;
     struct model *model = new_model(post); /* 64 positions */
     encourage_end(model, -100);
-    const struct decode_options options = {100, 0, 8};
+    struct decode_options options = usual;
+    options.max_length_ratio = 100;
     const int32_t ids[] = {5, TOKEN_END}, offsets[] = {0, 2};
-    struct hypothesis found;
-    assert_int_equal(decode_group(model, &options, ids, offsets, 1, &found), STATUS_OK);
-    assert_int_equal(found.count, 64);
-    free_hypotheses(&found, 1);
+    struct translation found;
+    assert_int_equal(decode(model, &options, ids, offsets, 1, &found), STATUS_OK);
+    assert_int_equal(found.items->count, 64);
+    translations_release(&found, 1);
     int32_t long_ids[65], long_offsets[] = {0, 65};
     for (int i = 0; i < 65; i++)
         long_ids[i] = 5;
-    assert_int_equal(decode_group(model, &options, long_ids, long_offsets, 1, &found), STATUS_CONFIG);
+    assert_int_equal(decode(model, &options, long_ids, long_offsets, 1, &found), STATUS_CONFIG);
     assert_non_null(strstr(status_message(), "model.position_limit 64"));
     model_close(model);
 }

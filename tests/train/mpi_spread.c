@@ -105,20 +105,22 @@ static size_t sentence_length(void *context, size_t item)
 
 static enum status translate(void *context, const size_t *items, size_t count, struct results *results)
 {
-    static const struct decode_options options = {2, 20, BATCH};
+    static const struct decode_options options = {
+            .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = BATCH};
     struct translating *t = context;
     struct sentence_list all = {.count = t->text->batch.pairs,
             .ids = (int32_t *)t->text->ids[SOURCE],
             .offsets = (int32_t *)t->text->offsets[SOURCE]};
     struct sentence_list mine = {0};
-    struct hypothesis found[BATCH];
+    struct translation found[BATCH];
     TRY(sentence_list_pick(&mine, &all, items, count));
-    TRY(decode_group(t->model, &options, mine.ids, mine.offsets, count, found));
+    const struct ensemble ensemble = {.models = &t->model, .count = 1};
+    const struct decode_task task = {.ids = mine.ids, .offsets = mine.offsets, .count = count};
+    TRY(decode_group(&ensemble, &options, &task, found));
     sentence_list_release(&mine);
-    for (size_t i = 0; i < count; i++) {
-        TRY(results_put(results, found[i].ids, found[i].count * sizeof(int32_t)));
-        memory_free(found[i].ids);
-    }
+    for (size_t i = 0; i < count; i++)
+        TRY(results_put(results, found[i].items->ids, found[i].items->count * sizeof(int32_t)));
+    translations_release(found, count);
     return STATUS_OK;
 }
 
@@ -145,17 +147,20 @@ static void check_translations(void)
             .take = take_translation,
             .context = &together};
     EXPECT_OK(spread_run(&spread));
-    const struct decode_options usual = {2, 20, 64};
-    struct hypothesis alone[40];
-    EXPECT_OK(decode_group(together.model, &usual, text.ids[SOURCE], text.offsets[SOURCE], 40, alone));
+    const struct decode_options usual = {
+            .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = 64};
+    const struct ensemble ensemble = {.models = &together.model, .count = 1};
+    const struct decode_task task = {.ids = text.ids[SOURCE], .offsets = text.offsets[SOURCE], .count = 40};
+    struct translation alone[40];
+    EXPECT_OK(decode_group(&ensemble, &usual, &task, alone));
     for (size_t s = 0; s < 40; s++) {
         const struct hypothesis *got = &together.results[s];
         if (world()->rank == 0)
-            EXPECT(got->count == alone[s].count &&
-                    memcmp(got->ids, alone[s].ids, got->count * sizeof *got->ids) == 0);
+            EXPECT(got->count == alone[s].items->count &&
+                    memcmp(got->ids, alone[s].items->ids, got->count * sizeof *got->ids) == 0);
         memory_free(together.results[s].ids);
-        memory_free(alone[s].ids);
     }
+    translations_release(alone, 40);
     model_close(together.model);
 }
 

@@ -33,7 +33,7 @@ static const struct schema schema = {places, sizeof places / sizeof *places};
 /* Batches a rank gets in a round, and tokens after which no more lines are read: bound memory. */
 enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
 
-struct translation {
+struct translating {
     const struct settings *settings;
     struct rounds rounds;
     struct text *input; /* rank 0 */
@@ -56,13 +56,13 @@ static size_t round_groups(const struct settings *settings)
 
 static enum status open_input(void *context)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     return text_open(&t->input, t->settings->input);
 }
 
 static enum status read_round(void *context)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     sentence_list_clear(&t->round);
     size_t most = round_groups(t->settings) * (size_t)t->settings->group;
     bool end = false;
@@ -73,31 +73,33 @@ static enum status read_round(void *context)
 
 static size_t length(void *context, size_t item)
 {
-    return sentence_list_length(&((struct translation *)context)->round, item);
+    return sentence_list_length(&((struct translating *)context)->round, item);
 }
 
 static enum status work(void *context, const size_t *items, size_t count, struct results *results)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     size_t full = count; /* items are sorted: empty ones come last, and have empty translations */
     while (full > 0 && sentence_list_length(&t->round, items[full - 1]) == 0)
         full--;
     TRY(sentence_list_pick(&t->batch, &t->round, items, full));
-    struct hypothesis *found;
+    struct translation *found;
     TRY(memory_new(&found, "translations", count, sizeof *found));
-    enum status status = decode_group(
-            t->rounds.model.model, &t->settings->decode, t->batch.ids, t->batch.offsets, full, found);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++)
-        status = results_put(results, found[i].ids, found[i].count * sizeof *found[i].ids);
-    for (size_t i = 0; i < count; i++)
-        memory_free(found[i].ids);
+    const struct ensemble ensemble = {.models = &t->rounds.model.model, .count = 1};
+    const struct decode_task task = {.ids = t->batch.ids, .offsets = t->batch.offsets, .count = full};
+    enum status status = decode_group(&ensemble, &t->settings->decode, &task, found);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        const struct hypothesis best = i < full ? found[i].items[0] : (struct hypothesis){0};
+        status = results_put(results, best.ids, best.count * sizeof *best.ids);
+    }
+    translations_release(found, full);
     memory_free(found);
     return status;
 }
 
 static enum status take(void *context, size_t item, const void *record, size_t bytes)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     struct hypothesis *result = &t->results[item];
     result->count = bytes / sizeof *result->ids;
     return bytes ? memory_copy(&result->ids, "translations", record, bytes) : STATUS_OK;
@@ -105,7 +107,7 @@ static enum status take(void *context, size_t item, const void *record, size_t b
 
 static enum status write_round(void *context)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     for (size_t s = 0; s < t->round.count; s++) {
         size_t bytes;
         TRY(vocabulary_decode(t->rounds.model.vocabularies[TARGET], t->results[s].ids, t->results[s].count,
@@ -118,7 +120,7 @@ static enum status write_round(void *context)
 
 static void free_round(void *context)
 {
-    struct translation *t = context;
+    struct translating *t = context;
     for (size_t s = 0; t->results && s < t->round.count; s++)
         memory_free(t->results[s].ids);
     memory_free(t->results);
@@ -132,7 +134,7 @@ static enum status translate(const void *given, const struct text_list *words)
     const struct settings *settings = given;
     const char *model;
     TRY(saved_model_named(&model, "translate", words));
-    struct translation t = {.settings = settings};
+    struct translating t = {.settings = settings};
     t.rounds = (struct rounds){
             .open = open_input,
             .read = read_round,
