@@ -102,6 +102,23 @@ static enum status reserve(struct model *model, const struct batch *batch, struc
     return model_reserve_positions(model, longest);
 }
 
+/* Every sentence twice: the whole side, and again. */
+static void double_sentences(struct arena *arena, struct sentences *side)
+{
+    size_t count = side->count, tokens = side->tokens;
+    int32_t *ids = arena_take(arena, 2 * tokens, sizeof *ids);
+    int32_t *offsets = arena_take(arena, 2 * count + 1, sizeof *offsets);
+    if (!ids || !offsets)
+        return;
+    memcpy(ids, side->ids, tokens * sizeof *ids);
+    memcpy(ids + tokens, side->ids, tokens * sizeof *ids);
+    for (size_t s = 0; s <= count; s++) {
+        offsets[s] = side->offsets[s];
+        offsets[count + s] = side->offsets[s] + (int32_t)tokens;
+    }
+    *side = sentences_make(ids, offsets, 2 * count);
+}
+
 enum status model_loss(
         struct model *model, const struct batch *batch, const struct pass *pass, struct loss *out)
 {
@@ -109,6 +126,9 @@ enum status model_loss(
     struct sentences sides[SIDES];
     TRY(reserve(model, batch, sides));
     arena_clear(model->step);
+    ASSERT(pass->r_drop == 0 || !pass->log_probabilities);
+    for (int side = 0; pass->r_drop > 0 && side < SIDES; side++)
+        double_sentences(model->step, &sides[side]);
     struct tape_options options = {
             .recording = pass->gradient != NULL,
             .training = pass->training,
@@ -123,8 +143,12 @@ enum status model_loss(
     if (!tape)
         return arena_status(model->step);
     struct prediction p = model->architecture->predict(model, tape, sides);
-    op_loss(tape, p.hidden, p.weight, p.bias, p.classes, batch->ids[TARGET], pass->label_smoothing, out,
-            pass->log_probabilities);
+    struct loss_task task = {.classes = p.classes,
+            .targets = batch->ids[TARGET],
+            .smoothing = pass->label_smoothing,
+            .r_drop = pass->r_drop,
+            .log_probabilities = pass->log_probabilities};
+    op_loss(tape, p.hidden, p.weight, p.bias, &task, out);
     TRY(tape_status(tape));
     if (!pass->gradient)
         return STATUS_OK;

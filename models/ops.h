@@ -106,18 +106,32 @@ struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tens
 /* ---- output projection and label-smoothed cross-entropy (ops/loss.c), in row blocks: [n, classes]
  * never exists whole ---- */
 
-/* -(1-e) log p[target] - e/classes · sum_c log p[c], p = softmax(x Wᵀ + b) over the first `classes`
- * rows of weight. */
+struct loss_task {
+    size_t classes;           /* C: the first rows of the weight */
+    const int32_t *targets;   /* [n] */
+    double smoothing;         /* e */
+    double r_drop;            /* r; 0: off */
+    float *log_probabilities; /* [n] of the targets, written; may be NULL, and is with R-Drop */
+};
+
 struct loss {
-    double objective;     /* nats, summed over rows in row order */
-    double cross_entropy; /* without smoothing */
+    double objective;     /* nats, summed over targets in order: what is minimised */
+    double cross_entropy; /* without smoothing and R-Drop */
     int64_t tokens, correct;
 };
 
-/* x [n, d], weight [>= classes, d], bias [1, >= classes] or NULL, targets [n]. log_probabilities
- * [n] (of the targets) may be NULL. Gradients are computed here, in the same pass, and handed on by
- * backward; they are not divided by anything. */
-void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias, size_t classes,
-        const int32_t *targets, double smoothing, struct loss *out, float *log_probabilities);
+/* x [n, d], weight [>= C, d], bias [1, >= C] or NULL; p = softmax(x Wᵀ + b). For each target t
+ *
+ *     L = -(1-e) log p[t] - e/C · sum_c log p[c]
+ *
+ * R-Drop (Liang et al. 2021): x [2n, d], rows i and n + i being two draws of target i, with L1 and p1, L2 and p2:
+ *
+ *     (L1 + L2) / 2 + r/4 · (KL(p1 || p2) + KL(p2 || p1))
+ *
+ * which is half of the paper's loss with alpha = r, so that it compares with L; cross_entropy is the mean of both draws,
+ * `correct` counts the first. Gradients are computed here, in the same pass, and handed on by backward; they are not
+ * divided by anything. */
+void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
+        const struct loss_task *task, struct loss *out);
 
 #endif

@@ -57,6 +57,11 @@ static const struct option train_rows[] = {
         {"train.label_smoothing", OPTION_REAL, offsetof(struct train_options, label_smoothing),
                 .value = "0.1", .minimum = 0, .maximum = 0.99, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "share of the target's probability spread over all tokens"},
+        {"train.r_drop", OPTION_REAL, offsetof(struct train_options, r_drop), .value = "off", .minimum = 1e-9,
+                .maximum = 1e6, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "weight of R-Drop: two draws of dropout for each pair are to agree\n"
+                        "Liang et al. 2021, their alpha. Time and memory of a micro-batch double; needs "
+                        "dropout."},
         {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",
                 .minimum = 1e-9, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "longer gradients are scaled down to this norm"},
@@ -143,5 +148,12 @@ enum status config_check(const struct config *config, int ranks)
             "expected at most %lld ranks (batch.micro_batches), found %d: start fewer, or set "
             "batch.micro_batches to %d, which makes an update %.3g times as large",
             slots, ranks, ranks, (double)ranks / (double)slots);
+    const struct model_options *model = &config->model;
+    CHECK(config->train.r_drop == 0 || model->dropout > 0 || model->attention_dropout > 0 ||
+                    model->activation_dropout > 0,
+            STATUS_CONFIG,
+            "train.r_drop %g compares two draws of dropout, but model.dropout, model.attention_dropout and "
+            "model.activation_dropout are 0: set one of them, or train.r_drop off",
+            config->train.r_drop);
     return STATUS_OK;
 }

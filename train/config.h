@@ -28,7 +28,7 @@ struct batch_options {
 struct train_options {
     struct period until;      /* u, e */
     struct period time_limit; /* s, m, h */
-    double label_smoothing, clip_norm;
+    double label_smoothing, r_drop, clip_norm;
 };
 
 struct validate_options {

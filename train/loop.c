@@ -77,6 +77,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .update = (uint64_t)trainer->state.update + 1,
             .slot = (uint32_t)slot,
             .label_smoothing = config->train.label_smoothing,
+            .r_drop = config->train.r_drop,
             .gradient = gradient,
             .ready = on_ready,
             .context = trainer->exchange};

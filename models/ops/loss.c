@@ -5,19 +5,23 @@
 #include <math.h>
 
 /*
- * l = x Wᵀ + b;  p = softmax(l);  -(1-e) log p[t] - e/C · sum_c log p[c];  dl = p - (1-e) [c = t] - e/C
+ * l = x Wᵀ + b;  p = softmax(l);  L = -(1-e) log p[t] - e/C · sum_c log p[c];  dl = p - (1-e) [c = t] - e/C
  *
- * Block by block of rows: logits, softmax and gradient in place, dx of the block, dW and db added to.
+ * R-Drop (Liang et al. 2021): rows t and t + n of x see one target through different dropout. With δ = log p1 - log p2:
+ *
+ *     (L1 + L2) / 2 + r/4 · (K12 + K21),                       K12 = sum_c p1 δ,  K21 = -sum_c p2 δ
+ *     dl1 = dL1 / 2 + r/4 · (p1 (δ - K12) + p1 - p2),          dl2 = dL2 / 2 + r/4 · (p2 (-δ - K21) + p2 - p1)
+ *
+ * Block by block of rows: logits, softmax and gradient in place, dx of the block, dW and db added to. A block of R-Drop
+ * has its rows of both halves, one after the other, and a third plane for l1 - l2.
  */
 struct loss_node {
     struct tensor *x, *weight, *bias;
-    size_t classes;
-    const int32_t *targets;
-    double smoothing;
+    struct loss_task task;
+    size_t copies;               /* rows of x for each target: 1, or 2 for R-Drop */
     float *dx, *dweight, *dbias; /* NULL: not wanted */
-    bool add_x, add_weight, add_bias;
-    float *log_probabilities;
-    struct row_loss *rows; /* [n] */
+    bool add_x;
+    struct row_loss *rows; /* [targets] */
 };
 
 struct row_loss {
@@ -27,12 +31,20 @@ struct row_loss {
 
 /* Logits of a block: near 16 MiB, enough rows for products to be fast. */
 enum { BLOCK_LOGITS = 1 << 22, BLOCK_ROWS_LEAST = 256, BLOCK_ROWS_MOST = 2048, BIAS_COLUMNS = 256 };
+enum { COPIES = 2 };
 
-static size_t block_rows(size_t n, size_t classes)
+/* Targets of a block. */
+static size_t block_rows(const struct loss_node *loss)
 {
-    size_t rows = BLOCK_LOGITS / classes / 64 * 64;
+    size_t rows = BLOCK_LOGITS / loss->task.classes / 64 * 64;
     rows = rows < BLOCK_ROWS_LEAST ? BLOCK_ROWS_LEAST : smaller(rows, BLOCK_ROWS_MOST);
-    return smaller(rows, n);
+    return smaller(rows / loss->copies, loss->x->rows / loss->copies);
+}
+
+/* Rows of logits that a block takes. */
+static size_t block_planes(const struct loss_node *loss)
+{
+    return loss->copies == COPIES ? COPIES + 1 : 1;
 }
 
 /* What one row's logits come to. */
@@ -76,6 +88,53 @@ CLONES static void row_gradient(float *l, float inverse, float share, size_t cla
         l[c] = l[c] * inverse - share;
 }
 
+/* out = a - b. */
+CLONES static void row_difference(const float *a, const float *b, float *out, size_t classes)
+{
+#pragma omp simd
+    for (size_t c = 0; c < classes; c++)
+        out[c] = a[c] - b[c];
+}
+
+/* A row of logits on its way to its gradient: first logits, then e^(l - maximum). */
+struct row {
+    float *l;
+    struct row_sums sums;
+    float exponentials; /* their sum */
+    double log_sum;     /* log sum e^l */
+};
+
+/* K12 and K21; `difference` holds l1 - l2 and becomes δ. */
+CLONES static void row_divergences(
+        const struct row pair[COPIES], float *difference, size_t classes, float out[COPIES])
+{
+    const float *l1 = pair[0].l, *l2 = pair[1].l, shift = (float)(pair[0].log_sum - pair[1].log_sum);
+    float first = 0, second = 0;
+#pragma omp simd reduction(+ : first, second)
+    for (size_t c = 0; c < classes; c++) {
+        difference[c] -= shift;
+        first += l1[c] * difference[c];
+        second -= l2[c] * difference[c];
+    }
+    out[0] = first / pair[0].exponentials;
+    out[1] = second / pair[1].exponentials;
+}
+
+/* Exponentials of both rows become their gradients, but for the target's share. quarter = r/4; share as in row_gradient(). */
+CLONES static void row_gradients(const struct row pair[COPIES], const float *difference,
+        const float k[COPIES], float quarter, float share, size_t classes)
+{
+    float *l1 = pair[0].l, *l2 = pair[1].l;
+    const float inverse1 = 1.0f / pair[0].exponentials, inverse2 = 1.0f / pair[1].exponentials;
+    const float k12 = k[0], k21 = k[1];
+#pragma omp simd
+    for (size_t c = 0; c < classes; c++) {
+        float p1 = l1[c] * inverse1, p2 = l2[c] * inverse2, d = difference[c];
+        l1[c] = 0.5f * (p1 - share) + quarter * (p1 * (d - k12) + (p1 - p2));
+        l2[c] = 0.5f * (p2 - share) + quarter * (p2 * (-d - k21) + (p2 - p1));
+    }
+}
+
 /* Whether the target is the first largest. */
 static bool is_first_largest(const float *l, float maximum, int32_t target)
 {
@@ -87,32 +146,60 @@ static bool is_first_largest(const float *l, float maximum, int32_t target)
     return true;
 }
 
-/* Loss of row i; its logits become their gradient. */
-static void loss_row(const struct loss_node *loss, size_t i, float *l, bool gradient)
+/* The row's loss, weighted, is added to `out`; its logits become exponentials. */
+static void row_loss(
+        const struct loss_node *loss, size_t i, struct row *row, double weight, struct row_loss *out)
 {
-    const int32_t target = loss->targets[i];
-    const double e = loss->smoothing, classes = (double)loss->classes;
-    const struct row_sums sums = row_sums(l, loss->bias ? loss->bias->value : NULL, loss->classes);
-    const double of_target = (double)l[target];
-    const bool correct = is_first_largest(l, sums.maximum, target);
-    const float exponentials = row_exponentials(l, sums.maximum, loss->classes);
-    const double lse = (double)sums.maximum + log((double)exponentials);
-    const double cross_entropy = lse - of_target;
-    loss->rows[i] =
-            (struct row_loss){.objective = (1 - e) * cross_entropy + e * (lse - (double)sums.sum / classes),
-                    .cross_entropy = cross_entropy,
-                    .correct = correct};
-    if (loss->log_probabilities)
-        loss->log_probabilities[i] = (float)-cross_entropy;
+    const struct loss_task *task = &loss->task;
+    const double e = task->smoothing, classes = (double)task->classes;
+    const double of_target = (double)row->l[task->targets[i]];
+    row->exponentials = row_exponentials(row->l, row->sums.maximum, task->classes);
+    row->log_sum = (double)row->sums.maximum + log((double)row->exponentials);
+    const double cross_entropy = row->log_sum - of_target;
+    out->objective +=
+            weight * ((1 - e) * cross_entropy + e * (row->log_sum - (double)row->sums.sum / classes));
+    out->cross_entropy += weight * cross_entropy;
+    if (task->log_probabilities)
+        task->log_probabilities[i] = (float)-cross_entropy;
+}
+
+/* Loss of target i; the logits of its rows, which lie `plane` floats apart, become their gradients. */
+static void target_loss(const struct loss_node *loss, size_t i, float *l, size_t plane, bool gradient)
+{
+    const struct loss_task *task = &loss->task;
+    const int32_t target = task->targets[i];
+    const size_t classes = task->classes, copies = loss->copies;
+    const float *bias = loss->bias ? loss->bias->value : NULL;
+    const float share = (float)(task->smoothing / (double)classes), weight = 1.0f / (float)copies;
+    struct row_loss *out = &loss->rows[i];
+    struct row row[COPIES] = {0};
+    float *difference = copies == COPIES ? l + COPIES * plane : NULL, k[COPIES];
+    for (size_t copy = 0; copy < copies; copy++) {
+        row[copy].l = l + copy * plane;
+        row[copy].sums = row_sums(row[copy].l, bias, classes);
+    }
+    *out = (struct row_loss){.correct = is_first_largest(row[0].l, row[0].sums.maximum, target)};
+    if (copies == COPIES)
+        row_difference(row[0].l, row[1].l, difference, classes);
+    for (size_t copy = 0; copy < copies; copy++)
+        row_loss(loss, i, &row[copy], (double)weight, out);
+    if (copies == COPIES) {
+        row_divergences(row, difference, classes, k);
+        out->objective += task->r_drop / 4 * ((double)k[0] + (double)k[1]);
+    }
     if (!gradient)
         return;
-    row_gradient(l, 1.0f / exponentials, (float)(e / classes), loss->classes);
-    l[target] -= (float)(1 - e);
+    if (copies == COPIES)
+        row_gradients(row, difference, k, (float)(task->r_drop / 4), share, classes);
+    else
+        row_gradient(row[0].l, 1.0f / row[0].exponentials, share, classes);
+    for (size_t copy = 0; copy < copies; copy++)
+        row[copy].l[target] -= weight * (float)(1 - task->smoothing);
 }
 
 static void bias_gradient(struct loss_node *loss, const float *dl, size_t rows)
 {
-    size_t classes = loss->classes;
+    size_t classes = loss->task.classes;
 #pragma omp parallel for schedule(dynamic)
     for (size_t tile = 0; tile < tiles_of(classes, BIAS_COLUMNS); tile++) {
         size_t first = tile * BIAS_COLUMNS;
@@ -121,27 +208,35 @@ static void bias_gradient(struct loss_node *loss, const float *dl, size_t rows)
     }
 }
 
+/* l [planes·rows, classes] for the targets [first, first + rows). */
 static void loss_block(struct loss_node *loss, size_t first, size_t rows, float *l)
 {
-    size_t d = loss->x->columns, classes = loss->classes;
-    const float *x = loss->x->value + first * d, *weight = loss->weight->value;
+    const size_t d = loss->x->columns, classes = loss->task.classes, copies = loss->copies;
+    const size_t targets = loss->x->rows / copies, plane = rows * classes;
+    const float *weight = loss->weight->value;
     bool gradient = loss->dx || loss->dweight || loss->dbias;
-    gemm_nt(rows, classes, d, x, d, weight, d, 0, l, classes);
+    for (size_t copy = 0; copy < copies; copy++)
+        gemm_nt(rows, classes, d, loss->x->value + (copy * targets + first) * d, d, weight, d, 0,
+                l + copy * plane, classes);
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t i = 0; i < rows; i++)
-        loss_row(loss, first + i, l + i * classes, gradient);
-    if (loss->dx)
-        gemm_nn(rows, d, classes, l, classes, weight, d, loss->add_x, loss->dx + first * d, d);
-    if (loss->dweight)
-        gemm_tn(classes, d, rows, l, classes, x, d, 1, loss->dweight, d);
+        target_loss(loss, first + i, l + i * classes, plane, gradient);
+    for (size_t copy = 0; copy < copies; copy++) {
+        const float *x = loss->x->value + (copy * targets + first) * d, *dl = l + copy * plane;
+        if (loss->dx)
+            gemm_nn(rows, d, classes, dl, classes, weight, d, loss->add_x,
+                    loss->dx + (copy * targets + first) * d, d);
+        if (loss->dweight)
+            gemm_tn(classes, d, rows, dl, classes, x, d, 1, loss->dweight, d);
+    }
     if (loss->dbias)
-        bias_gradient(loss, l, rows);
+        bias_gradient(loss, l, copies * rows);
 }
 
 static void add_up(const struct loss_node *loss, struct loss *out)
 {
-    *out = (struct loss){.tokens = (int64_t)loss->x->rows};
-    for (size_t i = 0; i < loss->x->rows; i++) {
+    *out = (struct loss){.tokens = (int64_t)(loss->x->rows / loss->copies)};
+    for (int64_t i = 0; i < out->tokens; i++) {
         out->objective += loss->rows[i].objective;
         out->cross_entropy += loss->rows[i].cross_entropy;
         out->correct += loss->rows[i].correct;
@@ -157,35 +252,37 @@ static void backward(struct tape *tape, struct node *node)
 
 const struct op loss_op = {"loss", "output projection and label-smoothed cross-entropy", backward};
 
-void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias, size_t classes,
-        const int32_t *targets, double smoothing, struct loss *out, float *log_probabilities)
+static void check(const struct loss_node *loss)
+{
+    const struct loss_task *task = &loss->task;
+    ASSERT(task->classes > 0 && task->classes <= loss->weight->rows);
+    ASSERT(loss->weight->columns == loss->x->columns && loss->x->rows % loss->copies == 0);
+    ASSERT(!loss->bias || loss->bias->columns >= task->classes);
+    for (size_t i = 0; i < loss->x->rows / loss->copies; i++)
+        ASSERT(task->targets[i] >= 0 && (size_t)task->targets[i] < task->classes);
+}
+
+void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
+        const struct loss_task *task, struct loss *out)
 {
     *out = (struct loss){0};
     if (tape_status(tape) != STATUS_OK)
         return;
-    ASSERT(classes > 0 && classes <= weight->rows && weight->columns == x->columns);
-    ASSERT(!bias || bias->columns >= classes);
-    struct loss_node loss = {.x = x,
-            .weight = weight,
-            .bias = bias,
-            .classes = classes,
-            .targets = targets,
-            .smoothing = smoothing,
-            .log_probabilities = log_probabilities};
-    for (size_t i = 0; i < x->rows; i++)
-        ASSERT(targets[i] >= 0 && (size_t)targets[i] < classes);
+    struct loss_node loss = {
+            .x = x, .weight = weight, .bias = bias, .task = *task, .copies = task->r_drop > 0 ? COPIES : 1};
+    check(&loss);
     loss.dx = tensor_gradient(tape, x, &loss.add_x);
     loss.dweight = tensor_gradient_part(tape, weight);
     loss.dbias = tensor_gradient_part(tape, bias);
 
     struct arena_mark mark = arena_mark(tape_arena(tape));
-    size_t block = block_rows(x->rows, classes);
-    float *logits = arena_take(tape_arena(tape), block * classes, sizeof *logits);
-    loss.rows = arena_take(tape_arena(tape), x->rows, sizeof *loss.rows);
+    size_t targets = x->rows / loss.copies, block = block_rows(&loss);
+    float *logits = arena_take(tape_arena(tape), block_planes(&loss) * block * task->classes, sizeof *logits);
+    loss.rows = arena_take(tape_arena(tape), targets, sizeof *loss.rows);
     if (tape_status(tape) != STATUS_OK)
         return;
-    for (size_t first = 0; first < x->rows; first += block)
-        loss_block(&loss, first, smaller(block, x->rows - first), logits);
+    for (size_t first = 0; first < targets; first += block)
+        loss_block(&loss, first, smaller(block, targets - first), logits);
     add_up(&loss, out);
     arena_reset(tape_arena(tape), mark);
     tape_record(tape, &loss_op, NULL, (struct tensor *[]){x, weight, bias}, 3, NULL, 0);

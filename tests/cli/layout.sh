@@ -34,6 +34,12 @@ wide 1 2
 wide 3 1
 wide 4 2
 
+first=
+r_drop() { same 6 "$1" "$2" --train.r_drop 2; }
+r_drop 1 2
+r_drop 4 1
+[ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "R-Drop changed nothing"
+
 # The test can fail: another seed, and another number of slots, are other numbers.
 [ "$(crc_of v8-n0-t1)" != "$(crc_of v6-n0-t1)" ] || fail "8 and 6 micro-batches gave the same parameters"
 train 0 seed --run.seed 2

@@ -127,30 +127,64 @@ void naive_residual_norm(size_t n, size_t d, const double *x, const double *f, c
     free(s);
 }
 
-struct loss naive_loss(size_t n, size_t d, size_t classes, const double *x, const double *weight,
-        const double *bias, const int32_t *targets, double smoothing, double *log_probabilities)
+/* Log probabilities of a row into out [classes]; returns the first likeliest class. */
+static size_t naive_log_softmax(
+        size_t d, size_t classes, const double *x, const double *weight, const double *bias, double *out)
+{
+    double sum = 0;
+    size_t best = 0;
+    for (size_t c = 0; c < classes; c++) {
+        out[c] = bias ? bias[c] : 0;
+        for (size_t j = 0; j < d; j++)
+            out[c] += x[j] * weight[c * d + j];
+        best = out[c] > out[best] ? c : best;
+    }
+    double largest = out[best];
+    for (size_t c = 0; c < classes; c++)
+        sum += exp(out[c] - largest);
+    for (size_t c = 0; c < classes; c++)
+        out[c] -= largest + log(sum);
+    return best;
+}
+
+/* One draw of one target: its share of the loss. */
+static void naive_draw(
+        const struct loss_task *task, int32_t target, const double *log_p, double share, struct loss *loss)
+{
+    double mean = 0, e = task->smoothing;
+    for (size_t c = 0; c < task->classes; c++)
+        mean += log_p[c] / (double)task->classes;
+    loss->objective -= share * ((1 - e) * log_p[target] + e * mean);
+    loss->cross_entropy -= share * log_p[target];
+}
+
+static double naive_divergence(size_t classes, const double *log_p, const double *log_q)
+{
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++)
+        sum += exp(log_p[c]) * (log_p[c] - log_q[c]);
+    return sum;
+}
+
+struct loss naive_loss(size_t n, size_t d, const struct loss_task *task, const double *x,
+        const double *weight, const double *bias)
 {
     struct loss loss = {.tokens = (int64_t)n};
-    double *l = calloc(classes, sizeof *l);
+    size_t classes = task->classes, copies = task->r_drop > 0 ? 2 : 1;
+    double *log_p[2] = {calloc(classes, sizeof(double)), calloc(classes, sizeof(double))};
     for (size_t i = 0; i < n; i++) {
-        double sum = 0, mean = 0;
-        size_t best = 0, target = (size_t)targets[i];
-        for (size_t c = 0; c < classes; c++) {
-            l[c] = bias ? bias[c] : 0;
-            for (size_t j = 0; j < d; j++)
-                l[c] += x[i * d + j] * weight[c * d + j];
-            best = l[c] > l[best] ? c : best;
-            mean += l[c] / (double)classes;
+        int32_t target = task->targets[i];
+        for (size_t copy = 0; copy < copies; copy++) {
+            size_t best = naive_log_softmax(d, classes, x + (copy * n + i) * d, weight, bias, log_p[copy]);
+            loss.correct += copy == 0 && best == (size_t)target;
+            naive_draw(task, target, log_p[copy], 1.0 / (double)copies, &loss);
         }
-        for (size_t c = 0; c < classes; c++)
-            sum += exp(l[c] - l[best]);
-        double whole = l[best] + log(sum);
-        loss.objective += (1 - smoothing) * (whole - l[target]) + smoothing * (whole - mean);
-        loss.cross_entropy += whole - l[target];
-        loss.correct += best == target;
-        if (log_probabilities)
-            log_probabilities[i] = l[target] - whole;
+        if (copies == 2)
+            loss.objective += task->r_drop / 4 *
+                              (naive_divergence(classes, log_p[0], log_p[1]) +
+                                      naive_divergence(classes, log_p[1], log_p[0]));
     }
-    free(l);
+    free(log_p[0]);
+    free(log_p[1]);
     return loss;
 }

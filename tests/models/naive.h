@@ -34,8 +34,8 @@ void naive_attention(const struct attention_shape *shape, struct naive_part quer
 void naive_residual_norm(size_t n, size_t d, const double *x, const double *f, const struct dropout *dropout,
         const double *gain, const double *bias, double epsilon, double *y, double *sum);
 
-/* bias, log_probabilities may be NULL. */
-struct loss naive_loss(size_t n, size_t d, size_t classes, const double *x, const double *weight,
-        const double *bias, const int32_t *targets, double smoothing, double *log_probabilities);
+/* x [n, d], twice as many rows with R-Drop; bias may be NULL. */
+struct loss naive_loss(size_t n, size_t d, const struct loss_task *task, const double *x,
+        const double *weight, const double *bias);
 
 #endif

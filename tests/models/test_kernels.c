@@ -179,7 +179,9 @@ static struct loss loss_of(const float *logits, const int32_t *targets, size_t r
     struct tape *tape = tape_start(arena, NULL, &(struct tape_options){0});
     struct tensor *x = tape_input(tape, rows, CLASSES, (float *)logits, false);
     struct tensor *weight = tape_input(tape, CLASSES, CLASSES, identity, false);
-    op_loss(tape, x, weight, NULL, CLASSES, targets, 0, &loss, log_probabilities);
+    const struct loss_task task = {
+            .classes = CLASSES, .targets = targets, .log_probabilities = log_probabilities};
+    op_loss(tape, x, weight, NULL, &task, &loss);
     assert_int_equal(tape_status(tape), STATUS_OK);
     arena_close(arena);
     return loss;

@@ -250,26 +250,35 @@ static struct pass training_pass(float *gradient)
             .gradient = gradient};
 }
 
-static double objective(struct model *model, const struct batch *batch)
+/* A model whose gradient is compared with slopes of its loss. */
+struct slopes {
+    struct model *model;
+    const struct batch *batch;
+    double r_drop;
+    const char *what;
+};
+
+static double objective(const struct slopes *slopes, float *gradient)
 {
-    struct pass pass = training_pass(NULL);
+    struct pass pass = training_pass(gradient);
     struct loss loss;
-    assert_int_equal(model_loss(model, batch, &pass, &loss), STATUS_OK);
+    pass.r_drop = slopes->r_drop;
+    assert_int_equal(model_loss(slopes->model, slopes->batch, &pass, &loss), STATUS_OK);
     return loss.objective;
 }
 
 /* The slope of the loss along random direction `direction` of one parameter, by central differences. */
-static double measured_slope(struct model *model, const struct batch *batch, const struct parameter *p,
+static double measured_slope(const struct slopes *slopes, const struct parameter *p,
         const struct random_stream *direction, double step)
 {
-    float *values = model_parameters(model)->values + p->array.offset;
+    float *values = model_parameters(slopes->model)->values + p->array.offset;
     float *kept = new_floats(p->floats);
     memcpy(kept, values, p->floats * sizeof *kept);
     double loss[2];
     for (int s = 0; s < 2; s++) {
         for (size_t i = 0; i < p->floats; i++)
             values[i] = kept[i] + (float)((s ? -step : step) * random_normal(direction, i));
-        loss[s] = objective(model, batch);
+        loss[s] = objective(slopes, NULL);
     }
     memcpy(values, kept, p->floats * sizeof *kept);
     memory_free(kept);
@@ -277,8 +286,8 @@ static double measured_slope(struct model *model, const struct batch *batch, con
 }
 
 /* A kink of ReLU within a step spoils it, and rounding a small one: one of three steps must agree with the gradient. */
-static void check_slope(struct model *model, const struct batch *batch, const struct parameter *p,
-        const float *gradient, uint32_t number, const char *what)
+static void check_slope(
+        const struct slopes *slopes, const struct parameter *p, const float *gradient, uint32_t number)
 {
     static const double steps[] = {2e-3, 5e-4, 1e-4};
     struct random_stream direction = random_stream(number, RANDOM_TEST, 0, 0, 9);
@@ -289,35 +298,67 @@ static void check_slope(struct model *model, const struct batch *batch, const st
         size += g * g;
     }
     for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
-        measured = measured_slope(model, batch, p, &direction, steps[s]);
+        measured = measured_slope(slopes, p, &direction, steps[s]);
         if (fabs(measured - slope) <= 0.005 * (sqrt(size) + 0.05))
             return;
     }
-    fail_msg("%s, %s: slope %.6g, measured %.6g (gradient's norm %.3g)", what, p->array.name, slope, measured,
-            sqrt(size));
+    fail_msg("%s, %s: slope %.6g, measured %.6g (gradient's norm %.3g)", slopes->what, p->array.name, slope,
+            measured, sqrt(size));
+}
+
+static void check_slopes(const struct variant *variant, double r_drop)
+{
+    struct model_options options = tiny_options(variant->changes);
+    options.attention_dropout = options.activation_dropout = 0.1;
+    struct model *model = tiny_model(&options, variant->joint);
+    const struct parameters *parameters = model_parameters(model);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 5, 7, 2);
+    float *gradient = new_floats(parameters->floats);
+    const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what};
+    double loss = objective(&slopes, gradient);
+    assert_true(loss == objective(&slopes, NULL));
+    for (size_t i = 0; i < parameters->count; i++)
+        for (uint32_t direction = 1; direction <= 2; direction++)
+            check_slope(&slopes, &parameters->items[i], gradient, direction);
+    memory_free(gradient);
+    model_close(model);
 }
 
 static void test_model__gradient_is_the_slope_of_the_loss(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < VARIANTS; v++) {
-        struct model_options options = tiny_options(variants[v].changes);
-        options.attention_dropout = options.activation_dropout = 0.1;
-        struct model *model = tiny_model(&options, variants[v].joint);
-        const struct parameters *parameters = model_parameters(model);
-        struct tiny_batch tiny;
-        tiny_batch_fill(&tiny, 5, 7, 2);
-        float *gradient = new_floats(parameters->floats);
-        struct pass pass = training_pass(gradient);
-        struct loss loss;
-        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
-        assert_true(loss.objective == objective(model, &tiny.batch));
-        for (size_t i = 0; i < parameters->count; i++)
-            for (uint32_t direction = 1; direction <= 2; direction++)
-                check_slope(model, &tiny.batch, &parameters->items[i], gradient, direction, variants[v].what);
-        memory_free(gradient);
-        model_close(model);
+    for (size_t v = 0; v < VARIANTS; v++)
+        check_slopes(&variants[v], 0);
+    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2);
+}
+
+/* Without dropout both draws are one, and the loss the plain one; with dropout they differ. */
+static void test_model__r_drop_takes_two_draws(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(CHANGES("model.dropout", "0.3"));
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 9, 12, 2);
+    struct pass pass = training_pass(NULL);
+    struct loss plain, pair, apart;
+    for (int training = 0; training < 2; training++) {
+        pass.training = training;
+        pass.r_drop = 0;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &plain), STATUS_OK);
+        pass.r_drop = 1e-9;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &pair), STATUS_OK);
+        pass.r_drop = 4;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &apart), STATUS_OK);
+        assert_int_equal(pair.tokens, plain.tokens);
+        assert_true(pair.cross_entropy == apart.cross_entropy);
+        bool same = fabs(pair.cross_entropy - plain.cross_entropy) < 1e-5 * plain.cross_entropy;
+        double divergence = apart.objective - pair.objective;
+        assert_true(same == !training);
+        assert_true(training ? divergence > 0.01 * (double)pair.tokens : fabs(divergence) < 1e-5);
     }
+    model_close(model);
 }
 
 struct watched {
@@ -360,29 +401,35 @@ static void test_model__ready_tells_final_parts_only(void **state)
     }
 }
 
-static void test_model__threads_do_not_change_a_bit(void **state)
+static void check_threads(double r_drop)
 {
-    (void)state;
     struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "96"));
     options.attention_dropout = options.activation_dropout = 0.1;
     struct model *model = tiny_model(&options, true);
     size_t floats = model_parameters(model)->floats;
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 40, 20, 2);
+    const struct slopes slopes = {model, &tiny.batch, r_drop, NULL};
     float *gradient[2];
-    struct loss loss[2];
+    double loss[2];
     for (int t = 0; t < 2; t++) {
         omp_set_num_threads(t + 1);
         gradient[t] = new_floats(floats);
-        struct pass pass = training_pass(gradient[t]);
-        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss[t]), STATUS_OK);
+        loss[t] = objective(&slopes, gradient[t]);
     }
     omp_set_num_threads(1);
-    assert_true(loss[0].objective == loss[1].objective);
+    assert_true(loss[0] == loss[1]);
     assert_memory_equal(gradient[0], gradient[1], floats * sizeof(float));
     memory_free(gradient[0]);
     memory_free(gradient[1]);
     model_close(model);
+}
+
+static void test_model__threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    check_threads(0);
+    check_threads(2);
 }
 
 static void test_model__later_passes_allocate_nothing(void **state)
@@ -420,6 +467,7 @@ int main(void)
             cmocka_unit_test(test_model__neighbours_and_the_future_are_not_seen),
             cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
             cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
+            cmocka_unit_test(test_model__r_drop_takes_two_draws),
             cmocka_unit_test(test_model__ready_tells_final_parts_only),
             cmocka_unit_test(test_model__threads_do_not_change_a_bit),
             cmocka_unit_test(test_model__later_passes_allocate_nothing),

@@ -256,12 +256,12 @@ static void attention_twin(struct trial *t, double *const *in, double *const *ou
             out[0]);
 }
 
-/* ---- loss: size {n, d, classes, weight rows}; option: "nobias", "smooth" ---- */
+/* ---- loss: size {n, d, classes, weight rows}; option: "nobias", "smooth", "rdrop" ---- */
 
 static void loss_prepare(struct trial *t)
 {
     const size_t *s = t->row->size;
-    fill(t, 0, s[0], s[1], 1);
+    fill(t, 0, has(t, "rdrop") ? 2 * s[0] : s[0], s[1], 1);
     fill(t, 1, s[3], s[1], 1);
     if (!has(t, "nobias"))
         fill(t, 2, 1, s[3], 1);
@@ -269,18 +269,26 @@ static void loss_prepare(struct trial *t)
         t->ids[i] = (int32_t)(i * 11 % s[2]);
 }
 
+static struct loss_task loss_task_of(const struct trial *t)
+{
+    return (struct loss_task){.classes = t->row->size[2],
+            .targets = t->ids,
+            .smoothing = has(t, "smooth") ? 0.1 : 0,
+            .r_drop = has(t, "rdrop") ? 3 : 0};
+}
+
 static void loss_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
 {
     (void)out;
-    op_loss(tape, in[0], in[1], in[2], t->row->size[2], t->ids, has(t, "smooth") ? 0.1 : 0, &t->loss, NULL);
+    const struct loss_task task = loss_task_of(t);
+    op_loss(tape, in[0], in[1], in[2], &task, &t->loss);
 }
 
 static void loss_twin(struct trial *t, double *const *in, double *const *out)
 {
     (void)out;
-    const size_t *s = t->row->size;
-    t->naive_loss =
-            naive_loss(s[0], s[1], s[2], in[0], in[1], in[2], t->ids, has(t, "smooth") ? 0.1 : 0, NULL);
+    const struct loss_task task = loss_task_of(t);
+    t->naive_loss = naive_loss(t->row->size[0], t->row->size[1], &task, in[0], in[1], in[2]);
 }
 
 /* Tolerances: a product over k terms in float is off by some sqrt(k) · 2^-24; softmax and norm add the error of their
@@ -328,6 +336,10 @@ static const struct op_case cases[] = {
         CASE(LOSS, 1e-5, "smooth", 5, 7, 33, 35),
         CASE(LOSS, 1e-5, "nobias", 6, 5, 20, 20),
         CASE(LOSS, 2e-5, "smooth", 300, 3, 16500, 16502),
+        CASE(LOSS, 1e-5, "rdrop nobias", 1, 1, 1, 1),
+        CASE(LOSS, 2e-5, "rdrop smooth", 5, 7, 33, 35),
+        CASE(LOSS, 2e-5, "rdrop nobias", 6, 5, 20, 20),
+        CASE(LOSS, 4e-5, "rdrop smooth", 300, 3, 16500, 16502),
 };
 
 enum { CASES = sizeof cases / sizeof cases[0] };

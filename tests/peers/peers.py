@@ -1,4 +1,4 @@
-"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, and attention alone; and its files as h5py sees them.
+"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, attention and R-Drop alone; and its files as h5py sees them.
 
 Each comparison prints its largest difference beside its limit; any over the limit fails the whole.
 """
@@ -220,11 +220,39 @@ def attention(folder):
         report(f"attention, lengths {lengths}{', causal' if causal else ''}", (ours - theirs).abs().max().item(), 1e-5)
 
 
+def r_drop(folder):
+    """The loss of R-Drop as its authors compute it (both draws at once, F.kl_div), halved, with PyTorch's gradients."""
+    torch.manual_seed(4)
+    smoothing, width = 0.1, 12
+    for alpha, n, classes in itertools.product((0.5, 5.0), (1, 37), (7, 1000)):
+        x, weight, bias = (torch.randn(*shape, requires_grad=True) for shape in ((2 * n, width), (classes, width), (classes,)))
+        targets = torch.randint(classes, (n,))
+        log_p = nn.functional.log_softmax(x @ weight.T + bias, -1)
+        nll = -log_p.gather(1, torch.cat([targets, targets])[:, None]).sum()
+        both = (1 - smoothing) * nll - smoothing * log_p.mean(-1).sum()
+        p, q = log_p.chunk(2)
+        apart = sum(nn.functional.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p))) / 2
+        loss = (both + alpha * apart) / 2
+        loss.backward()
+        with tempfile.NamedTemporaryFile(dir=folder) as given, tempfile.NamedTemporaryFile(dir=folder) as got:
+            given.write(np.array([n, width, classes], np.int32).tobytes() + np.array([smoothing, alpha], np.float32).tobytes()
+                        + targets.numpy().astype(np.int32).tobytes() + b"".join(t.detach().numpy().tobytes() for t in (x, weight, bias)))
+            given.flush()
+            run(DUMP, "r_drop", given.name, got.name)
+            sums = np.fromfile(got.name, np.float64, 2)
+            ours = torch.from_numpy(np.fromfile(got.name, np.float32, offset=16))
+        theirs = torch.cat([t.grad.flatten() for t in (x, weight, bias)])
+        what = f"R-Drop {alpha:g}, {n} targets of {classes} classes"
+        report(f"{what}: loss and cross-entropy, relative", max(abs(sums[0] / loss.item() - 1), abs(sums[1] / (nll.item() / 2) - 1)), 1e-5)
+        report(f"{what}: gradients, relative to the largest entry", ((ours - theirs).abs().max() / theirs.abs().max()).item(), 1e-5)
+
+
 def main():
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
         corpus(folder)
         attention(folder)
+        r_drop(folder)
         for norm, activation, tie in itertools.product(("post", "pre"), ("relu", "gelu"), ("all", "decoder", "none")):
             compare(folder, f"{norm}-{activation}-{tie}", dict(norm=norm, activation=activation, tie=tie))
         for position in ("none", "learned"):

@@ -4,6 +4,7 @@
  *     tool_dump batches CHECKPOINT CORPUS UPDATES OUT.h5    /UPDATE/SLOT/{source,target}_{ids,offsets}: micro-batches
  *     tool_dump gradients CHECKPOINT BATCHES.h5 OUT.h5      /logits and /gradient/NAME of micro-batch 0/0, dropout off
  *     tool_dump attention IN.raw OUT.raw                    op_attention on fused q, k, v (see peers.py)
+ *     tool_dump r_drop IN.raw OUT.raw                       op_loss on two draws: objective, cross-entropy, gradients
  */
 #include "comm/comm.h"
 #include "io/io.h"
@@ -230,6 +231,53 @@ static enum status dump_attention(const char *in, const char *path)
     return STATUS_OK;
 }
 
+/* In: int32 {targets n, width, classes}, float {smoothing, r_drop}, int32 targets[n], float x[2n][width],
+ * weight[classes][width], bias[classes]. Out: double {objective, cross_entropy}, float gradients as x, weight and bias. */
+static enum status dump_r_drop(const char *in, const char *path)
+{
+    int32_t head[3];
+    float weights[2];
+    FILE *file = fopen(in, "rb");
+    CHECK(file && fread(head, sizeof head, 1, file) == 1 && fread(weights, sizeof weights, 1, file) == 1,
+            STATUS_DATA, "cannot read %s", in);
+    size_t n = (size_t)head[0], width = (size_t)head[1], classes = (size_t)head[2];
+    size_t floats = (2 * n + classes) * width + classes;
+    int32_t *targets;
+    float *values;
+    TRY(memory_new(&targets, "targets", n, sizeof *targets));
+    TRY(memory_new(&values, "values", floats, sizeof *values));
+    CHECK(fread(targets, sizeof *targets, n, file) == n &&
+                    fread(values, sizeof *values, floats, file) == floats,
+            STATUS_DATA, "%s is too short", in);
+    fclose(file);
+
+    struct arena *arena;
+    struct loss loss;
+    TRY(arena_open(&arena, "step", 1 << 20));
+    struct tape *tape = tape_start(arena, NULL, &(struct tape_options){.recording = true});
+    struct tensor *x = tape_input(tape, 2 * n, width, values, true);
+    struct tensor *weight = tape_input(tape, classes, width, values + 2 * n * width, true);
+    struct tensor *bias = tape_input(tape, 1, classes, values + (2 * n + classes) * width, true);
+    const struct loss_task task = {.classes = classes,
+            .targets = targets,
+            .smoothing = (double)weights[0],
+            .r_drop = (double)weights[1]};
+    op_loss(tape, x, weight, bias, &task, &loss);
+    TRY(tape_status(tape));
+    const double sums[] = {loss.objective, loss.cross_entropy};
+    file = fopen(path, "wb");
+    CHECK(file && fwrite(sums, sizeof sums, 1, file) == 1 &&
+                    fwrite(x->gradient, width * sizeof(float), 2 * n, file) == 2 * n &&
+                    fwrite(weight->gradient, width * sizeof(float), classes, file) == classes &&
+                    fwrite(bias->gradient, sizeof(float), classes, file) == classes,
+            STATUS_IO, "cannot write %s", path);
+    fclose(file);
+    arena_close(arena);
+    memory_free(values);
+    memory_free(targets);
+    return STATUS_OK;
+}
+
 static enum status dispatch(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -239,7 +287,9 @@ static enum status dispatch(int argc, char **argv)
         return dump_gradients(argv[2], argv[3], argv[4]);
     if (strcmp(what, "attention") == 0 && argc == 4)
         return dump_attention(argv[2], argv[3]);
-    return status_fail(STATUS_USAGE, "expected batches, gradients or attention with their files");
+    if (strcmp(what, "r_drop") == 0 && argc == 4)
+        return dump_r_drop(argv[2], argv[3]);
+    return status_fail(STATUS_USAGE, "expected batches, gradients, attention or r_drop with their files");
 }
 
 int main(int argc, char **argv)

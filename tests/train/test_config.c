@@ -147,6 +147,19 @@ static void test_config__more_ranks_than_micro_batches(void **state)
             "batch.micro_batches to 12, which makes an update 1.5 times as large");
 }
 
+static void test_config__r_drop_needs_dropout(void **state)
+{
+    struct config *config = *state;
+    config->train.r_drop = 2;
+    assert_int_equal(config_check(config, 1), STATUS_OK);
+    config->model.dropout = 0;
+    assert_refused(config_check(config, 1), STATUS_CONFIG,
+            "train.r_drop 2 compares two draws of dropout, but model.dropout, model.attention_dropout and "
+            "model.activation_dropout are 0");
+    config->model.activation_dropout = 0.1;
+    assert_int_equal(config_check(config, 1), STATUS_OK);
+}
+
 static void test_config__empty_names_are_refused(void **state)
 {
     static const char *const names[] = {"run.directory", "run.resume", "data.train", "data.valid"};
@@ -252,6 +265,7 @@ int main(void)
             WITH(test_config__words_for_zero),
             WITH(test_config__clock_time_shapes_no_result),
             WITH(test_config__more_ranks_than_micro_batches),
+            WITH(test_config__r_drop_needs_dropout),
             WITH(test_config__empty_names_are_refused),
             cmocka_unit_test(test_config__what_a_change_means),
             WITH(test_config__the_record_holds_what_shapes_the_result),
