@@ -20,7 +20,8 @@ enum random_purpose {
     RANDOM_DROPOUT,        /* site: the place in the model */
     RANDOM_GENERATE,       /* built-in corpora */
     RANDOM_SAMPLE,         /* lines the vocabulary learns from; decoding */
-    RANDOM_TEST            /* tests */
+    RANDOM_TEST,           /* tests */
+    RANDOM_RESAMPLE        /* lines of a bootstrap sample; update: the sample */
 };
 
 struct random_stream {

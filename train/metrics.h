@@ -3,14 +3,14 @@
  * (Post, "A call for clarity in reporting BLEU scores", WMT 2018), one reference a line.
  *
  *     int64_t counts[METRIC_COUNTS] = {0};
- *     for each pair: TRY(metric->count(&options, hypothesis, bytes, reference, reference_bytes, counts));
+ *     for each pair: TRY(text_metric_count(metric, &options, hypothesis, bytes, reference, reference_bytes, counts));
  *     metric->value(counts)                                     0 to 100 (ter: may be more)
  *
  * A metric is integer statistics of pairs, which add up, and a value of their sum: so any grouping over ranks gives the
  * same value, and samples of lines cost a sum each (bootstrap_compare()).
  *
- * Lower-casing is Python's str.lower() of Unicode 14 for every character, with the two letters that are not one for one:
- * I with a dot above becomes two characters, a capital sigma that ends a word the final form.
+ * Lower-casing is Python's str.lower() of Unicode 14, for every character; see metrics/unicode.c for the one letter that
+ * looks at its neighbours, the capital sigma. It needs no locale.
  * To add a metric: a row in metrics/metrics.c, a file in metrics/.
  */
 #ifndef TRAIN_METRICS_H
@@ -32,17 +32,19 @@ struct text_metric_options {
 
 extern const struct kind_table text_tokenizer_kinds; /* 13a, none, char */
 
+struct arena;
+struct symbols;
+
 struct text_metric_kind {
     struct kind kind;
     const char *label; /* as sacrebleu prints it: chrF2++ */
     bool higher_is_better;
     bool tokenized; /* options->tokenizer counts */
-    bool cased;     /* options->lowercase counts */
+    bool cased;     /* options->lowercase counts; else all is lower-cased */
     size_t counts;  /* used of METRIC_COUNTS */
-    /* Adds to counts[counts] what a pair contributes. Texts are UTF-8 without line ends; bytes that are not count as
-     * U+FFFD each. */
-    enum status (*count)(const struct text_metric_options *options, const char *hypothesis, size_t bytes,
-            const char *reference, size_t reference_bytes, int64_t *counts);
+    /* Behind text_metric_count(). */
+    enum status (*add)(struct arena *arena, const struct text_metric_options *options,
+            const struct symbols *hypothesis, const struct symbols *reference, int64_t *counts);
     double (*value)(const int64_t *counts);
     /* The part of the signature that is the metric's own. */
     void (*signature)(const struct text_metric_options *options, char *out, size_t room);
@@ -51,6 +53,12 @@ struct text_metric_kind {
 };
 
 extern const struct kind_table text_metric_kinds; /* bleu, chrf, chrf++, ter, exact */
+
+/* Adds to counts[metric->counts] what a pair contributes. Texts are UTF-8 without line ends; a byte that is not counts as
+ * U+FFFD. */
+enum status text_metric_count(const struct text_metric_kind *metric,
+        const struct text_metric_options *options, const char *hypothesis, size_t bytes,
+        const char *reference, size_t reference_bytes, int64_t *counts);
 
 /* "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:seqtrain". METRIC_TEXT is room enough. */
 void text_metric_signature(const struct text_metric_kind *metric, const struct text_metric_options *options,
