@@ -106,6 +106,10 @@ struct checkpoint;
 enum status checkpoint_open(struct checkpoint **out, const char *path);
 void checkpoint_close(struct checkpoint *checkpoint);
 struct h5_file *checkpoint_file(struct checkpoint *checkpoint);
+const char *checkpoint_path(const struct checkpoint *checkpoint);
+
+/* Whether there are arrays /GROUP/...: "ema". */
+bool checkpoint_has_group(const struct checkpoint *checkpoint, const char *group);
 const char *checkpoint_config(const struct checkpoint *checkpoint); /* YAML, borrowed */
 
 /* The SentencePiece model of a side, borrowed; *joint if one serves both. */

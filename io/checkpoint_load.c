@@ -73,6 +73,21 @@ struct h5_file *checkpoint_file(struct checkpoint *checkpoint)
     return checkpoint->file;
 }
 
+const char *checkpoint_path(const struct checkpoint *checkpoint)
+{
+    return h5_path(checkpoint->file);
+}
+
+bool checkpoint_has_group(const struct checkpoint *checkpoint, const char *group)
+{
+    struct h5_array array;
+    size_t length = strlen(group);
+    for (size_t i = 0; h5_list(checkpoint->file, i, &array); i++)
+        if (strncmp(array.name + 1, group, length) == 0 && array.name[1 + length] == '/')
+            return true;
+    return false;
+}
+
 const char *checkpoint_config(const struct checkpoint *checkpoint)
 {
     return checkpoint->config;

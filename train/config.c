@@ -3,6 +3,8 @@
 #include "comm/exchange.h"
 #include "train/validate.h"
 
+#include <string.h>
+
 static const struct log_level_kind levels[] = {
         {{"error", "what makes the command fail", NULL}, LOG_ERROR},
         {{"warning", "and what a person should look at", NULL}, LOG_WARNING},
@@ -24,6 +26,11 @@ static const struct option run_rows[] = {
                 .help = "auto, never, require, or a checkpoint file to go on from\n"
                         "auto: from the newest good checkpoint of the directory, if there is one; require: "
                         "fail if there is none; never: fail if there is one."},
+        {"run.init", OPTION_TEXT, offsetof(struct run_options, init), .placeholder = "FILE",
+                .help = "a new run starts from the weights of this checkpoint or run\n"
+                        "The averages of train.ema if it has them. The corpus must be prepared with --vocab "
+                        "FILE, and the model's settings be the same; all else starts afresh. A run directory "
+                        "that holds a checkpoint goes on from that."},
 };
 static const struct option_group run_group = OPTION_GROUP("run", "this run", run_rows);
 
@@ -65,6 +72,12 @@ static const struct option train_rows[] = {
         {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",
                 .minimum = 1e-9, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "longer gradients are scaled down to this norm"},
+        {"train.ema", OPTION_REAL, offsetof(struct train_options, ema), .value = "off", .minimum = 1e-9,
+                .maximum = 0.9999999, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "decay of a moving average of the weights, saved beside them\n"
+                        "After update t, with d = min(train.ema, (1 + t) / (10 + t)): average = d * average "
+                        "+ (1 - d) * weights. Validation, translate and score use the averages. Switched on "
+                        "within a run, they start from its weights."},
 };
 static const struct option_group train_group = OPTION_GROUP("train", "the course of training", train_rows);
 
@@ -137,10 +150,21 @@ static enum status check_file_name(const char *name, const char *text)
     return STATUS_OK;
 }
 
+/* Where else a run starts from. */
+static enum status check_init(const struct run_options *run)
+{
+    TRY(check_file_name("run.init", run->init));
+    CHECK(!run->init || strcmp(run->resume, "auto") == 0 || strcmp(run->resume, "never") == 0, STATUS_CONFIG,
+            "run.init %s starts a new run, but run.resume %s goes on with one: leave one of them out",
+            run->init, run->resume);
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
     TRY(check_file_name("run.directory", config->run.directory));
     TRY(check_file_name("run.resume", config->run.resume));
+    TRY(check_init(&config->run));
     TRY(check_file_name("data.train", config->data.train));
     TRY(check_file_name("data.valid", config->data.valid));
     long long slots = config->batch.micro_batches;

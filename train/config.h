@@ -15,6 +15,7 @@ struct run_options {
     char *directory;
     int64_t seed;
     char *resume; /* auto, never, require, or a checkpoint FILE */
+    char *init;   /* checkpoint or run directory */
 };
 
 struct data_options {
@@ -29,6 +30,7 @@ struct train_options {
     struct period until;      /* u, e */
     struct period time_limit; /* s, m, h */
     double label_smoothing, r_drop, clip_norm;
+    double ema; /* decay of ema.h; 0: off */
 };
 
 struct validate_options {

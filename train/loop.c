@@ -194,6 +194,8 @@ static enum status update(struct loop *loop, struct orders *orders)
             .update = number,
             .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens};
     step_own(trainer, &step, sum);
+    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), number,
+            model_parameters(trainer->model)->values);
     clock_enter(PHASE_EXCHANGE);
     TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
     count_update(loop, &agreement.total);
@@ -228,6 +230,17 @@ static bool validation_due(const struct trainer *trainer)
     return state->validated < state->update && period_due(trainer->every, place_of(state));
 }
 
+/* Of the averaged weights, where there are any. */
+static enum status validate_model(struct trainer *trainer, struct validation *out)
+{
+    float *values = model_parameters(trainer->model)->values;
+    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    enum status status =
+            validate(out, trainer->model, trainer->valid, trainer->config->train.label_smoothing);
+    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    return status;
+}
+
 static enum status run_validation(struct loop *loop, bool *best)
 {
     struct trainer *trainer = loop->trainer;
@@ -235,7 +248,7 @@ static enum status run_validation(struct loop *loop, bool *best)
     struct run_state *state = &trainer->state;
     struct validation validation;
     clock_enter(PHASE_VALIDATE);
-    TRY(validate(&validation, trainer->model, trainer->valid, trainer->config->train.label_smoothing));
+    TRY(validate_model(trainer, &validation));
     double value = metric->value(&validation);
     state->validated = state->update;
     *best = state->best_update == 0 || metric_better(metric, value, state->best);

@@ -2,6 +2,7 @@
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "train/trainer.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,10 +53,12 @@ static enum status on_difference(
         void *context, const struct option *option, const char *then, const char *now)
 {
     struct comparison *comparison = context;
+    bool of_model = strncmp(option->name, "model.", strlen("model.")) == 0;
     CHECK(option->change != CHANGE_REFUSED, STATUS_CONFIG,
             "%s is %s in %s and %s now; it cannot change within a run: set it back, or start a new run "
-            "directory (run.directory)",
-            option->name, then, comparison->path, now);
+            "directory (run.directory%s",
+            option->name, then, comparison->path, now,
+            of_model ? "; run.init needs it unchanged, too)" : "), from these weights with run.init");
     if (option->change == CHANGE_NOTED)
         log_line(LOG_INFO, "%s was %s, is now %s", option->name, then, now);
     comparison->fresh_moments |= strcmp(option->name, "optimizer.kind") == 0;
@@ -63,21 +66,60 @@ static enum status on_difference(
     return STATUS_OK;
 }
 
-static enum status check_corpus(
-        const struct trainer *trainer, const struct checkpoint *checkpoint, const char *path)
+enum status trainer_check_vocabulary(const struct trainer *trainer, const struct checkpoint *checkpoint)
 {
-    const char *now = corpus_facts(trainer->corpus)->fingerprint, *then = trainer->state.fingerprint;
-    CHECK(strcmp(now, then) == 0, STATUS_DATA,
-            "%s was trained on another corpus: expected fingerprint %s, found %s in %s", path, then, now,
-            corpus_path(trainer->corpus));
+    const char *path = checkpoint_path(checkpoint), *corpus = corpus_path(trainer->corpus);
     for (enum side side = SOURCE; side < SIDES; side++) {
         size_t was_bytes, is_bytes;
         bool joint;
         const void *was = checkpoint_vocabulary(checkpoint, side, &was_bytes, &joint);
         const void *is = corpus_vocabulary(trainer->corpus, side, &is_bytes);
         CHECK(was_bytes == is_bytes && memcmp(was, is, is_bytes) == 0, STATUS_DATA,
-                "the %s vocabulary of %s (%zu bytes) is not that of %s (%zu bytes)", side_names[side],
-                corpus_path(trainer->corpus), is_bytes, path, was_bytes);
+                "the %s vocabulary of %s (%zu bytes) is not that of %s (%zu bytes): prepare the corpus with "
+                "--vocab %s",
+                side_names[side], corpus, is_bytes, path, was_bytes, path);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_corpus(const struct trainer *trainer, const struct checkpoint *checkpoint)
+{
+    const char *now = corpus_facts(trainer->corpus)->fingerprint, *then = trainer->state.fingerprint;
+    const char *path = checkpoint_path(checkpoint);
+    CHECK(strcmp(now, then) == 0, STATUS_DATA,
+            "%s was trained on another corpus: expected fingerprint %s, found %s in %s; a new run.directory "
+            "with run.init %s starts from its weights",
+            path, then, now, corpus_path(trainer->corpus), path);
+    return trainer_check_vocabulary(trainer, checkpoint);
+}
+
+/* Those planes of the record that the checkpoint has and that still mean something. */
+static size_t usable_planes(struct flat_plane *out, const struct trainer_record *record,
+        const struct checkpoint *checkpoint, bool fresh_moments)
+{
+    size_t count = 0;
+    for (size_t p = 0; p < record->plane_count; p++) {
+        const char *group = record->planes[p].group;
+        bool moment = strncmp(group, "optimizer/", strlen("optimizer/")) == 0;
+        bool missing = strcmp(group, WEIGHTS_EMA) == 0 && !checkpoint_has_group(checkpoint, group);
+        if (!missing && !(moment && fresh_moments))
+            out[count++] = record->planes[p];
+    }
+    return count;
+}
+
+static enum status load_planes(struct trainer *trainer, struct checkpoint *checkpoint,
+        const struct trainer_record *record, bool fresh_moments)
+{
+    const struct blocks *blocks = exchange_blocks(trainer->exchange);
+    struct flat_plane planes[TRAINER_PLANES];
+    size_t count = usable_planes(planes, record, checkpoint, fresh_moments);
+    if (fresh_moments)
+        log_line(LOG_WARNING, "the moments of optimizer.kind start from zero");
+    TRY(checkpoint_load(checkpoint, blocks, trainer->arrays, trainer->array_count, planes, count, NULL, 0));
+    if (trainer->ema.values && !checkpoint_has_group(checkpoint, WEIGHTS_EMA)) {
+        log_line(LOG_INFO, "train.ema: the averages start from the weights as they are");
+        ema_start(&trainer->ema, blocks, model_parameters(trainer->model)->values);
     }
     return STATUS_OK;
 }
@@ -85,14 +127,13 @@ static enum status check_corpus(
 static enum status load_state(
         struct trainer *trainer, struct checkpoint *checkpoint, const struct comparison *comparison)
 {
-    const struct blocks *blocks = exchange_blocks(trainer->exchange);
     struct run_state *state = &trainer->state;
     struct trainer_record record;
     trainer_record(trainer, &record);
     memory_free(state->fingerprint);
     state->fingerprint = NULL;
-    TRY(checkpoint_load(checkpoint, blocks, NULL, 0, NULL, 0, record.fields, STATE_FIELDS));
-    TRY(check_corpus(trainer, checkpoint, comparison->path));
+    TRY(checkpoint_load(checkpoint, NULL, NULL, 0, NULL, 0, record.fields, STATE_FIELDS));
+    TRY(check_corpus(trainer, checkpoint));
     state->seed = trainer->config->run.seed;
     state->slots = trainer->config->batch.micro_batches;
     if (comparison->fresh_epoch && state->position > 0) {
@@ -101,10 +142,7 @@ static enum status load_state(
         state->position = 0;
         state->validated = state->update; /* in the middle of an epoch nothing is due */
     }
-    if (comparison->fresh_moments)
-        log_line(LOG_WARNING, "the moments of optimizer.kind start from zero");
-    return checkpoint_load(checkpoint, blocks, trainer->arrays, trainer->array_count, record.planes,
-            comparison->fresh_moments ? 1 : record.plane_count, NULL, 0);
+    return load_planes(trainer, checkpoint, &record, comparison->fresh_moments);
 }
 
 static enum status resume_from(struct trainer *trainer, const char *path)
@@ -127,6 +165,9 @@ enum status trainer_resume(struct trainer *trainer, bool *resumed)
     const struct run_state *state = &trainer->state;
     enum status status = choose(&path, trainer);
     *resumed = status == STATUS_OK && path;
+    if (*resumed && trainer->config->run.init)
+        log_line(LOG_INFO, "run.init %s is passed over: the run goes on from its own %s",
+                trainer->config->run.init, path);
     if (*resumed) {
         status = resume_from(trainer, path);
         if (status == STATUS_OK && world()->rank == 0)

@@ -24,7 +24,7 @@ static enum status run_one(struct rounds *rounds, bool *done)
 enum status rounds_run(struct rounds *rounds, const char *model)
 {
     TRY(world_open(0));
-    TRY(saved_model_open(&rounds->model, model));
+    TRY(saved_model_open(&rounds->model, model, rounds->parameters));
     bool first = world()->rank == 0, done = false;
     enum status status = status_agree(first ? open_ends(rounds) : STATUS_OK);
     while (status == STATUS_OK && !done) {

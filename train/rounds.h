@@ -18,7 +18,8 @@ struct rounds {
     void (*free)(void *context);         /* what belongs to the round, on every rank, however it ended */
     struct sentence_list *lists[SIDES];  /* of the round; TARGET may be NULL */
     const char *output_path;
-    struct spread spread; /* how a round is worked on; `items` is set for each */
+    const struct kind *parameters; /* which weights of the model (weights.h) */
+    struct spread spread;          /* how a round is worked on; `items` is set for each */
     /* For those functions. */
     struct saved_model model;
     struct output output; /* rank 0 */

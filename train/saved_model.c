@@ -3,6 +3,7 @@
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "io/checkpoint.h"
+#include "train/weights.h"
 
 #include <string.h>
 
@@ -38,10 +39,11 @@ static enum status build(struct saved_model *saved, const struct checkpoint *che
     return model_open(&saved->model, &saved->config.model, rows, saved->joint);
 }
 
-static enum status load(struct saved_model *saved, struct checkpoint *checkpoint)
+static enum status load(struct saved_model *saved, struct checkpoint *checkpoint, const struct kind *weights)
 {
     struct parameters *parameters = model_parameters(saved->model);
-    struct flat_plane plane = {.group = "model", .values = parameters->values, .flat = true};
+    struct flat_plane plane = {.values = parameters->values, .flat = true};
+    TRY(weights_choose(&plane.group, weights, checkpoint));
     struct flat_array *arrays;
     enum status status = memory_new(&arrays, "parameters", parameters->count, sizeof *arrays);
     for (size_t i = 0; status == STATUS_OK && i < parameters->count; i++)
@@ -53,7 +55,7 @@ static enum status load(struct saved_model *saved, struct checkpoint *checkpoint
     return status;
 }
 
-enum status saved_model_open(struct saved_model *out, const char *model)
+enum status saved_model_open(struct saved_model *out, const char *model, const struct kind *parameters)
 {
     struct checkpoint *checkpoint = NULL;
     *out = (struct saved_model){0};
@@ -63,7 +65,7 @@ enum status saved_model_open(struct saved_model *out, const char *model)
     if (status == STATUS_OK)
         status = status_agree(build(out, checkpoint));
     if (status == STATUS_OK)
-        status = load(out, checkpoint);
+        status = load(out, checkpoint, parameters);
     checkpoint_close(checkpoint);
     if (status != STATUS_OK)
         saved_model_close(out);

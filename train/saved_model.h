@@ -22,9 +22,9 @@ struct saved_model {
 /* The MODEL that a command's words are: STATUS_USAGE unless they are one. Borrowed. */
 enum status saved_model_named(const char **out, const char *command, const struct text_list *words);
 
-/* `model` is a run directory (its best checkpoint, else its last) or a checkpoint. Every rank has all of it then.
- * Collective. */
-enum status saved_model_open(struct saved_model *out, const char *model);
+/* `model` is a run directory (its best checkpoint, else its last) or a checkpoint; `parameters` which of its weights
+ * (weights.h; NULL: auto). Every rank has all of it then. Collective. */
+enum status saved_model_open(struct saved_model *out, const char *model, const struct kind *parameters);
 void saved_model_close(struct saved_model *saved);
 
 /* Adds the next line of `text` as a sentence of `side`; *end: there was none. STATUS_CONFIG naming the line if it is

@@ -3,6 +3,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static void record_planes(struct trainer *trainer, struct trainer_record *out)
 {
     const struct optimizer_kind *kind = (const struct optimizer_kind *)trainer->config->optimizer.kind;
     out->plane_count = 0;
-    out->planes[out->plane_count++] = (struct flat_plane){.group = "model",
+    out->planes[out->plane_count++] = (struct flat_plane){.group = WEIGHTS_RAW,
             .values = model_parameters(trainer->model)->values,
             .flat = true,
             .description = "parameter"};
@@ -31,6 +32,10 @@ static void record_planes(struct trainer *trainer, struct trainer_record *out)
                 .values = trainer->moments[k],
                 .description = "moment of the optimiser"};
     }
+    if (trainer->ema.values)
+        out->planes[out->plane_count++] = (struct flat_plane){.group = WEIGHTS_EMA,
+                .values = trainer->ema.values,
+                .description = "moving average of a parameter"};
 }
 
 void trainer_record(struct trainer *trainer, struct trainer_record *out)
@@ -155,6 +160,8 @@ static void say_layout(const struct trainer *trainer)
     log_line(LOG_INFO, "%d %s with %d %s each; %d micro-batches of at most %lld tokens a side an update",
             ranks, ranks == 1 ? "rank" : "ranks", world()->threads,
             world()->threads == 1 ? "thread" : "threads", slots, (long long)config->batch.tokens);
+    if (trainer->valid && config->train.ema > 0)
+        log_line(LOG_INFO, "train.ema: validation, and so best.h5, is of the averaged weights");
     if (strcmp(config->comm.reduce->name, "ordered") != 0) {
         log_line(LOG_WARNING, "comm.reduce %s: the result depends on the number of ranks",
                 config->comm.reduce->name);
@@ -204,20 +211,11 @@ static enum status open_files(struct trainer *trainer)
     return run_metrics_open(trainer->run, trainer->state.update, trainer->state.validated);
 }
 
-static enum status start_fresh(struct trainer *trainer)
-{
-    const struct config *config = trainer->config;
-    struct run_state *state = &trainer->state;
-    model_initialise(trainer->model, (uint64_t)config->run.seed);
-    *state = (struct run_state){.seed = config->run.seed, .slots = config->batch.micro_batches};
-    return memory_text(&state->fingerprint, "trainer", corpus_facts(trainer->corpus)->fingerprint);
-}
-
 static enum status open_state(struct trainer *trainer)
 {
     bool resumed;
     TRY(trainer_resume(trainer, &resumed));
-    return resumed ? STATUS_OK : start_fresh(trainer);
+    return resumed ? STATUS_OK : trainer_start(trainer);
 }
 
 static enum status open_log(struct trainer *trainer)
@@ -237,6 +235,7 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     TRY(exchange_open(&trainer->exchange, (const struct reduce_kind *)config->comm.reduce,
             model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
     TRY(status_agree(open_optimizer(trainer)));
+    TRY(status_agree(ema_open(&trainer->ema, config->train.ema, exchange_blocks(trainer->exchange))));
     say_layout(trainer);
     TRY(status_agree(open_state(trainer)));
     TRY(status_agree(open_reader(trainer)));
@@ -267,6 +266,7 @@ void trainer_close(struct trainer *trainer)
     for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
         memory_free(trainer->moments[k]);
     memory_free(trainer->decay);
+    ema_close(&trainer->ema);
     memory_free(trainer->arrays);
     memory_free(trainer->state.fingerprint);
     *trainer = (struct trainer){0};

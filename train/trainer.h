@@ -13,6 +13,7 @@
 #include "io/reader.h"
 #include "io/run.h"
 #include "train/config.h"
+#include "train/ema.h"
 #include "train/period.h"
 
 /* What a resume needs beside parameters and moments: the /state fields of a checkpoint. No clock, host or rank. */
@@ -42,6 +43,7 @@ struct trainer {
     size_t array_count;
     float *moments[OPTIMIZER_MOMENTS]; /* own buffers (blocks.h) */
     float *decay;                      /* own buffer; NULL without weight decay */
+    struct ema ema;
     struct run_state state;
     struct period every; /* validate.every, or never without data.valid */
 };
@@ -55,12 +57,14 @@ enum status trainer_save(struct trainer *trainer, bool best);
 
 struct plan_options trainer_plan(const struct trainer *trainer);
 
-/* ---- shared by trainer.c and resume.c ---- */
+/* ---- shared by trainer.c, resume.c and initial.c ---- */
+
+enum { TRAINER_PLANES = 2 + OPTIMIZER_MOMENTS }; /* weights and their averages */
 
 /* Planes and fields of a checkpoint, in the form both saving and loading take. */
 struct trainer_record {
     char groups[OPTIMIZER_MOMENTS][H5_NAME_LIMIT];
-    struct flat_plane planes[1 + OPTIMIZER_MOMENTS]; /* point into `groups`: not to be copied */
+    struct flat_plane planes[TRAINER_PLANES]; /* point into `groups`: not to be copied */
     size_t plane_count;
     struct field fields[STATE_FIELDS];
 };
@@ -69,5 +73,11 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out);
 /* State, parameters and moments from the checkpoint that run.resume chooses; *resumed tells whether there was one.
  * Collective. */
 enum status trainer_resume(struct trainer *trainer, bool *resumed);
+
+/* The state of a new run: parameters as run.seed has them, or those of run.init. Collective. */
+enum status trainer_start(struct trainer *trainer);
+
+/* STATUS_DATA unless the corpus has the vocabulary of the checkpoint. */
+enum status trainer_check_vocabulary(const struct trainer *trainer, const struct checkpoint *checkpoint);
 
 #endif

@@ -97,7 +97,7 @@ expect run 0
 saved=$(md5sum run/checkpoints/*)
 unharmed() { [ "$saved" = "$(md5sum run/checkpoints/*)" ] || fail "$1: the checkpoints changed"; }
 train 2 run --train.until 9u --model.width 32
-expect run 78 'model.width is 16 .* and 32 now' 'new run directory'
+expect run 78 'model.width is 16 .* and 32 now' 'new run directory' 'run.init'
 train 1 run --train.until 9u --run.seed 5
 expect run 78 'run.seed is 1 .* and 5 now'
 train 2 run --train.until 9u --run.resume never

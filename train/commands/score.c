@@ -6,12 +6,14 @@
 #include "train/command.h"
 #include "train/rounds.h"
 #include "train/sentence_list.h"
+#include "train/weights.h"
 
 #include <string.h>
 
 struct settings {
     char *text[SIDES];
     char *output;
+    struct weights_options weights;
 };
 
 static const struct option rows[] = {
@@ -23,7 +25,8 @@ static const struct option rows[] = {
                 .help = "log probabilities (natural, </s> included), a line for each; - is standard output"},
 };
 static const struct option_group group = OPTION_GROUP("score", "what is read and written", rows);
-static const struct option_place places[] = {{&group, 0}};
+static const struct option_place places[] = {
+        {&group, 0}, {&weights_group, offsetof(struct settings, weights)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
 /* Pairs sorted together, pairs of a batch, tokens that go through the model at once, and pairs read before all
@@ -171,6 +174,7 @@ static enum status score(const void *given, const struct text_list *words)
             .free = free_round,
             .lists = {&s.round[SOURCE], &s.round[TARGET]},
             .output_path = settings->output,
+            .parameters = settings->weights.parameters,
             .spread = {.length = length,
                     .window = WINDOW,
                     .batch = BATCH,

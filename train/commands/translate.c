@@ -7,12 +7,14 @@
 #include "train/command.h"
 #include "train/rounds.h"
 #include "train/sentence_list.h"
+#include "train/weights.h"
 
 #include <string.h>
 
 struct settings {
     char *input, *output;
     int64_t group;
+    struct weights_options weights;
     struct decode_options decode;
 };
 
@@ -26,8 +28,9 @@ static const struct option rows[] = {
                 .help = "lines that are sorted by length together; 1 answers line by line"},
 };
 static const struct option_group group = OPTION_GROUP("translate", "what is read and written", rows);
-static const struct option_place places[] = {
-        {&group, 0}, {&decode_group_options, offsetof(struct settings, decode)}};
+static const struct option_place places[] = {{&group, 0},
+        {&weights_group, offsetof(struct settings, weights)},
+        {&decode_group_options, offsetof(struct settings, decode)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
 /* Batches a rank gets in a round, and tokens after which no more lines are read: bound memory. */
@@ -142,6 +145,7 @@ static enum status translate(const void *given, const struct text_list *words)
             .free = free_round,
             .lists = {&t.round},
             .output_path = settings->output,
+            .parameters = settings->weights.parameters,
             .spread = {.length = length,
                     .window = (size_t)settings->group,
                     .batch = (size_t)settings->decode.batch,
