@@ -44,10 +44,16 @@ const struct blocks *exchange_blocks(const struct exchange *exchange);
 /* Slots of `rank`: [V·rank/N, V·(rank+1)/N). */
 int exchange_first_slot(int slots, int ranks, int rank);
 
-/* Gradient buffers this rank holds (at most 2·log2 V, at least 1), and floats it sends per update, as a ring would
- * spread the parameters. */
-int exchange_buffers(const struct exchange *exchange);
-size_t exchange_floats_sent(const struct exchange *exchange);
+/* What an exchange over `ranks` ranks takes of the rank that it takes most of, told without opening one. */
+struct exchange_cost {
+    int rank;
+    int buffers; /* gradients held (at most 2·log2 V, at least 1), each as long as the parameters */
+    size_t received_floats; /* room for other ranks' gradients */
+    size_t own_floats;      /* of the blocks it owns */
+    size_t sent_floats;     /* an update, by the rank that sends most; parameters spread as a ring would */
+};
+enum status exchange_cost(
+        struct exchange_cost *out, const struct reduce_kind *kind, size_t floats, int slots, int ranks);
 
 /* The nearest numbers of ranks, at most and at least `ranks`, whose slots are one subtree each: then an update sends no
  * more than a ring would. */

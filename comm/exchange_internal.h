@@ -20,8 +20,10 @@ struct reduction {
     enum status (*start)(struct exchange *, size_t bucket, MPI_Request *requests);
     /* Once they are done: the sum of one own block into buffer 0. NULL: it is there already. */
     void (*finish)(struct exchange *, struct run run, size_t position, size_t count);
-    /* Floats this rank sends per update to have its pieces summed. */
+    /* Floats this rank sends per update to have its pieces summed, and room for what it receives. Of blocks, ranks and
+     * pieces alone, before open(). */
     size_t (*floats_sent)(const struct exchange *);
+    size_t (*floats_received)(const struct exchange *);
 };
 
 extern const struct reduction reduction_ordered, reduction_native;
@@ -80,6 +82,12 @@ struct exchange {
     enum status status;
     char message[512];
 };
+
+/* The subtrees of the tree over the slots that `rank` sums by itself. */
+int exchange_pieces(int slots, int ranks, int rank);
+
+/* As asked for, but no bucket longer than one message may be. */
+struct blocks exchange_make_blocks(size_t floats, size_t bucket_floats, int ranks);
 
 /* The cut of `bucket`. */
 const struct cut *exchange_cut(const struct exchange *exchange, size_t bucket);

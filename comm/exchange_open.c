@@ -23,7 +23,7 @@ int exchange_first_slot(int slots, int ranks, int rank)
     return (int)((int64_t)slots * rank / ranks);
 }
 
-static int pieces_of(int slots, int ranks, int rank)
+int exchange_pieces(int slots, int ranks, int rank)
 {
     struct tree_node pieces[TREE_PIECES_MOST];
     return tree_pieces(slots, exchange_first_slot(slots, ranks, rank),
@@ -33,7 +33,7 @@ static int pieces_of(int slots, int ranks, int rank)
 static bool is_good(int slots, int ranks)
 {
     for (int rank = 0; rank < ranks; rank++)
-        if (pieces_of(slots, ranks, rank) != 1)
+        if (exchange_pieces(slots, ranks, rank) != 1)
             return false;
     return true;
 }
@@ -54,7 +54,7 @@ static enum status open_slots(struct exchange *x)
     TRY(memory_new(&x->facts, "exchange", (size_t)(x->end_slot - x->first_slot), sizeof *x->facts));
     TRY(memory_new(&x->first_piece, "exchange", (size_t)x->ranks + 1, sizeof *x->first_piece));
     for (int r = 0; r < x->ranks; r++)
-        x->first_piece[r + 1] = x->first_piece[r] + pieces_of(x->slots, x->ranks, r);
+        x->first_piece[r + 1] = x->first_piece[r] + exchange_pieces(x->slots, x->ranks, r);
     x->buffers = tree_stack(x->slots, x->first_slot, x->end_slot);
     for (int i = 0; i < x->buffers; i++)
         TRY(memory_new(&x->buffer[i], "gradient", x->blocks.floats, sizeof *x->buffer[i]));
@@ -83,8 +83,7 @@ static enum status open_parts(struct exchange *x)
     return open_requests(x);
 }
 
-/* As asked for, but no bucket longer than one message may be. */
-static struct blocks make_blocks(size_t floats, size_t bucket_floats, int ranks)
+struct blocks exchange_make_blocks(size_t floats, size_t bucket_floats, int ranks)
 {
     struct blocks blocks = blocks_make(floats, bucket_floats, ranks);
     size_t most = world_message_limit() / sizeof(float);
@@ -108,7 +107,7 @@ enum status exchange_open(
     enum status status = memory_new(&x, "exchange", 1, sizeof *x);
     if (status == STATUS_OK) {
         *x = (struct exchange){.reduction = kind->reduction,
-                .blocks = make_blocks(floats, bucket_floats, ranks),
+                .blocks = exchange_make_blocks(floats, bucket_floats, ranks),
                 .rank = world()->rank,
                 .ranks = ranks,
                 .slots = slots};
@@ -146,15 +145,4 @@ void exchange_close(struct exchange *x)
 const struct blocks *exchange_blocks(const struct exchange *x)
 {
     return &x->blocks;
-}
-
-int exchange_buffers(const struct exchange *x)
-{
-    return x->buffers;
-}
-
-size_t exchange_floats_sent(const struct exchange *x)
-{
-    size_t spread = x->blocks.floats - blocks_own_floats(&x->blocks, x->rank);
-    return world_is_shared() ? x->reduction->floats_sent(x) + spread : 0;
 }

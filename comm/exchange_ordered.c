@@ -94,9 +94,15 @@ static size_t ordered_floats_sent(const struct exchange *x)
     return (size_t)own_pieces(x) * (x->blocks.floats - blocks_own_floats(&x->blocks, x->rank));
 }
 
+static size_t ordered_floats_received(const struct exchange *x)
+{
+    return foreign_pieces(x) * blocks_own_floats(&x->blocks, x->rank);
+}
+
 const struct reduction reduction_ordered = {
         .open = ordered_open,
         .start = ordered_start,
         .finish = ordered_finish,
         .floats_sent = ordered_floats_sent,
+        .floats_received = ordered_floats_received,
 };

@@ -132,13 +132,11 @@ static enum status open_model(struct trainer *trainer)
     return STATUS_OK;
 }
 
-/* Moments and the mask of weight decay, both in the layout of this rank's own buffer. */
-static enum status open_optimizer(struct trainer *trainer)
+/* Moments and the mask of weight decay, both in the layout of the rank's own buffer. */
+enum status trainer_open_moments(struct trainer *trainer, const struct blocks *blocks, int rank)
 {
     const struct optimizer_options *options = &trainer->config->optimizer;
     const struct optimizer_kind *kind = (const struct optimizer_kind *)options->kind;
-    const struct blocks *blocks = exchange_blocks(trainer->exchange);
-    int rank = world()->rank;
     size_t own = blocks_own_floats(blocks, rank);
     for (int k = 0; k < OPTIMIZER_MOMENTS && kind->moments[k]; k++)
         TRY(memory_new(&trainer->moments[k], "moments", own, sizeof(float)));
@@ -186,11 +184,10 @@ static enum status check_longest(const struct trainer *trainer, const struct cor
     return STATUS_OK;
 }
 
-static enum status open_reader(struct trainer *trainer)
+enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank)
 {
     const struct run_state *state = &trainer->state;
     struct plan_options options = trainer_plan(trainer);
-    int ranks = world()->size, rank = world()->rank;
     TRY(check_longest(trainer, trainer->corpus));
     TRY(check_longest(trainer, trainer->valid));
     return reader_open(&trainer->reader, trainer->corpus, &options,
@@ -223,22 +220,27 @@ static enum status open_log(struct trainer *trainer)
     return world()->rank == 0 ? log_file(run_file(trainer->run, RUN_LOG)) : STATUS_OK;
 }
 
+enum status trainer_open_model(struct trainer *trainer)
+{
+    TRY(open_corpora(trainer));
+    if (trainer->valid)
+        trainer->every = trainer->config->validate.every;
+    return status_agree(open_model(trainer));
+}
+
 enum status trainer_open(struct trainer *trainer, const struct config *config)
 {
     *trainer = (struct trainer){.config = config};
     TRY(run_open(&trainer->run, config->run.directory));
     TRY(status_agree(open_log(trainer)));
-    TRY(open_corpora(trainer));
-    if (trainer->valid)
-        trainer->every = config->validate.every;
-    TRY(status_agree(open_model(trainer)));
+    TRY(trainer_open_model(trainer));
     TRY(exchange_open(&trainer->exchange, (const struct reduce_kind *)config->comm.reduce,
             model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
-    TRY(status_agree(open_optimizer(trainer)));
+    TRY(status_agree(trainer_open_moments(trainer, exchange_blocks(trainer->exchange), world()->rank)));
     TRY(status_agree(ema_open(&trainer->ema, config->train.ema, exchange_blocks(trainer->exchange))));
     say_layout(trainer);
     TRY(status_agree(open_state(trainer)));
-    TRY(status_agree(open_reader(trainer)));
+    TRY(status_agree(trainer_open_reader(trainer, world()->size, world()->rank)));
     TRY(status_agree(open_files(trainer)));
     struct checkpoint_options options = {.folder = run_checkpoints(trainer->run),
             .keep = (int)config->checkpoint.keep,

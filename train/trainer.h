@@ -52,6 +52,13 @@ struct trainer {
 enum status trainer_open(struct trainer *trainer, const struct config *config);
 void trainer_close(struct trainer *trainer);
 
+/* Parts of trainer_open() that write nothing, also for a trainer = {.config}: `seqtrain plan` opens what rank `rank` of
+ * `ranks` would, alone. Corpora and model; what the rank holds for the blocks it owns; its micro-batches. The first is
+ * collective. */
+enum status trainer_open_model(struct trainer *trainer);
+enum status trainer_open_moments(struct trainer *trainer, const struct blocks *blocks, int rank);
+enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank);
+
 /* Starts a checkpoint of the state as it is. Collective. */
 enum status trainer_save(struct trainer *trainer, bool best);
 

@@ -258,17 +258,53 @@ static void check_refusal(void)
     EXPECT(x == NULL && strstr(status_message(), "batch.micro_batches") != NULL);
 }
 
-static void check_figures(void)
+static size_t bytes_held(const char *name)
 {
+    struct memory_label label;
+    for (size_t i = 0; memory_report(i, &label); i++)
+        if (strcmp(label.label, name) == 0)
+            return label.bytes;
+    return 0;
+}
+
+/* The cost that is told beforehand is what an open exchange holds, on the rank that holds most and on no other more. */
+static void check_cost(const char *kind, int slots)
+{
+    enum { FLOATS = 1 << 20 };
     struct exchange *x;
+    struct exchange_cost cost;
     int size = world()->size;
-    EXPECT_OK(exchange_open(&x, kind_called("ordered"), (size_t)1 << 20, 64, 0));
-    EXPECT(exchange_buffers(x) >= 1 && exchange_buffers(x) <= 12);
-    if (64 % size == 0) {
-        EXPECT(exchange_floats_sent(x) == 2 * ((size_t)1 << 20) / (size_t)size * (size_t)(size - 1));
-        EXPECT(exchange_buffers(x) <= 7);
+    size_t before = bytes_held("exchange");
+    EXPECT_OK(exchange_cost(&cost, kind_called(kind), FLOATS, slots, size));
+    EXPECT(bytes_held("exchange") == before);
+    EXPECT_OK(exchange_open(&x, kind_called(kind), FLOATS, slots, 0));
+    size_t gradients = (size_t)cost.buffers * FLOATS * sizeof(float), rest = FLOATS / 8;
+    double held = (double)(bytes_held("gradient") + bytes_held("exchange"));
+    double told = (double)(gradients + cost.received_floats * sizeof(float));
+    if (world()->rank == cost.rank) {
+        EXPECT(bytes_held("gradient") == gradients);
+        EXPECT(cost.own_floats == blocks_own_floats(exchange_blocks(x), cost.rank));
     }
+    EXPECT(held <= told + (double)rest);
+    EXPECT_OK(world_maximum(&held, 1));
+    EXPECT(held >= told);
     exchange_close(x);
+}
+
+static void check_costs(void)
+{
+    struct exchange_cost cost;
+    const size_t floats = (size_t)1 << 20;
+    check_cost("ordered", 64);
+    check_cost("ordered", 7);
+    check_cost("native", 12);
+    for (int ranks = 1; ranks <= 64; ranks *= 2) { /* as a ring */
+        EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, ranks));
+        EXPECT(cost.sent_floats == 2 * floats / (size_t)ranks * (size_t)(ranks - 1));
+        EXPECT(cost.buffers >= 1 && cost.buffers <= 7);
+    }
+    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, 63));
+    EXPECT(cost.sent_floats > 2 * floats);
 }
 
 int main(int argc, char **argv)
@@ -290,7 +326,7 @@ int main(int argc, char **argv)
     check_open_failures();
     check_gradient_with_nan();
     check_refusal();
-    check_figures();
+    check_costs();
     EXPECT(memory_blocks() == before);
     world_close();
     EXPECT(memory_blocks() == 0);
