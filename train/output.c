@@ -4,6 +4,7 @@
 #include "comm/memory.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,17 @@ enum status output_write(struct output *output, const char *text, size_t bytes)
     if (refused(FAULT_WRITE) || fwrite(text, 1, bytes, output->stream) != bytes)
         return status_fail_errno("write", name_of(output));
     return STATUS_OK;
+}
+
+enum status output_print(struct output *output, const char *format, ...)
+{
+    char text[128];
+    va_list arguments;
+    va_start(arguments, format);
+    int bytes = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    ASSERT(bytes >= 0 && (size_t)bytes < sizeof text);
+    return output_write(output, text, (size_t)bytes);
 }
 
 enum status output_flush(struct output *output)

@@ -18,6 +18,10 @@ struct output {
 enum status output_open(struct output *out, const char *path);
 enum status output_write(struct output *output, const char *text, size_t bytes);
 
+/* Formatted as printf() does, at most 127 bytes. */
+enum status output_print(struct output *output, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
 /* Who reads standard output has all that was written. */
 enum status output_flush(struct output *output);
 

@@ -21,19 +21,30 @@ static enum status run_one(struct rounds *rounds, bool *done)
     return status_agree(first ? rounds->write(context) : STATUS_OK);
 }
 
-enum status rounds_run(struct rounds *rounds, const char *model)
+enum status rounds_run(struct rounds *rounds, const struct text_list *models)
 {
     TRY(world_open(0));
-    TRY(saved_model_open(&rounds->model, model, rounds->parameters));
+    TRY(saved_ensemble_open(&rounds->saved, models, rounds->parameters, rounds->ensemble));
     bool first = world()->rank == 0, done = false;
     enum status status = status_agree(first ? open_ends(rounds) : STATUS_OK);
     while (status == STATUS_OK && !done) {
         status = run_one(rounds, &done);
         rounds->free(rounds->spread.context);
+        rounds->before += (int64_t)rounds->spread.items;
     }
     if (status == STATUS_OK)
         status = status_agree(first ? output_commit(&rounds->output) : STATUS_OK);
     output_discard(&rounds->output);
-    saved_model_close(&rounds->model);
+    saved_ensemble_close(&rounds->saved);
     return status;
+}
+
+enum status rounds_fail_counts(struct text *shorter, struct text *longer)
+{
+    const char *line = "";
+    size_t bytes;
+    while (line)
+        TRY(text_next_good(longer, &line, &bytes));
+    return status_fail(STATUS_DATA, "%s has %lld lines, but %s has %lld lines", text_path(shorter),
+            (long long)text_line_number(shorter), text_path(longer), (long long)text_line_number(longer));
 }

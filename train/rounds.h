@@ -1,5 +1,5 @@
 /*
- * A command that puts text through a saved model: rounds of sentences, so that memory is bounded and answers come early.
+ * A command that puts text through saved models: rounds of sentences, so that memory is bounded and answers come early.
  *
  *     round:  rank 0 reads sentences into lists --> all ranks have them --> spread_run() --> rank 0 writes
  */
@@ -7,7 +7,7 @@
 #define TRAIN_ROUNDS_H
 
 #include "train/output.h"
-#include "train/saved_model.h"
+#include "train/saved_ensemble.h"
 #include "train/spread.h"
 
 struct rounds {
@@ -18,15 +18,20 @@ struct rounds {
     void (*free)(void *context);         /* what belongs to the round, on every rank, however it ended */
     struct sentence_list *lists[SIDES];  /* of the round; TARGET may be NULL */
     const char *output_path;
-    const struct kind *parameters; /* which weights of the model (weights.h) */
-    struct spread spread;          /* how a round is worked on; `items` is set for each */
+    const struct kind *parameters;           /* which weights of the models (weights.h) */
+    const struct ensemble_options *ensemble; /* NULL: all models alike */
+    struct spread spread;                    /* how a round is worked on; `items` is set for each */
     /* For those functions. */
-    struct saved_model model;
+    struct saved_ensemble saved;
     struct output output; /* rank 0 */
+    int64_t before;       /* sentences of the rounds before this one */
 };
 
-/* Opens the world and `model` (see saved_model_open()), and runs all rounds. A failure leaves no output file.
+/* Opens the world and `models` (see saved_ensemble_open()), and runs all rounds. A failure leaves no output file.
  * Collective. */
-enum status rounds_run(struct rounds *rounds, const char *model);
+enum status rounds_run(struct rounds *rounds, const struct text_list *models);
+
+/* `shorter` of two texts read line by line has ended: reads the other to its end, and STATUS_DATA with both counts. */
+enum status rounds_fail_counts(struct text *shorter, struct text *longer);
 
 #endif

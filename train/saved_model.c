@@ -7,11 +7,10 @@
 
 #include <string.h>
 
-enum status saved_model_named(const char **out, const char *command, const struct text_list *words)
+enum status saved_model_check_one(const char *command, const struct text_list *words)
 {
     CHECK(words->count == 1, STATUS_USAGE,
             "%s takes one MODEL (a run directory or a checkpoint), found %zu words", command, words->count);
-    *out = words->items[0];
     return STATUS_OK;
 }
 
@@ -72,31 +71,19 @@ enum status saved_model_open(struct saved_model *out, const char *model, const s
     return status;
 }
 
-void saved_model_close(struct saved_model *saved)
+void saved_model_close_vocabularies(struct saved_model *saved)
 {
-    model_close(saved->model);
     if (saved->vocabularies[TARGET] != saved->vocabularies[SOURCE])
         vocabulary_close(saved->vocabularies[TARGET]);
     vocabulary_close(saved->vocabularies[SOURCE]);
+    saved->vocabularies[SOURCE] = saved->vocabularies[TARGET] = NULL;
+}
+
+void saved_model_close(struct saved_model *saved)
+{
+    model_close(saved->model);
+    saved_model_close_vocabularies(saved);
     options_release(&config_schema, &saved->config);
     memory_free(saved->path);
     *saved = (struct saved_model){0};
-}
-
-enum status saved_model_read(const struct saved_model *saved, enum side side, struct text *text,
-        bool keep_empty, struct sentence_list *list, bool *end)
-{
-    const char *line;
-    size_t bytes;
-    TRY(text_next_good(text, &line, &bytes));
-    *end = line == NULL;
-    if (*end)
-        return STATUS_OK;
-    TRY(sentence_list_add(list, saved->vocabularies[side], line, bytes, keep_empty));
-    size_t tokens = sentence_list_length(list, list->count - 1), longest = model_longest(saved->model);
-    CHECK(tokens <= longest, STATUS_CONFIG,
-            "%s:%lld: a sentence of %zu tokens is longer than the model's positions (model.position_limit "
-            "%zu)",
-            text_path(text), (long long)text_line_number(text), tokens, longest);
-    return STATUS_OK;
 }

@@ -36,15 +36,16 @@ static enum status reserve(struct sentence_list *list, size_t count, size_t toke
 }
 
 enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
-        const char *line, size_t bytes, bool keep_empty)
+        const char *line, size_t bytes, enum line_form form)
 {
     size_t pieces, first = sentence_list_tokens(list);
     TRY(vocabulary_encode(vocabulary, line, bytes, &list->line, &list->line_room, &pieces));
-    size_t length = pieces == 0 && keep_empty ? 0 : pieces + 1;
+    bool ended = form == LINE_SENTENCE || (form == LINE_OR_NOTHING && pieces > 0);
+    size_t length = pieces + ended;
     TRY(reserve(list, list->count + 1, first + length));
     if (pieces > 0)
         memcpy(list->ids + first, list->line, pieces * sizeof *list->ids);
-    if (length > 0)
+    if (ended)
         list->ids[first + pieces] = TOKEN_END;
     list->offsets[0] = 0;
     list->offsets[++list->count] = (int32_t)(first + length);

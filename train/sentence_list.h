@@ -24,9 +24,10 @@ void sentence_list_release(struct sentence_list *list);
 size_t sentence_list_tokens(const struct sentence_list *list);
 size_t sentence_list_length(const struct sentence_list *list, size_t sentence);
 
-/* Adds the ids of a line and </s>. With `keep_empty` a line without pieces is a sentence of no tokens at all. */
+/* What becomes of a line: its ids and </s>; the same, but of a line without pieces nothing at all; its ids alone. */
+enum line_form { LINE_SENTENCE, LINE_OR_NOTHING, LINE_PREFIX };
 enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
-        const char *line, size_t bytes, bool keep_empty);
+        const char *line, size_t bytes, enum line_form form);
 
 /* `out` becomes items[count] of `from`. */
 enum status sentence_list_pick(

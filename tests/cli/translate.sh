@@ -74,7 +74,7 @@ paste <(sed -n 10p scores.txt) <(echo "$one") | awk '{ d = $1 - $2; exit !(d * d
 
 # Bad input: status, message, no file left.
 rm -f out.txt
-refused 64 "takes one MODEL" "$program" translate
+refused 64 "expected a MODEL" "$program" translate
 refused 66 nowhere "$program" translate nowhere --output out.txt
 refused 66 nowhere.txt "$program" translate run --input nowhere.txt --output out.txt
 refused 66 nowhere/out.txt "$program" translate run --input source.txt --output nowhere/out.txt

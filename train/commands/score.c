@@ -52,20 +52,6 @@ static enum status open_texts(void *context)
     return STATUS_OK;
 }
 
-/* One side has ended: counts the lines of the other to tell both. */
-static enum status fail_counts(struct scoring *s, enum side longer)
-{
-    const char *line = "";
-    size_t bytes;
-    while (line)
-        TRY(text_next_good(s->text[longer], &line, &bytes));
-    long long count[SIDES];
-    for (int side = 0; side < SIDES; side++)
-        count[side] = (long long)text_line_number(s->text[side]);
-    return status_fail(STATUS_DATA, "%s has %lld lines, but %s has %lld", text_path(s->text[SOURCE]),
-            count[SOURCE], text_path(s->text[TARGET]), count[TARGET]);
-}
-
 static enum status read_round(void *context)
 {
     struct scoring *s = context;
@@ -76,12 +62,13 @@ static enum status read_round(void *context)
     while (!end[SOURCE] && s->round[SOURCE].count < ROUND && tokens < ROUND_TOKENS) {
         tokens = 0;
         for (int side = 0; side < SIDES; side++) {
-            TRY(saved_model_read(
-                    &s->rounds.model, (enum side)side, s->text[side], false, &s->round[side], &end[side]));
+            TRY(saved_ensemble_read(&s->rounds.saved, (enum side)side, s->text[side], LINE_SENTENCE,
+                    &s->round[side], &end[side]));
             tokens += sentence_list_tokens(&s->round[side]);
         }
         if (end[SOURCE] != end[TARGET])
-            return fail_counts(s, end[SOURCE] ? TARGET : SOURCE);
+            return rounds_fail_counts(
+                    s->text[end[SOURCE] ? SOURCE : TARGET], s->text[end[SOURCE] ? TARGET : SOURCE]);
     }
     return memory_new(&s->results, "scores", s->round[SOURCE].count, sizeof *s->results);
 }
@@ -113,7 +100,7 @@ static enum status pass_through(struct scoring *s, const size_t *items, size_t c
     struct pass pass = {0};
     TRY(sentence_list_batch(&batch, s->pass, s->round, items, count));
     TRY(memory_new(&pass.log_probabilities, "scores", batch.tokens[TARGET], sizeof(float)));
-    enum status status = model_loss(s->rounds.model.model, &batch, &pass, &loss);
+    enum status status = model_loss(s->rounds.saved.models[0], &batch, &pass, &loss);
     if (status == STATUS_OK)
         status = put_sums(&s->pass[TARGET], pass.log_probabilities, results);
     memory_free(pass.log_probabilities);
@@ -163,8 +150,7 @@ static void free_round(void *context)
 static enum status score(const void *given, const struct text_list *words)
 {
     const struct settings *settings = given;
-    const char *model;
-    TRY(saved_model_named(&model, "score", words));
+    TRY(saved_model_check_one("score", words));
     TRY(options_check_required(&schema, settings));
     struct scoring s = {.settings = settings};
     s.rounds = (struct rounds){
@@ -182,7 +168,7 @@ static enum status score(const void *given, const struct text_list *words)
                     .take = take,
                     .context = &s},
     };
-    enum status status = rounds_run(&s.rounds, model);
+    enum status status = rounds_run(&s.rounds, words);
     for (int side = 0; side < SIDES; side++) {
         text_close(s.text[side]);
         sentence_list_release(&s.round[side]);

@@ -6,16 +6,19 @@
 #include "io/text.h"
 #include "train/command.h"
 #include "train/rounds.h"
-#include "train/sentence_list.h"
+#include "train/translation_format.h"
+#include "train/translation_record.h"
 #include "train/weights.h"
 
 #include <string.h>
 
 struct settings {
-    char *input, *output;
+    char *input, *output, *prefix;
     int64_t group;
+    struct ensemble_options ensemble;
     struct weights_options weights;
     struct decode_options decode;
+    struct format_options format;
 };
 
 static const struct option rows[] = {
@@ -23,14 +26,17 @@ static const struct option rows[] = {
                 .help = "text to translate, a sentence a line; - is standard input, .gz is read as it is"},
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "translations, a line for each; - is standard output"},
+        {"prefix", OPTION_TEXT, offsetof(struct settings, prefix), .placeholder = "FILE",
+                .help = "text that translations must begin with, line by line with the input"},
         {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
                 .maximum = 1 << 20,
                 .help = "lines that are sorted by length together; 1 answers line by line"},
 };
 static const struct option_group group = OPTION_GROUP("translate", "what is read and written", rows);
-static const struct option_place places[] = {{&group, 0},
+static const struct option_place places[] = {{&group, 0}, {&format_group, offsetof(struct settings, format)},
+        {&decode_group_options, offsetof(struct settings, decode)},
         {&weights_group, offsetof(struct settings, weights)},
-        {&decode_group_options, offsetof(struct settings, decode)}};
+        {&ensemble_group, offsetof(struct settings, ensemble)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
 /* Batches a rank gets in a round, and tokens after which no more lines are read: bound memory. */
@@ -38,15 +44,19 @@ enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
 
 struct translating {
     const struct settings *settings;
+    struct decode_options decode;
     struct rounds rounds;
-    struct text *input; /* rank 0 */
-    struct sentence_list round, batch;
-    struct hypothesis *results; /* [round.count], rank 0 */
-    char *line;                 /* of the vocabulary, between calls */
-    size_t line_room;
+    struct text *text[SIDES];          /* rank 0: the input, the prefixes or NULL */
+    struct sentence_list round[SIDES]; /* sentences, prefixes */
+    struct sentence_list batch[SIDES];
+    int64_t *numbers;            /* [decode.batch] of the lines of a batch */
+    struct translation *found;   /* [decode.batch] */
+    struct translation *results; /* [sentences of the round], rank 0 */
+    size_t result_count;
+    struct translation_writer writer;
 };
 
-/* ---- a round ---- */
+/* ---- reading ---- */
 
 /* Groups read before all ranks work on them: as few as keep the ranks busy, so that answers come early. */
 static size_t round_groups(const struct settings *settings)
@@ -57,66 +67,118 @@ static size_t round_groups(const struct settings *settings)
     return ((size_t)world()->size * ROUND_BATCHES + batches - 1) / batches;
 }
 
-static enum status open_input(void *context)
+static enum status open_texts(void *context)
 {
     struct translating *t = context;
-    return text_open(&t->input, t->settings->input);
+    t->writer.vocabularies = t->rounds.saved.vocabularies;
+    TRY(text_open(&t->text[SOURCE], t->settings->input));
+    return t->settings->prefix ? text_open(&t->text[TARGET], t->settings->prefix) : STATUS_OK;
+}
+
+/* An empty line is no sentence, and has an empty translation, unless there is a prefix to go on from. */
+static enum status read_line(struct translating *t, bool *end)
+{
+    bool prefix_end = false;
+    enum line_form form = LINE_OR_NOTHING;
+    if (t->text[TARGET]) {
+        struct sentence_list *prefixes = &t->round[TARGET];
+        TRY(saved_ensemble_read(
+                &t->rounds.saved, TARGET, t->text[TARGET], LINE_PREFIX, prefixes, &prefix_end));
+        if (!prefix_end && sentence_list_length(prefixes, prefixes->count - 1) > 0)
+            form = LINE_SENTENCE;
+    }
+    TRY(saved_ensemble_read(&t->rounds.saved, SOURCE, t->text[SOURCE], form, &t->round[SOURCE], end));
+    if (t->text[TARGET] && *end != prefix_end)
+        return rounds_fail_counts(t->text[*end ? SOURCE : TARGET], t->text[*end ? TARGET : SOURCE]);
+    return STATUS_OK;
 }
 
 static enum status read_round(void *context)
 {
     struct translating *t = context;
-    sentence_list_clear(&t->round);
+    for (int side = 0; side < SIDES; side++)
+        sentence_list_clear(&t->round[side]);
     size_t most = round_groups(t->settings) * (size_t)t->settings->group;
     bool end = false;
-    while (!end && t->round.count < most && sentence_list_tokens(&t->round) < ROUND_TOKENS)
-        TRY(saved_model_read(&t->rounds.model, SOURCE, t->input, true, &t->round, &end));
-    return memory_new(&t->results, "translations", t->round.count, sizeof *t->results);
+    while (!end && t->round[SOURCE].count < most &&
+            sentence_list_tokens(&t->round[SOURCE]) + sentence_list_tokens(&t->round[TARGET]) < ROUND_TOKENS)
+        TRY(read_line(t, &end));
+    TRY(memory_new(&t->results, "translations", t->round[SOURCE].count, sizeof *t->results));
+    t->result_count = t->round[SOURCE].count;
+    return STATUS_OK;
 }
+
+/* ---- a batch ---- */
 
 static size_t length(void *context, size_t item)
 {
-    return sentence_list_length(&((struct translating *)context)->round, item);
+    return sentence_list_length(&((struct translating *)context)->round[SOURCE], item);
+}
+
+/* The first `count` of the items as a task that lives in `t`. */
+static enum status make_task(
+        struct translating *t, const size_t *items, size_t count, struct decode_task *task)
+{
+    TRY(sentence_list_pick(&t->batch[SOURCE], &t->round[SOURCE], items, count));
+    *task = (struct decode_task){.ids = t->batch[SOURCE].ids,
+            .offsets = t->batch[SOURCE].offsets,
+            .count = count,
+            .numbers = t->numbers};
+    for (size_t i = 0; i < count; i++)
+        t->numbers[i] = t->rounds.before + (int64_t)items[i];
+    if (!t->settings->prefix)
+        return STATUS_OK;
+    TRY(sentence_list_pick(&t->batch[TARGET], &t->round[TARGET], items, count));
+    task->prefix_ids = t->batch[TARGET].ids;
+    task->prefix_offsets = t->batch[TARGET].offsets;
+    return STATUS_OK;
+}
+
+static enum status put(const struct translation *translation, size_t source_tokens, struct results *results)
+{
+    void *record;
+    size_t bytes;
+    TRY(translation_pack(&record, &bytes, translation, source_tokens));
+    enum status status = results_put(results, record, bytes);
+    memory_free(record);
+    return status;
 }
 
 static enum status work(void *context, const size_t *items, size_t count, struct results *results)
 {
+    static const struct translation nothing;
     struct translating *t = context;
-    size_t full = count; /* items are sorted: empty ones come last, and have empty translations */
-    while (full > 0 && sentence_list_length(&t->round, items[full - 1]) == 0)
+    struct decode_task task;
+    size_t full = count; /* items are sorted: empty ones come last */
+    while (full > 0 && length(t, items[full - 1]) == 0)
         full--;
-    TRY(sentence_list_pick(&t->batch, &t->round, items, full));
-    struct translation *found;
-    TRY(memory_new(&found, "translations", count, sizeof *found));
-    const struct ensemble ensemble = {.models = &t->rounds.model.model, .count = 1};
-    const struct decode_task task = {.ids = t->batch.ids, .offsets = t->batch.offsets, .count = full};
-    enum status status = decode_group(&ensemble, &t->settings->decode, &task, found);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        const struct hypothesis best = i < full ? found[i].items[0] : (struct hypothesis){0};
-        status = results_put(results, best.ids, best.count * sizeof *best.ids);
-    }
-    translations_release(found, full);
-    memory_free(found);
+    TRY(make_task(t, items, full, &task));
+    TRY(decode_group(&t->rounds.saved.ensemble, &t->decode, &task, t->found));
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = put(i < full ? &t->found[i] : &nothing, length(t, items[i]), results);
+    translations_release(t->found, full);
     return status;
 }
 
 static enum status take(void *context, size_t item, const void *record, size_t bytes)
 {
-    struct translating *t = context;
-    struct hypothesis *result = &t->results[item];
-    result->count = bytes / sizeof *result->ids;
-    return bytes ? memory_copy(&result->ids, "translations", record, bytes) : STATUS_OK;
+    (void)bytes;
+    return translation_unpack(&((struct translating *)context)->results[item], record);
 }
+
+/* ---- the results of a round ---- */
 
 static enum status write_round(void *context)
 {
     struct translating *t = context;
-    for (size_t s = 0; s < t->round.count; s++) {
-        size_t bytes;
-        TRY(vocabulary_decode(t->rounds.model.vocabularies[TARGET], t->results[s].ids, t->results[s].count,
-                &t->line, &t->line_room, &bytes));
-        t->line[bytes] = '\n'; /* in place of its end mark */
-        TRY(output_write(&t->rounds.output, t->line, bytes + 1));
+    const struct sentence_list *sources = &t->round[SOURCE];
+    for (size_t s = 0; s < sources->count; s++) {
+        const struct translation_line line = {.number = t->rounds.before + (int64_t)s,
+                .source = sources->ids + sources->offsets[s],
+                .source_tokens = sentence_list_length(sources, s),
+                .translation = &t->results[s]};
+        TRY(translation_write(&t->writer, &line));
     }
     return output_flush(&t->rounds.output);
 }
@@ -124,55 +186,81 @@ static enum status write_round(void *context)
 static void free_round(void *context)
 {
     struct translating *t = context;
-    for (size_t s = 0; t->results && s < t->round.count; s++)
-        memory_free(t->results[s].ids);
+    if (t->results)
+        translations_release(t->results, t->result_count);
     memory_free(t->results);
     t->results = NULL;
 }
 
 /* ---- the command ---- */
 
-static enum status translate(const void *given, const struct text_list *words)
+static void release(struct translating *t)
 {
-    const struct settings *settings = given;
-    const char *model;
-    TRY(saved_model_named(&model, "translate", words));
-    struct translating t = {.settings = settings};
-    t.rounds = (struct rounds){
-            .open = open_input,
+    for (int side = 0; side < SIDES; side++) {
+        text_close(t->text[side]);
+        sentence_list_release(&t->round[side]);
+        sentence_list_release(&t->batch[side]);
+    }
+    memory_free(t->numbers);
+    memory_free(t->found);
+    translation_writer_release(&t->writer);
+}
+
+static enum status run_rounds(struct translating *t, const struct text_list *models)
+{
+    const struct settings *settings = t->settings;
+    size_t batch = (size_t)settings->decode.batch;
+    TRY(memory_new(&t->numbers, "translations", batch, sizeof *t->numbers));
+    TRY(memory_new(&t->found, "translations", batch, sizeof *t->found));
+    t->decode = settings->decode;
+    t->decode.token_scores = settings->format.word_scores;
+    t->decode.alignment = format_aligns(&settings->format);
+    t->rounds = (struct rounds){
+            .open = open_texts,
             .read = read_round,
             .write = write_round,
             .free = free_round,
-            .lists = {&t.round},
+            .lists = {&t->round[SOURCE], settings->prefix ? &t->round[TARGET] : NULL},
             .output_path = settings->output,
             .parameters = settings->weights.parameters,
+            .ensemble = &settings->ensemble,
             .spread = {.length = length,
                     .window = (size_t)settings->group,
-                    .batch = (size_t)settings->decode.batch,
+                    .batch = batch,
                     .work = work,
                     .take = take,
-                    .context = &t},
+                    .context = t},
     };
-    enum status status = rounds_run(&t.rounds, model);
-    text_close(t.input);
-    memory_free(t.line);
-    sentence_list_release(&t.batch);
-    sentence_list_release(&t.round);
+    t->writer = (struct translation_writer){
+            .options = &settings->format, .output = &t->rounds.output, .nbest = settings->decode.nbest};
+    return rounds_run(&t->rounds, models);
+}
+
+static enum status translate(const void *given, const struct text_list *words)
+{
+    const struct settings *settings = given;
+    TRY(options_check_needs(&schema, settings));
+    TRY(format_check(&settings->format, settings->decode.nbest));
+    struct translating t = {.settings = settings};
+    enum status status = run_rounds(&t, words);
+    release(&t);
     return status;
 }
 
 static enum status run(int argc, char **argv)
 {
-    struct settings settings;
+    struct settings settings = {0}; /* decode options that commands set have no rows */
     return command_run(&translate_command, &settings, argc, argv, translate);
 }
 
 const struct command translate_command = {
         .name = "translate",
-        .summary = "translates text with a trained model",
-        .usage = "MODEL [--input FILE] [--output FILE] [--SWITCH VALUE]...",
+        .summary = "translates text with trained models",
+        .usage = "MODEL... [--input FILE] [--output FILE] [--SWITCH VALUE]...",
         .examples = "seqtrain translate runs/demo --input test.en --output test.de\n"
-                    "mpirun -n 4 seqtrain translate runs/demo <test.en >test.de",
+                    "mpirun -n 4 seqtrain translate runs/demo <test.en >test.de\n"
+                    "seqtrain translate runs/a runs/b --weights 0.7 0.3 --nbest 5 <test.en\n"
+                    "seqtrain translate runs/demo --sample true --seed 7 --word-scores <test.en",
         .schemas = {&schema},
         .ranks = true,
         .run = run,
