@@ -303,7 +303,7 @@ static void check_costs(void)
         EXPECT(cost.sent_floats == 2 * floats / (size_t)ranks * (size_t)(ranks - 1));
         EXPECT(cost.buffers >= 1 && cost.buffers <= 7);
     }
-    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, 63));
+    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, 3));
     EXPECT(cost.sent_floats > 2 * floats);
 }
 
