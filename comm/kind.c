@@ -2,14 +2,21 @@
 
 #include <string.h>
 
+size_t kind_count(const struct kind_table *table)
+{
+    return table->count + (table->further ? kind_count(table->further) : 0);
+}
+
 const struct kind *kind_at(const struct kind_table *table, size_t i)
 {
+    if (i >= table->count)
+        return kind_at(table->further, i - table->count);
     return (const struct kind *)((const char *)table->rows + i * table->stride);
 }
 
 const struct kind *kind_find(const struct kind_table *table, const char *name)
 {
-    for (size_t i = 0; i < table->count; i++)
+    for (size_t i = 0; i < kind_count(table); i++)
         if (strcmp(kind_at(table, i)->name, name) == 0)
             return kind_at(table, i);
     return NULL;

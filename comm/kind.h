@@ -15,17 +15,21 @@ struct kind {
 };
 
 struct kind_table {
-    const char *what; /* "optimizer": for messages and listings */
-    const void *rows; /* each begins with a struct kind */
-    size_t count, stride;
+    const char *what;                 /* "optimizer": for messages and listings */
+    const void *rows;                 /* each begins with a struct kind */
+    size_t count, stride;             /* of `rows` */
+    const struct kind_table *further; /* rows of another owner that follow; NULL: none */
 };
 
 #define KIND_TABLE(what, rows)                                                                               \
     {                                                                                                        \
-        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0]                                          \
+        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0], NULL                                    \
     }
 
-/* The i-th row; i < count. */
+/* All rows, further ones included. */
+size_t kind_count(const struct kind_table *table);
+
+/* The i-th row; i < kind_count(). */
 const struct kind *kind_at(const struct kind_table *table, size_t i);
 
 /* The row called `name`, or NULL. */

@@ -35,12 +35,19 @@ struct flat_plane {
     const char *description;
 };
 
-/* One scalar of the run's state. */
-enum field_type { FIELD_INTEGER, FIELD_REAL, FIELD_TEXT };
+/* One value of the run's state, or a row of values, which is in the file only if there are any. */
+enum field_type { FIELD_INTEGER, FIELD_REAL, FIELD_TEXT, FIELD_INTEGERS, FIELD_REALS };
+struct field_row {
+    size_t count;
+    union {
+        int64_t *integers;
+        double *reals;
+    };
+};
 struct field {
     const char *name; /* "/state/update" */
     enum field_type type;
-    void *value; /* int64_t *, double *, char ** (loading: allocated with memory_new()) */
+    void *value; /* int64_t *, double *, char **, struct field_row *; loading allocates texts and rows with memory_new() */
     const char *description;
 };
 
@@ -57,9 +64,16 @@ struct checkpoint_contents {
     bool joint;
 };
 
+/* What a checkpoint is the best by, for links to it: "" is best.h5, "bleu" is best-bleu.h5. String constants. */
+enum { BEST_LIMIT = 24 };
+struct best_names {
+    const char *items[BEST_LIMIT];
+    size_t count;
+};
+
 struct checkpoint_options {
-    const char *folder; /* RUN/checkpoints; best.h5 and last.h5 are links in RUN */
-    int keep;           /* newest kept, besides the best; 0: all */
+    const char *folder; /* RUN/checkpoints; best*.h5 and last.h5 are links in RUN */
+    int keep;           /* newest kept, besides those that best*.h5 point to; 0: all */
     int compression;
 };
 
@@ -68,10 +82,10 @@ struct checkpointer;
 enum status checkpointer_open(struct checkpointer **out, const struct checkpoint_options *options,
         const struct blocks *blocks); /* Collective */
 
-/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5;
- * `best` also moves the link best.h5 to it. Collective. */
+/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5; the links of
+ * `best` (NULL: none) move to it, too. Collective. */
 enum status checkpoint_save(struct checkpointer *checkpointer, const struct checkpoint_contents *contents,
-        int64_t update, bool best);
+        int64_t update, const struct best_names *best);
 
 /* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
  * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
@@ -93,9 +107,9 @@ enum status checkpointer_close(struct checkpointer *checkpointer);
  * *.tmp if `clean`. Collective. */
 enum status checkpoint_find(char **path, const char *folder, bool clean);
 
-/* Moves last.h5 (and best.h5 if `best`) to FOLDER/update-%08lld.h5 if that is there: on resume, for a crash between a
- * checkpoint and its links. Rank 0 only. */
-enum status checkpoint_relink(const char *folder, int64_t update, bool best);
+/* Moves last.h5 and the links of `best` (NULL: none) to FOLDER/update-%08lld.h5 if that is there: on resume, for a crash
+ * between a checkpoint and its links. Rank 0 only. */
+enum status checkpoint_relink(const char *folder, int64_t update, const struct best_names *best);
 
 /* A run directory's best checkpoint, else its last; or the file itself. Collective. */
 enum status checkpoint_resolve(char **path, const char *model);

@@ -120,53 +120,86 @@ static enum status point(const char *folder, const char *name, const char *file)
     return durable_link(target, link);
 }
 
-/* The update best.h5 points to, or -1. */
-static int64_t best_update(const char *folder)
+/* Adds the update that a link best*.h5 points to. */
+static enum status add_best(struct listing *out, const char *link)
 {
-    char link[PATH_MAX], target[PATH_MAX];
-    int64_t update = -1;
-    if (link_names(link, target, folder, "best.h5", "") != STATUS_OK)
-        return -1;
+    char target[PATH_MAX];
+    int64_t update;
     ssize_t length = readlink(link, target, sizeof target - 1);
     if (length < 0)
-        return -1;
+        return STATUS_OK;
     target[length] = '\0';
     const char *slash = strrchr(target, '/');
-    return parse_name(slash ? slash + 1 : target, &update) ? update : -1;
+    return parse_name(slash ? slash + 1 : target, &update) ? list_add(out, update) : STATUS_OK;
+}
+
+/* The updates that the links best*.h5 beside FOLDER point to. */
+static enum status list_best(struct listing *out, const char *folder)
+{
+    char run[PATH_MAX], link[PATH_MAX], target[PATH_MAX];
+    memset(out, 0, sizeof *out);
+    TRY(link_names(run, target, folder, "", ""));
+    DIR *stream = opendir(run[0] ? run : ".");
+    CHECK(stream, STATUS_IO, "cannot read the folder %s", run);
+    enum status status = STATUS_OK;
+    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));)
+        if (strncmp(entry->d_name, "best", strlen("best")) == 0 && ends_with(entry->d_name, ".h5")) {
+            status = link_names(link, target, folder, entry->d_name, "");
+            if (status == STATUS_OK)
+                status = add_best(out, link);
+        }
+    closedir(stream);
+    return status;
+}
+
+static bool listed(const struct listing *listing, int64_t update)
+{
+    size_t i = 0;
+    while (i < listing->count && listing->updates[i] != update)
+        i++;
+    return i < listing->count;
 }
 
 /* Keeps the newest `keep` up to `update` and the best. Later ones are of a run that was ahead: not ours to remove. */
 static enum status retain(const struct checkpoint_options *options, int64_t update)
 {
-    struct listing listing;
-    int64_t best = best_update(options->folder);
+    struct listing listing = {0}, best;
     int kept = 0;
-    enum status status = list_folder(&listing, options->folder, false);
+    enum status status = list_best(&best, options->folder);
+    if (status == STATUS_OK)
+        status = list_folder(&listing, options->folder, false);
     for (size_t i = 0; i < listing.count && status == STATUS_OK; i++) {
         int64_t other = listing.updates[i];
         char path[PATH_MAX];
-        if (other > update || kept++ < options->keep || other == best)
+        if (other > update || kept++ < options->keep || listed(&best, other))
             continue;
         status = checkpoint_name(path, options->folder, other);
         if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT)
             status = status_fail_errno("remove", path);
     }
     memory_free(listing.updates);
+    memory_free(best.updates);
     return status;
 }
 
-enum status checkpoint_relink(const char *folder, int64_t update, bool best)
+enum status checkpoint_relink(const char *folder, int64_t update, const struct best_names *best)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], link[NAME_MAX];
     TRY(checkpoint_name(path, folder, update));
     if (access(path, F_OK) != 0)
         return STATUS_OK;
     const char *file = strrchr(path, '/') + 1;
     TRY(point(folder, "last.h5", file));
-    return best ? point(folder, "best.h5", file) : STATUS_OK;
+    for (size_t i = 0; best && i < best->count; i++) {
+        const char *name = best->items[i];
+        snprintf(link, sizeof link, "best%s%s.h5", name[0] ? "-" : "", name);
+        TRY(point(folder, link, file));
+    }
+    return STATUS_OK;
 }
 
-enum status checkpoint_publish(const struct checkpoint_options *options, int64_t update, bool best)
+enum status checkpoint_publish(
+        const struct checkpoint_options *options, int64_t update, const struct best_names *best)
 {
     TRY(checkpoint_relink(options->folder, update, best));
     return options->keep > 0 ? retain(options, update) : STATUS_OK;

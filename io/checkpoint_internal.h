@@ -89,7 +89,7 @@ struct save {
     struct arena *arena;
     struct checkpoint_contents contents; /* values of planes NULL */
     int64_t update;
-    bool best;
+    struct best_names best;
     const struct checkpoint_options *options;
     /* what this rank packs, in file order */
     struct own_unit *units;
@@ -114,6 +114,7 @@ enum status save_write(struct save *save);
 enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update);
 
 /* Moves the links of the run directory above `folder` and removes what retention does not keep. */
-enum status checkpoint_publish(const struct checkpoint_options *options, int64_t update, bool best);
+enum status checkpoint_publish(
+        const struct checkpoint_options *options, int64_t update, const struct best_names *best);
 
 #endif

@@ -219,6 +219,19 @@ static enum status load_arrays(struct loading *l)
     return l->count ? move_piece(l) : STATUS_OK;
 }
 
+static enum status load_row(struct h5_file *file, const struct field *field)
+{
+    struct field_row *row = field->value;
+    struct h5_array array;
+    *row = (struct field_row){0};
+    if (!h5_has(file, field->name))
+        return STATUS_OK;
+    TRY(h5_get(file, field->name, field->type == FIELD_REALS ? H5_FLOAT64 : H5_INT64, 1, &row->integers,
+            &array));
+    row->count = array.shape[0];
+    return STATUS_OK;
+}
+
 static enum status load_field(struct h5_file *file, const struct field *field)
 {
     switch (field->type) {
@@ -226,6 +239,9 @@ static enum status load_field(struct h5_file *file, const struct field *field)
         return h5_get_int(file, field->name, field->value);
     case FIELD_REAL:
         return h5_get_real(file, field->name, field->value);
+    case FIELD_INTEGERS:
+    case FIELD_REALS:
+        return load_row(file, field);
     case FIELD_TEXT:
         break;
     }

@@ -198,14 +198,15 @@ static enum status start_threads(struct checkpointer *c)
             &c->packer, &c->packing, run_packer, &c->save, "the thread that packs the checkpoint");
 }
 
-enum status checkpoint_save(
-        struct checkpointer *c, const struct checkpoint_contents *contents, int64_t update, bool best)
+enum status checkpoint_save(struct checkpointer *c, const struct checkpoint_contents *contents,
+        int64_t update, const struct best_names *best)
 {
     if (checkpoint_wait(c) != STATUS_OK)
         log_line(LOG_WARNING, "the checkpoint before this one was not saved: %s", status_message());
     memset(&c->save, 0, sizeof c->save);
     c->save.update = update;
-    c->save.best = best;
+    if (best)
+        c->save.best = *best;
     c->save.options = &c->options;
     queue_init(&c->save.packed, QUEUE_BYTES);
     queue_init(&c->save.ordered, QUEUE_BYTES);

@@ -31,6 +31,10 @@ static void copy_field(struct arena *arena, struct field *field)
     if (field->type == FIELD_TEXT) {
         const char *text = copy_text(arena, *(char **)field->value);
         field->value = copy(arena, &text, sizeof text);
+    } else if (field->type == FIELD_INTEGERS || field->type == FIELD_REALS) {
+        struct field_row row = *(struct field_row *)field->value;
+        row.integers = copy(arena, row.integers, row.count * sizeof *row.integers);
+        field->value = copy(arena, &row, sizeof row);
     } else {
         field->value = copy(arena, field->value, sizeof(int64_t));
     }

@@ -3,6 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+static enum status put_row(struct h5_writer *writer, const struct field *field)
+{
+    const struct field_row *row = field->value;
+    struct h5_array array = {.type = field->type == FIELD_REALS ? H5_FLOAT64 : H5_INT64,
+            .rank = 1,
+            .shape = {row->count},
+            .description = field->description};
+    snprintf(array.name, sizeof array.name, "%s", field->name);
+    return row->count ? h5_put(writer, &array, row->integers) : STATUS_OK;
+}
+
 static enum status put_field(struct h5_writer *writer, const struct field *field)
 {
     switch (field->type) {
@@ -10,6 +21,9 @@ static enum status put_field(struct h5_writer *writer, const struct field *field
         return h5_put_int(writer, field->name, *(const int64_t *)field->value, field->description);
     case FIELD_REAL:
         return h5_put_real(writer, field->name, *(const double *)field->value, field->description);
+    case FIELD_INTEGERS:
+    case FIELD_REALS:
+        return put_row(writer, field);
     case FIELD_TEXT:
         break;
     }
@@ -99,7 +113,7 @@ enum status save_write(struct save *save)
         status = write_file(save, path);
     save->named = status == STATUS_OK;
     if (status == STATUS_OK)
-        status = checkpoint_publish(save->options, save->update, save->best);
+        status = checkpoint_publish(save->options, save->update, &save->best);
     /* After a failure the rest still has to be taken, or the main thread could not hand it over. */
     for (struct packet *packet; (packet = queue_pop(&save->ordered));)
         packet_free(packet);

@@ -75,4 +75,9 @@ size_t corpus_rows(
 enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
 enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);
 
+/* The raw target lines [first, first + count), end to end without line ends, into *text, which memory_grow() enlarges;
+ * line i is text[offsets[i]:offsets[i + 1]]. STATUS_CONFIG if the corpus was prepared without text (facts.has_text). */
+enum status corpus_text(struct corpus *corpus, size_t first, size_t count, char **text, size_t *room,
+        int64_t *offsets /* [count + 1] */);
+
 #endif

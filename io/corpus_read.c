@@ -18,6 +18,7 @@ struct corpus {
     struct h5_file *file;
     struct corpus_facts facts;
     struct side_data sides[SIDES];
+    struct h5_reader *text, *text_offsets; /* NULL without text */
 };
 
 static size_t array_rows(const struct h5_reader *reader)
@@ -167,11 +168,25 @@ static enum status check_sides(struct corpus *corpus)
     return status;
 }
 
+static enum status open_text(struct corpus *corpus)
+{
+    if (!corpus->facts.has_text)
+        return STATUS_OK;
+    TRY(h5_reader_open(&corpus->text, corpus->file, CORPUS_TEXT, H5_BYTE, 1));
+    TRY(h5_reader_open(&corpus->text_offsets, corpus->file, CORPUS_TEXT_OFFSETS, H5_INT64, 1));
+    CHECK(array_rows(corpus->text_offsets) == corpus->facts.pairs + 1, STATUS_DATA,
+            "%s: %s: expected %zu offsets for %zu pairs, found %zu", h5_path(corpus->file),
+            CORPUS_TEXT_OFFSETS, corpus->facts.pairs + 1, corpus->facts.pairs,
+            array_rows(corpus->text_offsets));
+    return STATUS_OK;
+}
+
 static enum status open_parts(struct corpus *corpus)
 {
     TRY(read_facts(corpus));
     TRY(open_vocabularies(corpus));
     TRY(open_sides(corpus));
+    TRY(open_text(corpus));
     return check_sides(corpus);
 }
 
@@ -219,6 +234,8 @@ void corpus_close(struct corpus *corpus)
         h5_reader_close(corpus->sides[side].offsets);
         memory_free(corpus->sides[side].model);
     }
+    h5_reader_close(corpus->text);
+    h5_reader_close(corpus->text_offsets);
     h5_close(corpus->file);
     memory_free(corpus);
 }
@@ -255,4 +272,23 @@ enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, 
 enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out)
 {
     return h5_read_rows(corpus->sides[side].tokens, (size_t)first, count, out);
+}
+
+enum status corpus_text(
+        struct corpus *corpus, size_t first, size_t count, char **text, size_t *room, int64_t *offsets)
+{
+    CHECK(corpus->text, STATUS_CONFIG, "%s holds no target lines: prepare it without --no-text",
+            corpus_path(corpus));
+    TRY(h5_read_rows(corpus->text_offsets, first, count + 1, offsets));
+    int64_t start = offsets[0], bytes = (int64_t)array_rows(corpus->text);
+    for (size_t i = 0; i <= count; i++)
+        CHECK(offsets[i] >= (i ? offsets[i - 1] : 0) && offsets[i] <= bytes, STATUS_DATA,
+                "%s: %s[%zu]: expected a place in order among %lld bytes, found %lld", corpus_path(corpus),
+                CORPUS_TEXT_OFFSETS, first + i, (long long)bytes, (long long)offsets[i]);
+    size_t size = (size_t)(offsets[count] - start);
+    TRY(memory_grow(text, "text", room, size + 1, 1));
+    TRY(h5_read_rows(corpus->text, (size_t)start, size, *text));
+    for (size_t i = 0; i <= count; i++)
+        offsets[i] -= start;
+    return STATUS_OK;
 }

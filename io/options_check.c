@@ -18,8 +18,8 @@ static bool has_words(const char *text)
 static enum status check_kinds(const struct option *option)
 {
     const struct kind_table *kinds = option->kinds;
-    CHECK(kinds && kinds->count > 0, STATUS_INTERNAL, "option %s: a choice without kinds", option->name);
-    for (size_t i = 0; i < kinds->count; i++) {
+    CHECK(kinds && kind_count(kinds) > 0, STATUS_INTERNAL, "option %s: a choice without kinds", option->name);
+    for (size_t i = 0; i < kind_count(kinds); i++) {
         const struct kind *kind = kind_at(kinds, i);
         CHECK(has_words(kind->name) && has_words(kind->help), STATUS_INTERNAL,
                 "option %s: kind %zu of the table %s lacks name or help", option->name, i, kinds->what);

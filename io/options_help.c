@@ -80,11 +80,11 @@ static void describe_limits(const struct option *option, char *out, size_t bytes
 static void print_choices(FILE *out, const struct kind_table *kinds)
 {
     size_t widest = 0;
-    for (size_t i = 0; i < kinds->count; i++) {
+    for (size_t i = 0; i < kind_count(kinds); i++) {
         size_t length = strlen(kind_at(kinds, i)->name);
         widest = length > widest ? length : widest;
     }
-    for (size_t i = 0; i < kinds->count; i++) {
+    for (size_t i = 0; i < kind_count(kinds); i++) {
         const struct kind *kind = kind_at(kinds, i);
         size_t column = HELP_COLUMN + 2 + widest + HELP_GAP;
         fprintf(out, "%*s%-*s", HELP_COLUMN + 2, "", (int)(widest + HELP_GAP), kind->name);

@@ -266,8 +266,8 @@ static void choice_expected(const struct option *option, char *out, size_t bytes
 {
     size_t used = 0;
     snprintf(out, bytes, "nothing: no choice is built in");
-    for (size_t i = 0; i < option->kinds->count && used < bytes; i++) {
-        const char *between = i == 0 ? "" : i + 1 == option->kinds->count ? " or " : ", ";
+    for (size_t i = 0; i < kind_count(option->kinds) && used < bytes; i++) {
+        const char *between = i == 0 ? "" : i + 1 == kind_count(option->kinds) ? " or " : ", ";
         used += (size_t)snprintf(out + used, bytes - used, "%s%s", between, kind_at(option->kinds, i)->name);
     }
 }
@@ -393,7 +393,7 @@ enum status value_set(const struct option *option, void *field, const char *text
     const char *near = NULL;
     text_quoted(text, quoted);
     if (option->type == OPTION_CHOICE)
-        near = options_nearest(text, choice_name, option->kinds, option->kinds->count);
+        near = options_nearest(text, choice_name, option->kinds, kind_count(option->kinds));
     snprintf(found, sizeof found, near ? "%s; did you mean %s?" : "%s", quoted, near);
     return value_refuse(option, where, found);
 }

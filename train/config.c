@@ -88,6 +88,18 @@ static const struct option validate_rows[] = {
         {"validate.metric", OPTION_CHOICE, offsetof(struct validate_options, metric), .value = "loss",
                 .kinds = &metric_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "validate.every", .help = "what decides which checkpoint is best"},
+        {"validate.metrics", OPTION_LIST, offsetof(struct validate_options, metrics), .placeholder = "NAME",
+                .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
+                .help = "further metrics, each with a link best-NAME.h5\nloss, perplexity and accuracy are "
+                        "computed in any case. Checkpoints that a link best*.h5 points to are kept."},
+        {"validate.patience", OPTION_INTEGER, offsetof(struct validate_options, patience), .value = "off",
+                .minimum = 1, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
+                .needs = "validate.every",
+                .help = "training ends when so many validations bring validate.metric no improvement"},
+        {"validate.min_delta", OPTION_REAL, offsetof(struct validate_options, min_delta), .value = "0",
+                .minimum = 0, .maximum = 1e9, .change = CHANGE_NOTED, .shapes_result = true,
+                .needs = "validate.patience",
+                .help = "what patience counts as improvement is more than this"},
 };
 static const struct option_group validate_group =
         OPTION_GROUP("validate", "how good the model is", validate_rows);
@@ -160,8 +172,28 @@ static enum status check_init(const struct run_options *run)
     return STATUS_OK;
 }
 
+static const char *metric_name(const void *kinds, size_t i)
+{
+    return kind_at(kinds, i)->name;
+}
+
+static enum status check_metrics(const struct text_list *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->items[i];
+        if (kind_find(&metric_kinds, name))
+            continue;
+        const char *near = options_nearest(name, metric_name, &metric_kinds, kind_count(&metric_kinds));
+        return status_fail(STATUS_CONFIG,
+                "validate.metrics: unknown metric %s%s%s (seqtrain info lists them)", name,
+                near ? "; the nearest is " : "", near ? near : "");
+    }
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
+    TRY(check_metrics(&config->validate.metrics));
     TRY(check_file_name("run.directory", config->run.directory));
     TRY(check_file_name("run.resume", config->run.resume));
     TRY(check_init(&config->run));

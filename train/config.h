@@ -36,6 +36,9 @@ struct train_options {
 struct validate_options {
     struct period every;       /* u, e */
     const struct kind *metric; /* into metric_kinds of validate.h */
+    struct text_list metrics;  /* names of others */
+    int64_t patience;          /* validations; 0: off */
+    double min_delta;
 };
 
 struct checkpoint_settings {

@@ -13,8 +13,8 @@
 #include "comm/log.h"
 #include "comm/watch.h"
 #include "comm/world.h"
-#include "train/progress.h"
 #include "train/stop.h"
+#include "train/validation.h"
 
 #include <math.h>
 #include <signal.h>
@@ -220,46 +220,8 @@ static struct place place_of(const struct run_state *state)
 
 static bool complete(const struct trainer *trainer)
 {
-    return period_reached(trainer->config->train.until, place_of(&trainer->state));
-}
-
-/* Due where the run stands and not yet done: a stop goes before it, then the next start begins with it. */
-static bool validation_due(const struct trainer *trainer)
-{
-    const struct run_state *state = &trainer->state;
-    return state->validated < state->update && period_due(trainer->every, place_of(state));
-}
-
-/* Of the averaged weights, where there are any. */
-static enum status validate_model(struct trainer *trainer, struct validation *out)
-{
-    float *values = model_parameters(trainer->model)->values;
-    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
-    enum status status =
-            validate(out, trainer->model, trainer->valid, trainer->config->train.label_smoothing);
-    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
-    return status;
-}
-
-static enum status run_validation(struct loop *loop, bool *best)
-{
-    struct trainer *trainer = loop->trainer;
-    const struct metric_kind *metric = (const struct metric_kind *)trainer->config->validate.metric;
-    struct run_state *state = &trainer->state;
-    struct validation validation;
-    clock_enter(PHASE_VALIDATE);
-    TRY(validate_model(trainer, &validation));
-    double value = metric->value(&validation);
-    state->validated = state->update;
-    *best = state->best_update == 0 || metric_better(metric, value, state->best);
-    if (*best) {
-        state->best = value;
-        state->best_update = state->update;
-    }
-    progress_validation(&loop->progress, &validation, *best);
-    progress_skip(&loop->progress);
-    clock_enter(PHASE_OTHER);
-    return STATUS_OK;
+    return period_reached(trainer->config->train.until, place_of(&trainer->state)) ||
+           validation_exhausted(trainer);
 }
 
 /* A save that fails on the way costs a checkpoint, not the run. */
@@ -284,12 +246,12 @@ static void warn_of_save(const struct loop *loop, enum status status)
                 status_message());
 }
 
-static enum status save(struct loop *loop, bool best, bool last)
+static enum status save(struct loop *loop, bool last)
 {
     struct trainer *trainer = loop->trainer;
     clock_enter(PHASE_SAVE);
     warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
-    enum status status = trainer_save(trainer, best);
+    enum status status = trainer_save(trainer);
     if (last && status == STATUS_OK)
         status = checkpoint_wait(trainer->checkpointer);
     loop->saved = clock_now();
@@ -307,7 +269,7 @@ static enum status validate_if_due(struct loop *loop, bool *stop, bool *best)
     *best = false;
     if (*stop || !validation_due(loop->trainer))
         return STATUS_OK;
-    enum status status = run_validation(loop, best);
+    enum status status = validation_run(loop->trainer, &loop->progress, best);
     *stop = status == STATUS_STOPPED;
     return *stop ? STATUS_OK : status;
 }
@@ -320,11 +282,12 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
     *done = complete(trainer);
     *stop = orders->stop || (orders->time_is_up && !*done);
     TRY(validate_if_due(loop, stop, &best));
+    *done = complete(trainer); /* the validation may have been the last one that patience allows */
     if (*done && *stop && !validation_due(trainer))
         *stop = false; /* it came when nothing was left to do */
     *done = *done && !*stop;
     if (*done || *stop || best || due)
-        TRY(save(loop, best, *done || *stop));
+        TRY(save(loop, *done || *stop));
     int finished;
     warn_of_save(loop, checkpoint_progress(trainer->checkpointer, &finished));
     if (fault_fires(FAULT_KILL))
@@ -365,22 +328,24 @@ static enum status before_updates(struct loop *loop, bool *done)
     TRY(validate_if_due(loop, &stop, &best));
     *done = complete(trainer) && !stop;
     if (again ? !stop : stop && trainer->state.update == 0)
-        TRY(save(loop, best, stop || *done));
+        TRY(save(loop, stop || *done));
     return stop ? stopped(loop, &orders) : STATUS_OK;
 }
 
-/* train.until is reached before the first update: of this start, or of the run (then its initial state is saved). */
+/* The run is complete before the first update: of this start, or of the run (then its initial state is saved). */
 static enum status nothing_to_do(struct trainer *trainer)
 {
     const struct run_state *state = &trainer->state;
     if (state->update == 0) {
-        TRY(trainer_save(trainer, false));
+        TRY(trainer_save(trainer));
         TRY(checkpoint_wait(trainer->checkpointer));
         log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
         return STATUS_OK;
     }
-    log_line(LOG_INFO, "nothing to do: %s has reached train.until after %lld updates (%lld epochs)",
-            run_path(trainer->run), (long long)state->update, (long long)state->epoch);
+    bool until = period_reached(trainer->config->train.until, place_of(state));
+    log_line(LOG_INFO, "nothing to do: %s has reached %s after %lld updates (%lld epochs)",
+            run_path(trainer->run), until ? "train.until" : "the end of validate.patience",
+            (long long)state->update, (long long)state->epoch);
     return STATUS_OK;
 }
 

@@ -4,8 +4,10 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "train/validation.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,24 +166,34 @@ void progress_update(struct progress *progress, const struct update_report *repo
     tell(progress, epoch, report);
 }
 
-void progress_validation(struct progress *progress, const struct validation *validation, bool best)
+static void write_validation(struct progress *progress, int64_t epoch, const struct validation_report *report)
+{
+    const struct run_state *state = &progress->trainer->state;
+    const struct validation *sums = &report->sums;
+    cJSON *object = metrics_object(state->update, epoch);
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        char key[64];
+        snprintf(key, sizeof key, "valid_%s", kind_at(&metric_kinds, m)->name);
+        if (!isnan(report->values[m]))
+            cJSON_AddNumberToObject(object, key, report->values[m]);
+    }
+    cJSON_AddNumberToObject(object, "valid_cross_entropy", validation_cross_entropy(sums));
+    cJSON_AddNumberToObject(object, "valid_tokens", (double)sums->tokens);
+    cJSON_AddBoolToObject(object, "best", state->best_update == state->update);
+    write_metrics(progress, object);
+}
+
+void progress_validation(struct progress *progress, const struct validation_report *report)
 {
     if (world()->rank != 0)
         return;
     const struct run_state *state = &progress->trainer->state;
+    const struct validation *sums = &report->sums;
     int64_t epoch = state->epoch + (state->position > 0 ? 1 : 0);
     log_line(LOG_INFO, "update %lld  epoch %lld  validation: loss %.4f  perplexity %.4g  accuracy %.2f %%%s",
-            (long long)state->update, (long long)epoch, validation_loss(validation),
-            validation_perplexity(validation), 100 * validation_accuracy(validation),
-            best ? "  (best so far)" : "");
-    cJSON *object = metrics_object(state->update, epoch);
-    cJSON_AddNumberToObject(object, "valid_loss", validation_loss(validation));
-    cJSON_AddNumberToObject(object, "valid_cross_entropy", validation_cross_entropy(validation));
-    cJSON_AddNumberToObject(object, "valid_perplexity", validation_perplexity(validation));
-    cJSON_AddNumberToObject(object, "valid_accuracy", validation_accuracy(validation));
-    cJSON_AddNumberToObject(object, "valid_tokens", (double)validation->tokens);
-    cJSON_AddBoolToObject(object, "best", best);
-    write_metrics(progress, object);
+            (long long)state->update, (long long)epoch, validation_loss(sums), validation_perplexity(sums),
+            100 * validation_accuracy(sums), state->best_update == state->update ? "  (best so far)" : "");
+    write_validation(progress, epoch, report);
 }
 
 void progress_skip(struct progress *progress)
@@ -220,14 +232,19 @@ void progress_finish(struct progress *progress)
 {
     const struct trainer *trainer = progress->trainer;
     const struct run_state *state = &trainer->state;
+    const struct validate_options *validate = &trainer->config->validate;
     char time[32];
     format_time(time, clock_now() - progress->started);
     log_line(LOG_INFO,
             "trained %lld updates (%lld epochs, %lld tokens); this start: %lld updates in %s, %.0f tokens/s",
             (long long)state->update, (long long)state->epoch, (long long)state->tokens,
             (long long)(state->update - progress->first_update), time, tokens_per_second(progress));
+    if (validation_exhausted(trainer))
+        log_line(LOG_INFO, "stopped early: %lld validations without a better %s (validate.patience %lld)",
+                (long long)history_waiting(&state->history, validate->metric, validate->min_delta),
+                validate->metric->name, (long long)validate->patience);
     if (state->best_update > 0)
-        log_line(LOG_INFO, "best validation: %s %.5g at update %lld", trainer->config->validate.metric->name,
-                state->best, (long long)state->best_update);
+        log_line(LOG_INFO, "best validation: %s %.5g at update %lld", validate->metric->name, state->best,
+                (long long)state->best_update);
     log_line(LOG_INFO, "next: seqtrain translate %s < input > output", run_path(trainer->run));
 }

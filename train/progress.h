@@ -15,6 +15,12 @@ struct update_report {
     bool epoch_end;
 };
 
+/* One validation, agreed by all ranks. */
+struct validation_report {
+    struct validation sums;
+    double values[METRICS_LIMIT]; /* of metric_kinds; NaN: not computed */
+};
+
 struct progress {
     struct trainer *trainer;
     double started, updated; /* clock: start of the run, end of the last update */
@@ -30,7 +36,7 @@ void progress_start(struct progress *progress, struct trainer *trainer);
 
 /* After trainer->state counts the update. */
 void progress_update(struct progress *progress, const struct update_report *report);
-void progress_validation(struct progress *progress, const struct validation *validation, bool best);
+void progress_validation(struct progress *progress, const struct validation_report *report);
 
 /* What has passed since the last update was no training: speeds leave it out. */
 void progress_skip(struct progress *progress);

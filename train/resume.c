@@ -1,7 +1,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
-#include "train/trainer.h"
+#include "train/validation.h"
 #include "train/weights.h"
 
 #include <stdio.h>
@@ -132,7 +132,9 @@ static enum status load_state(
     trainer_record(trainer, &record);
     memory_free(state->fingerprint);
     state->fingerprint = NULL;
-    TRY(checkpoint_load(checkpoint, NULL, NULL, 0, NULL, 0, record.fields, STATE_FIELDS));
+    TRY(checkpoint_load(checkpoint, NULL, NULL, 0, NULL, 0, record.fields, record.field_count));
+    TRY(history_check(&state->history, comparison->path));
+    validation_judge(trainer);
     TRY(check_corpus(trainer, checkpoint));
     state->seed = trainer->config->run.seed;
     state->slots = trainer->config->batch.micro_batches;
@@ -159,6 +161,14 @@ static enum status resume_from(struct trainer *trainer, const char *path)
     return status;
 }
 
+/* Rank 0: the links as they belong to the state that was loaded. */
+static enum status relink(const struct trainer *trainer)
+{
+    struct best_names best;
+    validation_best_names(trainer, &best);
+    return checkpoint_relink(run_checkpoints(trainer->run), trainer->state.update, &best);
+}
+
 enum status trainer_resume(struct trainer *trainer, bool *resumed)
 {
     char *path = NULL;
@@ -171,8 +181,7 @@ enum status trainer_resume(struct trainer *trainer, bool *resumed)
     if (*resumed) {
         status = resume_from(trainer, path);
         if (status == STATUS_OK && world()->rank == 0)
-            status = checkpoint_relink(
-                    run_checkpoints(trainer->run), state->update, state->best_update == state->update);
+            status = relink(trainer);
         status = status_agree(status);
         if (status == STATUS_OK)
             log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path, (long long)state->update,

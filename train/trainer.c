@@ -3,6 +3,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "train/validation.h"
 #include "train/weights.h"
 
 #include <stdio.h>
@@ -38,10 +39,19 @@ static void record_planes(struct trainer *trainer, struct trainer_record *out)
                 .description = "moving average of a parameter"};
 }
 
+static void record_history(struct history *history, struct trainer_record *out)
+{
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        snprintf(out->rows[m], sizeof out->rows[m], "/state/history/%s", kind_at(&metric_kinds, m)->name);
+        out->fields[out->field_count++] =
+                (struct field){out->rows[m], FIELD_REALS, &history->values[m], "at each validation"};
+    }
+}
+
 void trainer_record(struct trainer *trainer, struct trainer_record *out)
 {
     struct run_state *state = &trainer->state;
-    const struct field fields[STATE_FIELDS] = {
+    const struct field fields[] = {
             {"/state/update", FIELD_INTEGER, &state->update, "updates done"},
             {"/state/epoch", FIELD_INTEGER, &state->epoch, "epochs completed"},
             {"/state/update_in_epoch", FIELD_INTEGER, &state->position, "updates done in the next epoch"},
@@ -53,36 +63,40 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
             {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
             {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
+            {"/state/history/update", FIELD_INTEGERS, &state->history.updates, "update of each validation"},
     };
+    out->field_count = sizeof fields / sizeof fields[0];
     memcpy(out->fields, fields, sizeof fields);
+    record_history(&state->history, out);
     record_planes(trainer, out);
 }
 
-static enum status save_with(
-        struct trainer *trainer, const struct trainer_record *record, const char *config, bool best)
+static enum status save_with(struct trainer *trainer, const struct trainer_record *record, const char *config)
 {
+    struct best_names best;
     struct checkpoint_contents contents = {.arrays = trainer->arrays,
             .array_count = trainer->array_count,
             .planes = record->planes,
             .plane_count = record->plane_count,
             .fields = record->fields,
-            .field_count = STATE_FIELDS,
+            .field_count = record->field_count,
             .config = config,
             .joint = corpus_facts(trainer->corpus)->joint};
     for (enum side side = SOURCE; side < SIDES; side++)
         contents.vocabulary[side] =
                 corpus_vocabulary(trainer->corpus, side, &contents.vocabulary_bytes[side]);
-    return checkpoint_save(trainer->checkpointer, &contents, trainer->state.update, best);
+    validation_best_names(trainer, &best);
+    return checkpoint_save(trainer->checkpointer, &contents, trainer->state.update, &best);
 }
 
-enum status trainer_save(struct trainer *trainer, bool best)
+enum status trainer_save(struct trainer *trainer)
 {
     char *config = NULL;
     struct trainer_record record;
     trainer_record(trainer, &record);
     enum status status = status_agree(options_write_yaml(&config, &config_schema, trainer->config, true));
     if (status == STATUS_OK)
-        status = save_with(trainer, &record, config, best);
+        status = save_with(trainer, &record, config);
     memory_free(config);
     return status;
 }
@@ -271,5 +285,6 @@ void trainer_close(struct trainer *trainer)
     ema_close(&trainer->ema);
     memory_free(trainer->arrays);
     memory_free(trainer->state.fingerprint);
+    history_release(&trainer->state.history);
     *trainer = (struct trainer){0};
 }

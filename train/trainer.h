@@ -14,6 +14,7 @@
 #include "io/run.h"
 #include "train/config.h"
 #include "train/ema.h"
+#include "train/history.h"
 #include "train/period.h"
 
 /* What a resume needs beside parameters and moments: the /state fields of a checkpoint. No clock, host or rank. */
@@ -24,12 +25,13 @@ struct run_state {
     int64_t tokens;      /* source and target, trained on */
     int64_t validated;   /* update of the last validation, 0: none yet */
     int64_t best_update; /* 0: none yet */
-    double best;         /* validate.metric there */
+    double best;         /* validate.metric there; both follow from the history */
     int64_t seed, slots;
     char *fingerprint; /* of the corpus */
+    struct history history;
 };
 
-enum { STATE_FIELDS = 10 };
+enum { STATE_FIELDS = 11 + METRICS_LIMIT };
 
 struct trainer {
     const struct config *config;
@@ -59,8 +61,8 @@ enum status trainer_open_model(struct trainer *trainer);
 enum status trainer_open_moments(struct trainer *trainer, const struct blocks *blocks, int rank);
 enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank);
 
-/* Starts a checkpoint of the state as it is. Collective. */
-enum status trainer_save(struct trainer *trainer, bool best);
+/* Starts a checkpoint of the state as it is, and sets the links that belong to it. Collective. */
+enum status trainer_save(struct trainer *trainer);
 
 struct plan_options trainer_plan(const struct trainer *trainer);
 
@@ -73,7 +75,9 @@ struct trainer_record {
     char groups[OPTIMIZER_MOMENTS][H5_NAME_LIMIT];
     struct flat_plane planes[TRAINER_PLANES]; /* point into `groups`: not to be copied */
     size_t plane_count;
+    char rows[METRICS_LIMIT][H5_NAME_LIMIT]; /* names of fields */
     struct field fields[STATE_FIELDS];
+    size_t field_count;
 };
 void trainer_record(struct trainer *trainer, struct trainer_record *out);
 

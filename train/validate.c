@@ -38,9 +38,18 @@ static const struct metric_kind metrics[] = {
 
 const struct kind_table metric_kinds = KIND_TABLE("metric", metrics);
 
-bool metric_better(const struct metric_kind *metric, double value, double best)
+size_t metric_number(const struct kind *metric)
 {
-    return metric->higher_is_better ? value > best : value < best;
+    size_t number = 0;
+    while (kind_at(&metric_kinds, number) != metric)
+        number++;
+    return number;
+}
+
+bool metric_better(const struct kind *metric, double value, double best, double margin)
+{
+    bool higher = ((const struct metric_kind *)metric)->higher_is_better;
+    return higher ? value > best + margin : value < best - margin;
 }
 
 /* Pairs sorted together, pairs of a batch, and tokens of both sides that go through the model at once. */

@@ -15,7 +15,7 @@ struct validation {
     int64_t pairs, tokens, correct;
 };
 
-/* What decides which checkpoint is the best, for `validate.metric`: rows of struct metric_kind. */
+/* Metrics of a validation, for `validate.metric` and `validate.metrics`: rows of struct metric_kind. */
 extern const struct kind_table metric_kinds;
 struct metric_kind {
     struct kind kind;
@@ -28,10 +28,12 @@ double validation_cross_entropy(const struct validation *validation); /* nats a 
 double validation_perplexity(const struct validation *validation);
 double validation_accuracy(const struct validation *validation); /* of the likeliest token; 0 to 1 */
 
-/* Whether `value` beats `best`. */
-bool metric_better(const struct metric_kind *metric, double value, double best);
+/* The number of a metric in metric_kinds. */
+size_t metric_number(const struct kind *metric);
 
-/* Collective. */
+/* Whether `value` beats `best` by more than `margin`. */
+bool metric_better(const struct kind *metric, double value, double best, double margin);
+
 /* STATUS_STOPPED if a rank is asked to stop meanwhile (stop.h). Collective. */
 enum status validate(
         struct validation *out, struct model *model, struct corpus *corpus, double label_smoothing);

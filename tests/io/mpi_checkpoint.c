@@ -52,7 +52,8 @@ static void leave(void)
 
 static void save(struct checkpointer *checkpointer, const struct toy *toy)
 {
-    EXPECT(checkpoint_save(checkpointer, &toy->contents, toy->update, true) == STATUS_OK);
+    EXPECT(checkpoint_save(checkpointer, &toy->contents, toy->update, &(struct best_names){{""}, 1}) ==
+            STATUS_OK);
     EXPECT(checkpoint_wait(checkpointer) == STATUS_OK);
 }
 
@@ -114,7 +115,7 @@ static void test_save_beside_training(void)
     toy_make(&toy, true, world()->rank, world()->size, 1);
     toy_make(&after, true, world()->rank, world()->size, 1);
     EXPECT(checkpointer_open(&checkpointer, &options, &toy.blocks) == STATUS_OK);
-    EXPECT(checkpoint_save(checkpointer, &toy.contents, 1, false) == STATUS_OK);
+    EXPECT(checkpoint_save(checkpointer, &toy.contents, 1, NULL) == STATUS_OK);
     toy_wipe(&toy);
     int finished = 0;
     for (int i = 0; i < 100000 && !finished; i++) {
@@ -145,7 +146,7 @@ static void walk_failures(const char *site, int rank)
         char plan[64];
         snprintf(plan, sizeof plan, "%s:%d:%d", site, n, rank);
         EXPECT(fault_plan(plan, world()->rank) == STATUS_OK);
-        status = checkpoint_save(checkpointer, &toy.contents, 2, false);
+        status = checkpoint_save(checkpointer, &toy.contents, 2, NULL);
         if (status == STATUS_OK)
             status = checkpoint_wait(checkpointer);
         fault_plan(NULL, 0);

@@ -32,22 +32,27 @@ static int leave(void **state)
     return memory_blocks() == 0 ? 0 : -1;
 }
 
-/* Saves toy states after the given updates, one by one; `best` is the update of the best. */
-static void save_all(const int64_t *updates, size_t count, int64_t best, int keep)
+static const struct best_names best_of_all = {{""}, 1};
+
+static void save_one(int64_t update, const struct best_names *best, int keep)
 {
     struct checkpoint_options options = {
             .folder = files_path("run/checkpoints"), .keep = keep, .compression = 1};
+    struct toy toy;
+    struct checkpointer *checkpointer;
     mkdir(files_path("run"), 0777);
-    for (size_t i = 0; i < count; i++) {
-        struct toy toy;
-        struct checkpointer *checkpointer;
-        toy_make(&toy, false, 0, 1, updates[i]);
-        assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
-        assert_int_equal(
-                checkpoint_save(checkpointer, &toy.contents, updates[i], updates[i] == best), STATUS_OK);
-        assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
-        toy_release(&toy);
-    }
+    toy_make(&toy, false, 0, 1, update);
+    assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
+    assert_int_equal(checkpoint_save(checkpointer, &toy.contents, update, best), STATUS_OK);
+    assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
+    toy_release(&toy);
+}
+
+/* Saves toy states after the given updates, one by one; `best` is the update of the best. */
+static void save_all(const int64_t *updates, size_t count, int64_t best, int keep)
+{
+    for (size_t i = 0; i < count; i++)
+        save_one(updates[i], updates[i] == best ? &best_of_all : NULL, keep);
 }
 
 static bool has(int64_t update)
@@ -80,6 +85,20 @@ static void test_checkpoint__keeps_the_newest_and_the_best(void **state)
     assert_link("run/last.h5", "checkpoints/update-00000050.h5");
 }
 
+static void test_checkpoint__keeps_the_best_by_every_name(void **state)
+{
+    (void)state;
+    const struct best_names both = {{"", "bleu"}, 2}, bleu = {{"bleu"}, 1};
+    const struct best_names *const best[] = {&both, &bleu, NULL, NULL};
+    for (int i = 0; i < 4; i++)
+        save_one(10 * (i + 1), best[i], 1);
+    assert_link("run/best.h5", "checkpoints/update-00000010.h5");
+    assert_link("run/best-bleu.h5", "checkpoints/update-00000020.h5");
+    assert_true(has(10) && has(20) && !has(30) && has(40));
+    save_one(50, &both, 1);
+    assert_true(!has(10) && !has(20) && !has(40) && has(50));
+}
+
 /* The links are as a crash between a checkpoint and its links left them, or the crash before that. */
 static void test_checkpoint__links_are_set_right_on_resume(void **state)
 {
@@ -87,12 +106,12 @@ static void test_checkpoint__links_are_set_right_on_resume(void **state)
     const int64_t updates[] = {10, 20};
     save_all(updates, 2, 10, 2);
     assert_int_equal(unlink(files_path("run/last.h5")), 0);
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, false), STATUS_OK);
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, NULL), STATUS_OK);
     assert_link("run/best.h5", "checkpoints/update-00000010.h5");
     assert_link("run/last.h5", "checkpoints/update-00000020.h5");
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, true), STATUS_OK);
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, &best_of_all), STATUS_OK);
     assert_link("run/best.h5", "checkpoints/update-00000020.h5");
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 30, true), STATUS_OK);
+    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 30, &best_of_all), STATUS_OK);
     assert_link("run/last.h5", "checkpoints/update-00000020.h5");
 }
 
@@ -108,7 +127,7 @@ static void test_checkpoint__links_that_fail_are_no_lost_checkpoint(void **state
     assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
     for (int named = 0; named < 2; named++) {
         assert_int_equal(fault_plan(named ? "rename:2" : "rename:1", 0), STATUS_OK);
-        assert_int_equal(checkpoint_save(checkpointer, &toy.contents, 10, false), STATUS_OK);
+        assert_int_equal(checkpoint_save(checkpointer, &toy.contents, 10, NULL), STATUS_OK);
         assert_int_equal(checkpoint_wait(checkpointer), STATUS_IO);
         assert_int_equal(checkpoint_is_named(checkpointer), named);
         assert_int_equal(has(10), named);
@@ -205,8 +224,7 @@ static enum status load(struct toy *toy, const char *path)
 {
     struct checkpoint *checkpoint;
     TRY(checkpoint_open(&checkpoint, path));
-    memory_free(toy->note);
-    toy->note = NULL;
+    toy_wipe(toy);
     enum status status = checkpoint_load(checkpoint, &toy->blocks, toy->arrays, TOY_ARRAYS, toy->planes,
             TOY_PLANES, toy->fields, TOY_FIELDS);
     checkpoint_close(checkpoint);
@@ -296,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_newest_and_the_best, enter, leave),
+            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_best_by_every_name, enter, leave),
             cmocka_unit_test_setup_teardown(test_checkpoint__links_are_set_right_on_resume, enter, leave),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__links_that_fail_are_no_lost_checkpoint, enter, leave),

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +27,25 @@ static void says(const char *words)
         fail_msg("'%s' is not in '%s'", words, status_message());
 }
 
+/* Lines of a stretch, in order; none where there is no text. */
+static void check_text(struct corpus *corpus, const struct made_shape *shape)
+{
+    char *text = NULL, expected[40];
+    size_t room = 0, first = 7, count = shape->pairs - 9;
+    int64_t *offsets = calloc(count + 1, sizeof *offsets);
+    enum status status = corpus_text(corpus, first, count, &text, &room, offsets);
+    assert_int_equal(status, shape->text ? STATUS_OK : STATUS_CONFIG);
+    if (!shape->text)
+        says("holds no target lines: prepare it without --no-text");
+    for (size_t i = 0; shape->text && i < count; i++) {
+        int bytes = snprintf(expected, sizeof expected, "line %zu", first + i);
+        assert_int_equal(offsets[i + 1] - offsets[i], bytes);
+        assert_memory_equal(text + offsets[i], expected, (size_t)bytes);
+    }
+    memory_free(text);
+    free(offsets);
+}
+
 static void check_contents(const char *path, const struct made_shape *shape, size_t step)
 {
     struct corpus *corpus;
@@ -35,6 +55,7 @@ static void check_contents(const char *path, const struct made_shape *shape, siz
     assert_int_equal(facts->skipped, 1);
     assert_int_equal(facts->joint, shape->joint);
     assert_int_equal(facts->has_text, shape->text);
+    check_text(corpus, shape);
     for (int side = 0; side < SIDES; side++) {
         size_t tokens = 0, longest = 0;
         for (size_t pair = 0; pair < shape->pairs; pair++) {

@@ -53,6 +53,9 @@ static void make_contents(struct toy *toy)
             {"/state/epoch", FIELD_INTEGER, &toy->epoch, "epochs done"},
             {"/state/best", FIELD_REAL, &toy->best, "best loss"},
             {"/state/note", FIELD_TEXT, &toy->note, "a text"},
+            {"/state/history/update", FIELD_INTEGERS, &toy->updates, "a row"},
+            {"/state/history/loss", FIELD_REALS, &toy->losses, "a row"},
+            {"/state/history/nothing", FIELD_REALS, &toy->nothing, "a row of none"},
     };
     memcpy(toy->fields, fields, sizeof fields);
     for (int i = 0; i < TOY_VOCABULARY; i++)
@@ -79,6 +82,25 @@ static bool is_stored(const struct toy *toy, size_t position)
     return false;
 }
 
+static void make_rows(struct toy *toy)
+{
+    memory_new(&toy->updates.integers, "test", TOY_ROW, sizeof(int64_t));
+    memory_new(&toy->losses.reals, "test", TOY_ROW, sizeof(double));
+    toy->updates.count = toy->losses.count = TOY_ROW;
+    for (int i = 0; i < TOY_ROW; i++) {
+        toy->updates.integers[i] = toy->update + i;
+        toy->losses.reals[i] = (double)toy->update / (i + 3);
+    }
+}
+
+static bool rows_are(const struct toy *toy, int64_t update)
+{
+    bool same = toy->updates.count == TOY_ROW && toy->losses.count == TOY_ROW && toy->nothing.count == 0;
+    for (int i = 0; i < TOY_ROW && same; i++)
+        same = toy->updates.integers[i] == update + i && toy->losses.reals[i] == (double)update / (i + 3);
+    return same;
+}
+
 void toy_make(struct toy *toy, bool large, int rank, int ranks, int64_t update)
 {
     static const char *const groups[TOY_PLANES] = {"model", "optimizer/m", "optimizer/v"};
@@ -101,7 +123,16 @@ void toy_make(struct toy *toy, bool large, int rank, int ranks, int64_t update)
     toy->epoch = update / 10;
     toy->best = 1.0 / (double)(update + 1);
     memory_text(&toy->note, "test", "noted");
+    make_rows(toy);
     make_contents(toy);
+}
+
+static void free_rows(struct toy *toy)
+{
+    memory_free(toy->updates.integers);
+    memory_free(toy->losses.reals);
+    memory_free(toy->nothing.reals);
+    toy->updates = toy->losses = toy->nothing = (struct field_row){0};
 }
 
 void toy_release(struct toy *toy)
@@ -109,6 +140,7 @@ void toy_release(struct toy *toy)
     for (int p = 0; p < TOY_PLANES; p++)
         free(toy->planes[p].values);
     memory_free(toy->note);
+    free_rows(toy);
 }
 
 void toy_wipe(struct toy *toy)
@@ -116,6 +148,7 @@ void toy_wipe(struct toy *toy)
     for (int p = 0; p < TOY_PLANES; p++)
         memset(toy->planes[p].values, 0, (p == 0 ? toy->floats : toy->own_floats) * sizeof(float));
     memory_free(toy->note);
+    free_rows(toy);
     toy->note = NULL;
     toy->update = toy->epoch = -1;
     toy->best = -1;
@@ -124,7 +157,8 @@ void toy_wipe(struct toy *toy)
 bool toy_is(const struct toy *toy, int64_t update, int rank)
 {
     bool same = toy->update == update && toy->epoch == update / 10 &&
-                toy->best == 1.0 / (double)(update + 1) && toy->note && strcmp(toy->note, "noted") == 0;
+                toy->best == 1.0 / (double)(update + 1) && toy->note && strcmp(toy->note, "noted") == 0 &&
+                rows_are(toy, update);
     for (size_t i = 0; same && i < toy->floats; i++) {
         size_t own;
         if (!is_stored(toy, i))
@@ -179,6 +213,12 @@ static enum status fill(struct h5_writer *writer, const struct toy *toy, int com
     TRY(h5_put_int(writer, "/state/epoch", toy->epoch, "epochs done"));
     TRY(h5_put_real(writer, "/state/best", toy->best, "best loss"));
     TRY(h5_put_text(writer, "/state/note", "noted", "a text"));
+    struct h5_array row = {.type = H5_INT64, .rank = 1, .shape = {TOY_ROW}, .description = "a row"};
+    strcpy(row.name, "/state/history/update");
+    TRY(h5_put(writer, &row, toy->updates.integers));
+    strcpy(row.name, "/state/history/loss");
+    row.type = H5_FLOAT64;
+    TRY(h5_put(writer, &row, toy->losses.reals));
     TRY(h5_put_text(writer, "/config", toy->contents.config, "settings that shape the result, as YAML"));
     TRY(h5_put_text(writer, "/code/version", version, "of the program that wrote this file"));
     struct h5_array vocabulary = {.name = "/vocabulary/joint/model",

@@ -7,7 +7,7 @@
 
 #include "io/checkpoint.h"
 
-enum { TOY_ARRAYS = 6, TOY_PLANES = 3, TOY_FIELDS = 4, TOY_VOCABULARY = 300 };
+enum { TOY_ARRAYS = 6, TOY_PLANES = 3, TOY_FIELDS = 7, TOY_ROW = 3, TOY_VOCABULARY = 300 };
 
 struct toy {
     struct blocks blocks;
@@ -17,6 +17,7 @@ struct toy {
     int64_t update, epoch;
     double best;
     char *note;
+    struct field_row updates, losses, nothing; /* the last one is empty: not in the file */
     unsigned char vocabulary[TOY_VOCABULARY];
     struct checkpoint_contents contents;
     size_t floats, own_floats;

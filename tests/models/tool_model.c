@@ -78,7 +78,7 @@ static enum status save(struct made *made, const char *folder)
             .joint = true,
     };
     TRY(checkpointer_open(&made->checkpointer, &options, &blocks));
-    TRY(checkpoint_save(made->checkpointer, &contents, 1, false));
+    TRY(checkpoint_save(made->checkpointer, &contents, 1, NULL));
     return checkpoint_wait(made->checkpointer);
 }
 
