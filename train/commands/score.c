@@ -8,11 +8,10 @@
 #include "train/sentence_list.h"
 #include "train/weights.h"
 
-#include <string.h>
-
 struct settings {
     char *text[SIDES];
     char *output;
+    bool normalise, word_scores;
     struct weights_options weights;
 };
 
@@ -23,6 +22,10 @@ static const struct option rows[] = {
                 .placeholder = "FILE", .help = "target text, line by line with the source"},
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "log probabilities (natural, </s> included), a line for each; - is standard output"},
+        {"normalise", OPTION_BOOL, offsetof(struct settings, normalise), .value = "false",
+                .help = "divides each by its number of pieces, </s> included"},
+        {"word-scores", OPTION_BOOL, offsetof(struct settings, word_scores), .value = "false",
+                .help = "adds ||| WordScores= and the log probability of each piece and of </s>"},
 };
 static const struct option_group group = OPTION_GROUP("score", "what is read and written", rows);
 static const struct option_place places[] = {
@@ -33,13 +36,20 @@ static const struct schema schema = {places, sizeof places / sizeof *places};
  * ranks work on them. */
 enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096, ROUND = 8 * WINDOW, ROUND_TOKENS = 1 << 23 };
 
+/* A pair: a log probability of each target token. */
+struct scored {
+    float *log_probabilities; /* [tokens] */
+    size_t tokens;
+};
+
 struct scoring {
     const struct settings *settings;
     struct rounds rounds;
     struct text *text[SIDES];          /* rank 0 */
     struct sentence_list round[SIDES]; /* pairs read */
     struct sentence_list pass[SIDES];  /* pairs that go through the model at once */
-    double *results;                   /* [pairs of the round], rank 0 */
+    struct scored *results;            /* [result_count], rank 0 */
+    size_t result_count;
 };
 
 /* ---- reading ---- */
@@ -70,7 +80,9 @@ static enum status read_round(void *context)
             return rounds_fail_counts(
                     s->text[end[SOURCE] ? SOURCE : TARGET], s->text[end[SOURCE] ? TARGET : SOURCE]);
     }
-    return memory_new(&s->results, "scores", s->round[SOURCE].count, sizeof *s->results);
+    TRY(memory_new(&s->results, "scores", s->round[SOURCE].count, sizeof *s->results));
+    s->result_count = s->round[SOURCE].count;
+    return STATUS_OK;
 }
 
 /* ---- a batch ---- */
@@ -81,15 +93,12 @@ static size_t length(void *context, size_t item)
     return sentence_list_length(&s->round[SOURCE], item) + sentence_list_length(&s->round[TARGET], item);
 }
 
-static enum status put_sums(
+static enum status put_all(
         const struct sentence_list *target, const float *log_probabilities, struct results *results)
 {
-    for (size_t p = 0; p < target->count; p++) {
-        double sum = 0;
-        for (int32_t t = target->offsets[p]; t < target->offsets[p + 1]; t++)
-            sum += (double)log_probabilities[t];
-        TRY(results_put(results, &sum, sizeof sum));
-    }
+    for (size_t p = 0; p < target->count; p++)
+        TRY(results_put(results, log_probabilities + target->offsets[p],
+                sentence_list_length(target, p) * sizeof *log_probabilities));
     return STATUS_OK;
 }
 
@@ -102,7 +111,7 @@ static enum status pass_through(struct scoring *s, const size_t *items, size_t c
     TRY(memory_new(&pass.log_probabilities, "scores", batch.tokens[TARGET], sizeof(float)));
     enum status status = model_loss(s->rounds.saved.models[0], &batch, &pass, &loss);
     if (status == STATUS_OK)
-        status = put_sums(&s->pass[TARGET], pass.log_probabilities, results);
+        status = put_all(&s->pass[TARGET], pass.log_probabilities, results);
     memory_free(pass.log_probabilities);
     return status;
 }
@@ -119,28 +128,40 @@ static enum status work(void *context, const size_t *items, size_t count, struct
 
 static enum status take(void *context, size_t item, const void *record, size_t bytes)
 {
-    struct scoring *s = context;
-    ASSERT(bytes == sizeof s->results[item]);
-    memcpy(&s->results[item], record, bytes);
-    return STATUS_OK;
+    struct scored *scored = &((struct scoring *)context)->results[item];
+    scored->tokens = bytes / sizeof *scored->log_probabilities;
+    return memory_copy(&scored->log_probabilities, "scores", record, bytes);
 }
 
 /* ---- the results of a round ---- */
 
+static enum status write_pair(struct scoring *s, const struct scored *scored)
+{
+    const struct settings *settings = s->settings;
+    double sum = 0;
+    for (size_t t = 0; t < scored->tokens; t++)
+        sum += (double)scored->log_probabilities[t];
+    TRY(output_print(&s->rounds.output, "%.6f", settings->normalise ? sum / (double)scored->tokens : sum));
+    if (settings->word_scores)
+        TRY(output_print(&s->rounds.output, " ||| WordScores="));
+    for (size_t t = 0; settings->word_scores && t < scored->tokens; t++)
+        TRY(output_print(&s->rounds.output, " %.6f", (double)scored->log_probabilities[t]));
+    return output_print(&s->rounds.output, "\n");
+}
+
 static enum status write_round(void *context)
 {
     struct scoring *s = context;
-    for (size_t p = 0; p < s->round[SOURCE].count; p++) {
-        char line[64];
-        int bytes = snprintf(line, sizeof line, "%.6f\n", s->results[p]);
-        TRY(output_write(&s->rounds.output, line, (size_t)bytes));
-    }
+    for (size_t p = 0; p < s->result_count; p++)
+        TRY(write_pair(s, &s->results[p]));
     return STATUS_OK;
 }
 
 static void free_round(void *context)
 {
     struct scoring *s = context;
+    for (size_t p = 0; s->results && p < s->result_count; p++)
+        memory_free(s->results[p].log_probabilities);
     memory_free(s->results);
     s->results = NULL;
 }
@@ -186,8 +207,9 @@ static enum status run(int argc, char **argv)
 const struct command score_command = {
         .name = "score",
         .summary = "prints the log probability of each pair of lines",
-        .usage = "MODEL --source FILE --target FILE [--output FILE]",
-        .examples = "seqtrain score runs/demo --source test.en --target test.de",
+        .usage = "MODEL --source FILE --target FILE [--SWITCH VALUE]...",
+        .examples = "seqtrain score runs/demo --source test.en --target test.de\n"
+                    "seqtrain score runs/demo --source test.en --target test.de --normalise",
         .schemas = {&schema},
         .ranks = true,
         .run = run,
