@@ -346,10 +346,11 @@ void reader_close(struct reader *reader)
     memory_free(reader);
 }
 
-/* With the lock held: waits until the next entry is there, or it is known that this epoch has none. */
+/* With the lock held: waits until the next entry is there, or it is known that this epoch has none. The main thread may
+ * be an epoch ahead of the thread, which has made the last entry but not yet said that its epoch ended. */
 static enum status await_entry(struct reader *reader, struct entry **out)
 {
-    while (reader->taken == reader->made && reader->making == reader->epoch && reader->failed == STATUS_OK)
+    while (reader->taken == reader->made && reader->making <= reader->epoch && reader->failed == STATUS_OK)
         pthread_cond_wait(&reader->changed, &reader->lock);
     *out = NULL;
     if (reader->taken < reader->made) {
