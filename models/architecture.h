@@ -25,6 +25,13 @@ struct prediction {
     size_t classes;
 };
 
+/* Where a step adds how much each row attends to the tokens of its source sentence, times `weight`; the weights of a
+ * row sum to 1. */
+struct step_attention {
+    float *const *rows; /* [rows], each [source tokens] */
+    float weight;
+};
+
 struct architecture {
     /* Options that rows cannot check alone; STATUS_CONFIG naming both. */
     enum status (*check)(const struct model_options *options, bool joint);
@@ -36,12 +43,13 @@ struct architecture {
     /* Cached decoding. `*state` and all it holds live on model->decode until the next start. */
     enum status (*decode_start)(struct model *model, const struct sentences *source, void **state);
     /* The next token of each row: ids[r] is the token chosen last (the start id at first). Rows begin as one per
-     * sentence, in order. */
-    enum status (*decode_step)(
-            void *state, struct tape *tape, const int32_t *ids, struct prediction *prediction);
+     * sentence, in order. `attention` NULL: not asked for. */
+    enum status (*decode_step)(void *state, struct tape *tape, const int32_t *ids,
+            const struct step_attention *attention, struct prediction *prediction);
     /* From now on there are `rows` rows and row r goes on from what was row parents[r]: rows that ended are left out,
      * a row may have several children (beam). */
     enum status (*decode_keep)(void *state, const int32_t *parents, size_t rows);
+    bool attends; /* a step can tell its attention */
 };
 
 extern const struct architecture transformer_architecture;

@@ -76,26 +76,42 @@ size_t model_peak_bytes(const struct model *model);
 
 /* ---- decoding (decode/) ---- */
 
+/*
+ * Beam search; greedy is a beam of one; with `sample` tokens are drawn instead of the best ones taken. At each step the
+ * 2·beam most probable ways on are looked at, ties going to the better hypothesis before and then to the lower token:
+ * </s> among the first `beam` finishes a hypothesis, others go on until there are `beam` of them. A sentence is done
+ * when `beam` hypotheses are finished (as in fairseq), or earlier when none that is unfinished can reach the nbest. At
+ * the length limit a hypothesis counts with what it has.
+ *
+ *     score = log probability / divisor(length) - word_penalty · length
+ *     divisor     none: 1    average: length^alpha    gnmt: ((5 + length) / 6)^alpha    (length: tokens, </s> too)
+ *
+ * Samples: softmax(logits / temperature), of it the top_k largest, of those the top_p share, drawn by the random number
+ * of (seed, sentence, sample, position). The log probabilities told are the models' own, without temperature, cuts or
+ * blocked n-grams, so that they are what scoring the translation gives.
+ */
+
 /* Rows: none, average, gnmt. */
 extern const struct kind_table length_penalty_kinds;
 
 struct decode_options {
-    int64_t beam;                      /* hypotheses kept at each step; 0: 5, or 1 where `sample` is on */
-    int64_t nbest;                     /* >= 1; with `sample`, that many samples */
+    int64_t beam;  /* hypotheses kept at each step; 0: 5, unused with `sample` */
+    int64_t nbest; /* >= 1; with `sample`, that many samples */
+
     const struct kind *length_penalty; /* NULL: none */
-    double length_alpha;
-    double word_penalty;     /* taken from the score for each token */
+    double length_alpha, word_penalty;
     int64_t no_repeat_ngram; /* no n tokens twice in a hypothesis; 0: they may be */
-    bool sample;             /* tokens are drawn from what the models predict */
-    double temperature;      /* logits are divided by it */
-    int64_t top_k;           /* drawn from the k most probable; 0: from all */
-    double top_p;            /* drawn from the fewest whose probabilities sum to p */
+
+    bool sample;
+    double temperature, top_p; /* 1: as the models say; all of them */
+    int64_t top_k;             /* 0: all */
     int64_t seed;
+
     double max_length_ratio; /* target tokens without </s> <= ratio · source tokens + max_length_extra */
     int64_t max_length_extra;
     int64_t batch; /* sentences decoded at once */
-    /* Set by commands; no rows. */
-    bool token_scores, alignment;
+
+    bool token_scores, alignment; /* set by commands; no rows */
 };
 extern const struct option_group decode_group_options; /* undotted switches of translate */
 
@@ -111,23 +127,28 @@ struct decode_task {
     const int32_t *ids, *offsets; /* source sentences as in a batch; </s> included */
     size_t count;
     const int32_t *prefix_ids, *prefix_offsets; /* first target tokens that each is forced to; NULL: none */
-    const int64_t
-            *numbers; /* [count] of the sentence in the whole input: key of sampling; NULL: 0, 1, 2 ... */
+    const int64_t *numbers; /* [count] of sentences in the whole input, for sampling; NULL: 0, 1, 2 ... */
 };
 
 struct hypothesis {
     int32_t *ids; /* without </s>; memory_new(), NULL if there are none */
     size_t count;
-    double log_probability;   /* </s> included when it was reached */
-    double score;             /* what hypotheses are ranked by: after length and word penalties */
-    float *log_probabilities; /* [count + 1] of each token, </s> last; NULL unless options->token_scores */
-    float *alignment;         /* [count + 1, source tokens] attention; NULL unless options->alignment */
+    double log_probability; /* </s> included when it was reached */
+    double score;           /* what hypotheses are ranked by */
+
+    /* Of each token, </s> last (zeros if it was not reached). NULL unless asked for. */
+    float *log_probabilities; /* [count + 1] */
+    float *alignment; /* [count + 1, source tokens] attention when it was chosen; each row sums to 1 */
 };
 
 struct translation {
     struct hypothesis *items; /* best first, at most options->nbest */
     size_t count;
 };
+
+/* Refuses options that do not go together (STATUS_USAGE, naming both; see options_check_needs() for the rest), and
+ * models that are no ensemble (STATUS_DATA). ensemble NULL: the options alone. */
+enum status decode_check(const struct decode_options *options, const struct ensemble *ensemble);
 
 /* Fills out[task->count] in input order; the caller gives it back to translations_release(). The result depends on the
  * sentences of the task alone. On failure nothing is left to free. */

@@ -95,6 +95,11 @@ void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_wi
         const float *query, size_t query_stride, const float *const *keys, const float *const *values,
         size_t stride, const int32_t *lengths, float *out);
 
+/* Adds the probabilities behind such a step, the mean over heads times `weight`, to out[r] [lengths[r]]. */
+void attention_step_weights(size_t rows, size_t heads, size_t key_width, float scale, const float *query,
+        size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
+        float *const *out);
+
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 

@@ -210,6 +210,7 @@ struct cached_reach {
     const float *memory;   /* [source tokens, layers·2·heads·head_width] */
     int32_t *first;        /* [rows] row of `memory` where the row's source sentence starts */
     int32_t *source_count; /* [rows] tokens of it */
+    const struct step_attention *attention; /* of the step; NULL: not asked for */
 };
 
 static struct tensor *attend_step(struct cached_reach *cached, struct tape *tape, const struct tensor *query,
@@ -245,6 +246,16 @@ static struct tensor *cached_self(struct reach *reach, struct tape *tape, size_t
     return attend_step(cached, tape, qkv, keys, cache->columns, lengths);
 }
 
+/* What is told of the attention is the last layer's, the mean over its heads. */
+static void add_attention(const struct cached_reach *cached, const struct tensor *query,
+        const float *const *keys, size_t stride)
+{
+    const struct model_options *options = &cached->model->options;
+    attention_step_weights(cached->cache.rows, (size_t)options->heads, (size_t)options->head_width,
+            attention_scale(cached->model), query->value, query->columns, keys, stride, cached->source_count,
+            cached->attention->weight, cached->attention->rows);
+}
+
 static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
 {
     struct cached_reach *cached = (struct cached_reach *)reach;
@@ -255,6 +266,9 @@ static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_
         return NULL;
     for (size_t r = 0; r < rows; r++)
         keys[r] = cached->memory + (size_t)cached->first[r] * stride + layer * columns;
+    bool last = layer + 1 == (size_t)cached->model->options.decoder_layers;
+    if (cached->attention && last)
+        add_attention(cached, query, keys, stride);
     return attend_step(cached, tape, query, keys, stride, cached->source_count);
 }
 
@@ -298,11 +312,12 @@ static enum status decode_start(struct model *model, const struct sentences *sou
             2 * attention_width(model));
 }
 
-static enum status decode_step(
-        void *state, struct tape *tape, const int32_t *ids, struct prediction *prediction)
+static enum status decode_step(void *state, struct tape *tape, const int32_t *ids,
+        const struct step_attention *attention, struct prediction *prediction)
 {
     struct cached_reach *cached = state;
     size_t rows = cached->cache.rows;
+    cached->attention = attention;
     TRY(cache_extend(&cached->cache));
     TRY(model_reserve_positions(cached->model, cached->cache.length));
     int32_t *positions = arena_take(tape_arena(tape), rows, sizeof *positions);
@@ -334,4 +349,5 @@ const struct architecture transformer_architecture = {
         .decode_start = decode_start,
         .decode_step = decode_step,
         .decode_keep = decode_keep,
+        .attends = true,
 };

@@ -1,270 +1,202 @@
-/*
- * Search: sentences of a group, longest first, are decoded a batch at a time. Each row of a batch is one unfinished
- * hypothesis; a step extends every row by a token, then rows that ended leave and the others close up.
- *
- * Greedy search has one row a sentence and takes the best token.
- */
-#include "models/architecture.h"
-#include "models/vector.h"
+#include "models/decode/search.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Source tokens decoded at once, per sentence of decode.batch: bounds memory when sentences are long. */
-enum { TOKENS_PER_SENTENCE = 64 };
-
-static const struct option rows[] = {
-        {"max-length-ratio", OPTION_REAL, offsetof(struct decode_options, max_length_ratio), .value = "2",
-                .minimum = 0, .maximum = 1000, .help = "most target tokens for each source token"},
-        {"max-length-extra", OPTION_INTEGER, offsetof(struct decode_options, max_length_extra), .value = "20",
-                .minimum = 0, .maximum = 1000000, .help = "target tokens allowed on top of that"},
-        {"batch", OPTION_INTEGER, offsetof(struct decode_options, batch), .value = "64", .minimum = 1,
-                .maximum = 65536, .help = "sentences decoded at once"},
-};
-const struct option_group decode_group_options = OPTION_GROUP("search", "how translations are found", rows);
-
-/* An unfinished hypothesis; its tokens are in the result of its sentence. */
-struct path {
-    size_t sentence; /* of the batch */
-    double score;
-    int32_t token; /* chosen last */
-};
-
 struct search {
-    struct model *model;
-    void *state;            /* the architecture's */
-    struct path *paths;     /* [rows] */
-    int32_t *ids, *parents; /* [rows] */
-    size_t rows;
-    const size_t *limits;    /* [sentences] most tokens */
-    struct hypothesis **out; /* [sentences] */
+    const struct ensemble *ensemble;
+    const struct decode_options *options;
+    struct beam *beams;
+    struct arena *arena; /* the first model's; as long as the batch */
+    void **states;       /* [models] */
+    float **logits;      /* [models], each [rows, classes] */
+    struct path *paths;  /* [rows]; those of a sentence side by side */
+    int32_t *ids;        /* [rows] tokens chosen last */
+    size_t count;        /* rows */
+    size_t classes;
+    struct next next;
 };
 
-/* ---- choosing ---- */
+/* ---- what the models say ---- */
 
-CLONES static float row_maximum(const float *x, size_t count)
+/* Zeros for the attention of each row; *out is NULL where it is not asked for. */
+static enum status attention_rows(const struct search *search, float ***out)
 {
-    float maximum = x[0];
-#pragma omp simd reduction(max : maximum)
-    for (size_t i = 0; i < count; i++)
-        maximum = x[i] > maximum ? x[i] : maximum;
-    return maximum;
+    *out = NULL;
+    if (!search->options->alignment)
+        return STATUS_OK;
+    float **attention = arena_take(search->arena, search->count, sizeof *attention);
+    for (size_t r = 0; attention && r < search->count; r++)
+        attention[r] = arena_take_zeroed(
+                search->arena, search->beams[search->paths[r].sentence].source_tokens, sizeof **attention);
+    *out = attention;
+    return arena_status(search->arena);
 }
 
-CLONES static float row_sum_exp(const float *x, float maximum, size_t count)
+static enum status step_model(struct search *search, size_t m, float *const *attention)
 {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < count; i++)
-        sum += vector_exp(x[i] - maximum);
-    return sum;
-}
-
-/* The first best class and its log probability. */
-static void choose_best(struct path *path, const float *logits, size_t classes)
-{
-    float maximum = row_maximum(logits, classes);
-    size_t best = 0;
-    while (best + 1 < classes && !(logits[best] == maximum))
-        best++;
-    path->token = (int32_t)best;
-    path->score -= log((double)row_sum_exp(logits, maximum, classes));
-}
-
-static enum status step(struct search *search)
-{
-    struct model *model = search->model;
+    struct model *model = search->ensemble->models[m];
+    const double *weights = search->ensemble->weights;
+    struct step_attention sum = {
+            attention, (float)(weights ? weights[m] : 1 / (double)search->ensemble->count)};
     arena_clear(model->step);
     struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
     if (!tape)
         return arena_status(model->step);
-    for (size_t r = 0; r < search->rows; r++)
-        search->ids[r] = search->paths[r].token;
+    for (size_t r = 0; r < search->count; r++)
+        search->ids[r] = search->paths[r].last ? search->paths[r].last->token : model_start_id(model);
     struct prediction prediction;
-    TRY(model->architecture->decode_step(search->state, tape, search->ids, &prediction));
-    size_t classes = prediction.classes;
-    struct tensor *logits = tape_tensor(tape, search->rows, classes);
+    TRY(model->architecture->decode_step(
+            search->states[m], tape, search->ids, attention ? &sum : NULL, &prediction));
+    struct tensor *logits = tape_tensor(tape, search->count, prediction.classes);
     if (!logits)
         return tape_status(tape);
     prediction_logits(&prediction, logits->value);
+    search->logits[m] = logits->value;
+    search->classes = prediction.classes;
+    return STATUS_OK;
+}
+
+/* ---- what is chosen ---- */
+
+/* Room for choices and weights, on the first model's step arena: until its next step. */
+static enum status make_rows(struct search *search, float *const *attention, struct row **out)
+{
+    struct arena *arena = search->ensemble->models[0]->step;
+    size_t classes = search->classes, width = decode_width(search->options);
+    size_t most = search->options->sample ? width : 2 * width < classes ? 2 * width : classes;
+    struct row *rows = arena_take_zeroed(arena, search->count, sizeof *rows);
+    struct choice *choices = arena_take(arena, search->count * most, sizeof *choices);
+    float *weights =
+            search->options->sample ? arena_take(arena, search->count * classes, sizeof *weights) : NULL;
+    TRY(arena_status(arena));
+    for (size_t r = 0; r < search->count; r++)
+        rows[r] = (struct row){.logits = search->logits[0] + r * classes,
+                .classes = classes,
+                .attention = attention ? attention[r] : NULL,
+                .weights = weights ? weights + r * classes : NULL,
+                .choices = choices + r * most};
+    *out = rows;
+    return STATUS_OK;
+}
+
+static void choose(const struct search *search, size_t r, struct row *row)
+{
+    const struct decode_options *options = search->options;
+    const struct ensemble *ensemble = search->ensemble;
+    const struct path *path = &search->paths[r];
+    const struct beam *beam = &search->beams[path->sentence];
+    row->log_sum = vote(search->logits, r, row->classes, ensemble->weights, ensemble->count);
+    if (path_length(path) < beam->prefix_count) {
+        row_force(row, path, beam->prefix[path_length(path)]);
+        return;
+    }
+    if (options->no_repeat_ngram > 0)
+        row_block_repeats(row, path->last, (size_t)options->no_repeat_ngram);
+    if (options->sample)
+        row_sample(row, options, path, beam->number);
+    else
+        row_choose_best(row, 2 * decode_width(options));
+}
+
+static enum status check_finite(const struct search *search, const struct row *rows)
+{
+    for (size_t r = 0; r < search->count; r++)
+        CHECK(isfinite(rows[r].log_sum), STATUS_INTERNAL,
+                "expected logits that are numbers, found NaN or infinity at token %zu of the translation of "
+                "sentence %lld",
+                path_length(&search->paths[r]) + 1,
+                (long long)search->beams[search->paths[r].sentence].number);
+    return STATUS_OK;
+}
+
+static enum status step(struct search *search, struct row **out)
+{
+    float **attention;
+    TRY(attention_rows(search, &attention));
+    for (size_t m = 0; m < search->ensemble->count; m++)
+        TRY(step_model(search, m, attention));
+    struct row *rows;
+    TRY(make_rows(search, attention, &rows));
 #pragma omp parallel for schedule(static, 1)
-    for (size_t r = 0; r < search->rows; r++)
-        choose_best(&search->paths[r], logits->value + r * classes, classes);
+    for (size_t r = 0; r < search->count; r++)
+        choose(search, r, &rows[r]);
+    *out = rows;
+    return check_finite(search, rows);
+}
+
+/* ---- which rows go on ---- */
+
+static enum status keep(const struct search *search, size_t count)
+{
+    bool same = count == search->count;
+    for (size_t r = 0; same && r < count; r++)
+        same = search->next.parents[r] == (int32_t)r;
+    for (size_t m = 0; m < search->ensemble->count && !same && count > 0; m++)
+        TRY(search->ensemble->models[m]->architecture->decode_keep(
+                search->states[m], search->next.parents, count));
     return STATUS_OK;
 }
 
-/* ---- bookkeeping ---- */
-
-static enum status hypothesis_add(struct hypothesis *hypothesis, int32_t id)
+static enum status advance(struct search *search, const struct row *rows)
 {
-    enum { FIRST = 16 };
-    size_t count = hypothesis->count;
-    bool full = count == 0 || (count >= FIRST && (count & (count - 1)) == 0); /* at 16, 32, 64 ... */
-    if (full)
-        TRY(memory_resize(
-                &hypothesis->ids, "hypothesis", count ? 2 * count : FIRST, sizeof *hypothesis->ids));
-    hypothesis->ids[hypothesis->count++] = id;
+    struct next *next = &search->next;
+    next->rows = 0;
+    for (size_t first = 0, end; first < search->count; first = end) {
+        size_t sentence = search->paths[first].sentence;
+        for (end = first + 1; end < search->count && search->paths[end].sentence == sentence;)
+            end++;
+        TRY(beam_advance(
+                &search->beams[sentence], search->options, search->paths, rows, first, end - first, next));
+    }
+    TRY(keep(search, next->rows));
+    struct path *before = search->paths;
+    search->paths = next->paths;
+    next->paths = before;
+    search->count = next->rows;
     return STATUS_OK;
 }
 
-/* Takes the chosen tokens over; rows that ended leave. */
-static enum status advance(struct search *search)
-{
-    size_t kept = 0;
-    for (size_t r = 0; r < search->rows; r++) {
-        struct path path = search->paths[r];
-        struct hypothesis *hypothesis = search->out[path.sentence];
-        hypothesis->score = hypothesis->log_probability = path.score;
-        if (path.token == TOKEN_END)
-            continue;
-        TRY(hypothesis_add(hypothesis, path.token));
-        if (hypothesis->count >= search->limits[path.sentence])
-            continue;
-        search->parents[kept] = (int32_t)r;
-        search->paths[kept++] = path;
-    }
-    bool fewer = kept < search->rows;
-    search->rows = kept;
-    return fewer && kept > 0 ? search->model->architecture->decode_keep(search->state, search->parents, kept)
-                             : STATUS_OK;
-}
+/* ---- a batch ---- */
 
-static enum status search_batch(
-        struct model *model, const struct sentences *source, const size_t *limits, struct hypothesis **out)
+/* The arenas are cleared by the start of each model; only then the first one's holds the search. */
+static enum status start(struct search *search, const struct sentences *source)
 {
-    struct search search = {.model = model, .rows = source->count, .limits = limits, .out = out};
-    TRY(model->architecture->decode_start(model, source, &search.state));
-    search.paths = arena_take_zeroed(model->decode, search.rows, sizeof *search.paths);
-    search.ids = arena_take(model->decode, search.rows, sizeof *search.ids);
-    search.parents = arena_take(model->decode, search.rows, sizeof *search.parents);
-    TRY(arena_status(model->decode));
-    for (size_t r = 0; r < search.rows; r++)
-        search.paths[r] = (struct path){.sentence = r, .token = model_start_id(model)};
-    while (search.rows > 0) {
-        TRY(step(&search));
-        TRY(advance(&search));
+    const struct ensemble *ensemble = search->ensemble;
+    void *first;
+    TRY(ensemble->models[0]->architecture->decode_start(ensemble->models[0], source, &first));
+    struct arena *arena = search->arena = ensemble->models[0]->decode;
+    size_t width = decode_width(search->options), most = source->count * width;
+    search->states = arena_take_zeroed(arena, ensemble->count, sizeof *search->states);
+    search->logits = arena_take_zeroed(arena, ensemble->count, sizeof *search->logits);
+    search->paths = arena_take_zeroed(arena, most, sizeof *search->paths);
+    search->ids = arena_take(arena, most, sizeof *search->ids);
+    search->next = (struct next){.arena = arena,
+            .paths = arena_take_zeroed(arena, most, sizeof *search->paths),
+            .parents = arena_take(arena, most, sizeof *search->next.parents)};
+    struct finished *finished =
+            arena_take_zeroed(arena, source->count * (size_t)search->options->nbest, sizeof *finished);
+    TRY(arena_status(arena));
+    for (size_t s = 0; s < source->count; s++) {
+        search->beams[s].finished = finished + s * (size_t)search->options->nbest;
+        search->paths[s] = (struct path){.sentence = s, .samples = search->options->sample ? width : 1};
     }
+    search->count = source->count;
+    search->states[0] = first;
+    for (size_t m = 1; m < ensemble->count; m++)
+        TRY(ensemble->models[m]->architecture->decode_start(ensemble->models[m], source, &search->states[m]));
     return STATUS_OK;
 }
 
-/* ---- a group ---- */
-
-struct place {
-    int32_t length;
-    uint32_t sentence;
-};
-
-static int longer_first(const void *a, const void *b)
+enum status search_batch(const struct ensemble *ensemble, const struct decode_options *options,
+        const struct sentences *source, struct beam *beams)
 {
-    const struct place *x = a, *y = b;
-    if (x->length != y->length)
-        return x->length > y->length ? -1 : 1;
-    return x->sentence < y->sentence ? -1 : x->sentence > y->sentence;
-}
-
-/* What a batch is made from; one block, freed by its owner. */
-struct group {
-    struct model *model;
-    const struct decode_options *options;
-    const int32_t *ids, *offsets;
-    struct place *order;      /* [sentences] longest first */
-    int32_t *batch_ids;       /* packed source of a batch */
-    int32_t *batch_offsets;   /* [batch + 1] */
-    size_t *limits;           /* [batch] */
-    struct hypothesis **into; /* [batch] */
-};
-
-static void group_release(struct group *group)
-{
-    memory_free(group->order);
-    memory_free(group->batch_ids);
-    memory_free(group->batch_offsets);
-    memory_free(group->limits);
-    memory_free(group->into);
-}
-
-static enum status group_init(struct group *group, size_t count)
-{
-    size_t batch = (size_t)group->options->batch;
-    TRY(memory_new(&group->order, "search", count, sizeof *group->order));
-    TRY(memory_new(&group->batch_ids, "search", (size_t)group->offsets[count], sizeof *group->batch_ids));
-    TRY(memory_new(&group->batch_offsets, "search", batch + 1, sizeof *group->batch_offsets));
-    TRY(memory_new(&group->limits, "search", batch, sizeof *group->limits));
-    TRY(memory_new(&group->into, "search", batch, sizeof *group->into));
-    for (size_t s = 0; s < count; s++)
-        group->order[s] = (struct place){group->offsets[s + 1] - group->offsets[s], (uint32_t)s};
-    qsort(group->order, count, sizeof *group->order, longer_first);
+    struct search search = {.ensemble = ensemble, .options = options, .beams = beams};
+    TRY(start(&search, source));
+    while (search.count > 0) {
+        struct row *rows;
+        TRY(step(&search, &rows));
+        TRY(advance(&search, rows));
+    }
     return STATUS_OK;
-}
-
-/* Sentences from order[first] on that are decoded together: the first is the longest. */
-static size_t batch_size(const struct group *group, size_t first, size_t count)
-{
-    size_t most = (size_t)group->options->batch, longest = (size_t)group->order[first].length;
-    size_t fitting = longest > 0 ? most * TOKENS_PER_SENTENCE / longest : most;
-    size_t size = fitting < most ? fitting : most;
-    size = size > 0 ? size : 1;
-    return size < count - first ? size : count - first;
-}
-
-static size_t length_limit(const struct group *group, size_t source_tokens)
-{
-    double limit = group->options->max_length_ratio * (double)source_tokens +
-                   (double)group->options->max_length_extra;
-    size_t longest = model_longest(group->model);
-    size_t tokens = limit < 1 ? 1 : (size_t)limit;
-    return tokens < longest ? tokens : longest;
-}
-
-static enum status decode_some(struct group *group, size_t first, size_t size, struct translation *out)
-{
-    int32_t tokens = 0;
-    for (size_t b = 0; b < size; b++) {
-        struct place place = group->order[first + b];
-        memcpy(group->batch_ids + tokens, group->ids + group->offsets[place.sentence],
-                (size_t)place.length * sizeof *group->ids);
-        group->batch_offsets[b] = tokens;
-        tokens += place.length;
-        group->limits[b] = length_limit(group, (size_t)place.length);
-        group->into[b] = out[place.sentence].items;
-    }
-    group->batch_offsets[size] = tokens;
-    struct sentences source = sentences_make(group->batch_ids, group->batch_offsets, size);
-    return search_batch(group->model, &source, group->limits, group->into);
-}
-
-void translations_release(struct translation *translations, size_t count)
-{
-    for (size_t s = 0; s < count; s++) {
-        for (size_t h = 0; h < translations[s].count; h++)
-            memory_free(translations[s].items[h].ids);
-        memory_free(translations[s].items);
-        translations[s] = (struct translation){0};
-    }
-}
-
-enum status decode_group(const struct ensemble *ensemble, const struct decode_options *options,
-        const struct decode_task *task, struct translation *out)
-{
-    memset(out, 0, task->count * sizeof *out);
-    if (task->count == 0)
-        return STATUS_OK;
-    ASSERT(ensemble->count == 1 && !task->prefix_ids);
-    struct group group = {
-            .model = ensemble->models[0], .options = options, .ids = task->ids, .offsets = task->offsets};
-    enum status status = group_init(&group, task->count);
-    for (size_t s = 0; status == STATUS_OK && s < task->count; s++) {
-        status = memory_new(&out[s].items, "hypothesis", 1, sizeof *out[s].items);
-        out[s].count = status == STATUS_OK;
-    }
-    for (size_t first = 0; status == STATUS_OK && first < task->count;) {
-        size_t size = batch_size(&group, first, task->count);
-        status = decode_some(&group, first, size, out);
-        first += size;
-    }
-    group_release(&group);
-    if (status != STATUS_OK)
-        translations_release(out, task->count);
-    return status;
 }

@@ -27,18 +27,25 @@ struct one_query {
     float scale;
 };
 
+/* Scores of keys [first, first + count). Returns the largest, or `maximum` if that is larger. */
+static float score_block(
+        const struct one_query *one, size_t first, size_t count, float maximum, float *scores)
+{
+    for (size_t j = 0; j < count; j++) {
+        scores[j] =
+                one->scale * floats_dot(one->query, one->keys + (first + j) * one->stride, one->key_width);
+        maximum = scores[j] > maximum ? scores[j] : maximum;
+    }
+    return maximum;
+}
+
 static void attend(const struct one_query *one, float *out)
 {
     float scores[KEY_BLOCK], maximum = -INFINITY, sum = 0;
     memset(out, 0, one->value_width * sizeof *out);
     for (size_t first = 0; first < one->count; first += KEY_BLOCK) {
         size_t count = smaller(KEY_BLOCK, one->count - first);
-        float largest = maximum;
-        for (size_t j = 0; j < count; j++) {
-            scores[j] = one->scale *
-                        floats_dot(one->query, one->keys + (first + j) * one->stride, one->key_width);
-            largest = scores[j] > largest ? scores[j] : largest;
-        }
+        float largest = score_block(one, first, count, maximum, scores);
         if (first > 0 && largest > maximum) {
             float factor = vector_exp(maximum - largest);
             sum *= factor;
@@ -69,4 +76,41 @@ void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_wi
                 .scale = scale};
         attend(&one, out + number * value_width);
     }
+}
+
+/* ---- the probabilities themselves ---- */
+
+/* Adds factor · softmax(scores) of one head. */
+static void add_probabilities(const struct one_query *one, float factor, float *out)
+{
+    float scores[KEY_BLOCK], maximum = -INFINITY, sum = 0;
+    for (size_t first = 0; first < one->count; first += KEY_BLOCK) {
+        size_t count = smaller(KEY_BLOCK, one->count - first);
+        float largest = score_block(one, first, count, maximum, scores);
+        sum = sum * vector_exp(maximum - largest) + exponentials(scores, largest, count);
+        maximum = largest;
+    }
+    for (size_t first = 0; first < one->count; first += KEY_BLOCK) {
+        size_t count = smaller(KEY_BLOCK, one->count - first);
+        score_block(one, first, count, maximum, scores);
+        exponentials(scores, maximum, count);
+        floats_add_scaled(out + first, scores, factor / sum, count);
+    }
+}
+
+void attention_step_weights(size_t rows, size_t heads, size_t key_width, float scale, const float *query,
+        size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
+        float *const *out)
+{
+#pragma omp parallel for schedule(static, 1)
+    for (size_t row = 0; row < rows; row++)
+        for (size_t head = 0; head < heads; head++) {
+            struct one_query one = {.query = query + row * query_stride + head * key_width,
+                    .keys = keys[row] + head * key_width,
+                    .key_width = key_width,
+                    .stride = stride,
+                    .count = (size_t)lengths[row],
+                    .scale = scale};
+            add_probabilities(&one, weight / (float)heads, out[row]);
+        }
 }

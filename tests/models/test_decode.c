@@ -59,7 +59,7 @@ static void step(struct model *model, void *state, const int32_t *ids, float *lo
     struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
     assert_non_null(tape);
     struct prediction prediction;
-    assert_int_equal(model->architecture->decode_step(state, tape, ids, &prediction), STATUS_OK);
+    assert_int_equal(model->architecture->decode_step(state, tape, ids, NULL, &prediction), STATUS_OK);
     prediction_logits(&prediction, logits);
 }
 

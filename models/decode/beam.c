@@ -1,0 +1,151 @@
+#include "models/decode/search.h"
+
+#include "comm/memory.h"
+
+#include <string.h>
+
+/* ---- finished hypotheses ---- */
+
+static void finish(struct beam *beam, const struct decode_options *options, const struct trace *last,
+        double log_probability)
+{
+    double score = decode_score(options, log_probability, last->length);
+    size_t nbest = (size_t)options->nbest;
+    beam->ended++;
+    if (beam->kept == nbest && !(score > beam->finished[nbest - 1].score))
+        return;
+    size_t place = beam->kept < nbest ? beam->kept++ : nbest - 1;
+    for (; place > 0 && score > beam->finished[place - 1].score; place--)
+        beam->finished[place] = beam->finished[place - 1];
+    beam->finished[place] = (struct finished){last, log_probability, score};
+}
+
+/* Whether the search is over, `path` being the best of those that could go on. */
+static bool decided(const struct beam *beam, const struct decode_options *options, const struct path *path)
+{
+    if (beam->ended >= decode_width(options))
+        return true;
+    if (options->sample || beam->kept < (size_t)options->nbest)
+        return false;
+    double best = decode_best_score(options, path->log_probability, path_length(path), beam->limit + 1);
+    return beam->finished[beam->kept - 1].score >= best;
+}
+
+/* ---- a step ---- */
+
+/* The best choice that is left of rows [first, first + count); `taken` of each are used up. Returns its row, or `first
+ * + count` if none is left. */
+static size_t best_row(
+        const struct path *paths, const struct row *rows, const size_t *taken, size_t first, size_t count)
+{
+    size_t best = first + count;
+    double highest = 0;
+    for (size_t r = first; r < first + count; r++) {
+        if (taken[r - first] == rows[r].count)
+            continue;
+        double sum = paths[r].log_probability + rows[r].choices[taken[r - first]].log_probability;
+        if (best == first + count || sum > highest) {
+            best = r;
+            highest = sum;
+        }
+    }
+    return best;
+}
+
+static enum status extend(struct path *out, struct arena *arena, const struct path *path,
+        const struct row *row, const struct choice *choice)
+{
+    struct trace *trace = arena_take(arena, 1, sizeof *trace);
+    if (!trace)
+        return arena_status(arena);
+    *trace = (struct trace){.parent = path->last,
+            .length = path_length(path) + 1,
+            .attention = row->attention,
+            .log_probability = choice->log_probability,
+            .token = choice->token};
+    *out = (struct path){.sentence = path->sentence,
+            .last = trace,
+            .log_probability = path->log_probability + choice->log_probability,
+            .sample = choice->sample,
+            .samples = 1};
+    return STATUS_OK;
+}
+
+enum status beam_advance(struct beam *beam, const struct decode_options *options, const struct path *paths,
+        const struct row *rows, size_t first, size_t count, struct next *next)
+{
+    size_t width = decode_width(options), start = next->rows, open = 0;
+    size_t *taken = arena_take_zeroed(next->arena, count, sizeof *taken);
+    if (!taken)
+        return arena_status(next->arena);
+    for (size_t rank = 0; rank < 2 * width && open < width; rank++) {
+        size_t r = best_row(paths, rows, taken, first, count);
+        if (r == first + count)
+            break;
+        const struct choice *choice = &rows[r].choices[taken[r - first]++];
+        bool end = choice->token == TOKEN_END;
+        if (end && rank >= width)
+            continue;
+        struct path path;
+        TRY(extend(&path, next->arena, &paths[r], &rows[r], choice));
+        open += !end;
+        if (end || path_length(&path) >= beam->limit)
+            finish(beam, options, path.last, path.log_probability);
+        else {
+            next->parents[next->rows] = (int32_t)r;
+            next->paths[next->rows++] = path;
+        }
+    }
+    if (next->rows > start && decided(beam, options, &next->paths[start]))
+        next->rows = start;
+    return STATUS_OK;
+}
+
+/* ---- results ---- */
+
+static enum status take_attention(
+        struct hypothesis *hypothesis, const struct trace *last, size_t source_tokens)
+{
+    size_t floats;
+    if (!size_multiply(&floats, hypothesis->count + 1, source_tokens))
+        return status_fail(STATUS_INTERNAL, "the alignment of %zu to %zu tokens exceeds the address space",
+                hypothesis->count, source_tokens);
+    TRY(memory_new(&hypothesis->alignment, "hypothesis", floats, sizeof *hypothesis->alignment));
+    for (const struct trace *trace = last; trace; trace = trace->parent)
+        memcpy(hypothesis->alignment + (trace->length - 1) * source_tokens, trace->attention,
+                source_tokens * sizeof *trace->attention);
+    return STATUS_OK;
+}
+
+static enum status take_hypothesis(struct hypothesis *out, const struct finished *finished,
+        const struct decode_options *options, size_t source_tokens)
+{
+    const struct trace *last = finished->last;
+    out->log_probability = finished->log_probability;
+    out->score = finished->score;
+    out->count = last->length - (last->token == TOKEN_END);
+    if (out->count > 0)
+        TRY(memory_new(&out->ids, "hypothesis", out->count, sizeof *out->ids));
+    if (options->token_scores)
+        TRY(memory_new(
+                &out->log_probabilities, "hypothesis", out->count + 1, sizeof *out->log_probabilities));
+    for (const struct trace *trace = last; trace; trace = trace->parent) {
+        if (trace->token != TOKEN_END)
+            out->ids[trace->length - 1] = trace->token;
+        if (options->token_scores)
+            out->log_probabilities[trace->length - 1] = (float)trace->log_probability;
+    }
+    return options->alignment ? take_attention(out, last, source_tokens) : STATUS_OK;
+}
+
+enum status beam_translation(
+        const struct beam *beam, const struct decode_options *options, struct translation *out)
+{
+    CHECK(beam->kept > 0, STATUS_INTERNAL,
+            "sentence %lld has no translation: no token has a probability above 0", (long long)beam->number);
+    TRY(memory_new(&out->items, "hypothesis", beam->kept, sizeof *out->items));
+    out->count = beam->kept;
+    for (size_t h = 0; h < beam->kept; h++)
+        TRY(take_hypothesis(&out->items[h], &beam->finished[h], options, beam->source_tokens));
+    return STATUS_OK;
+}
