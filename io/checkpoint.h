@@ -14,6 +14,7 @@
 #include "comm/blocks.h"
 #include "io/corpus.h"
 #include "io/h5.h"
+#include "io/options.h"
 
 #include <stdio.h>
 
@@ -119,7 +120,7 @@ struct checkpoint;
 /* Verifies and opens. Collective. */
 enum status checkpoint_open(struct checkpoint **out, const char *path);
 void checkpoint_close(struct checkpoint *checkpoint);
-struct h5_file *checkpoint_file(struct checkpoint *checkpoint);
+struct h5_file *checkpoint_file(const struct checkpoint *checkpoint);
 const char *checkpoint_path(const struct checkpoint *checkpoint);
 
 /* Whether there are arrays /GROUP/...: "ema". */
@@ -136,6 +137,20 @@ const void *checkpoint_vocabulary(
 enum status checkpoint_load(struct checkpoint *checkpoint, const struct blocks *blocks,
         const struct flat_array *arrays, size_t array_count, const struct flat_plane *planes,
         size_t plane_count, const struct field *fields, size_t field_count);
+
+/* ---- averages ---- */
+
+/* Paths of the `count` newest checkpoints of a run directory, oldest first: STATUS_MISSING if there are fewer. */
+enum status checkpoint_newest(struct text_list *out, const char *run, size_t count);
+
+/* Writes a checkpoint whose /model is the mean of the arrays of `group` ("model", "ema"), added in double in the order
+ * given; all else is the newest's (the highest update), without moments and averages. Shapes and vocabularies must
+ * agree: STATUS_DATA naming both files. By one process alone. */
+enum status checkpoint_average(
+        const char *path, struct checkpoint *const *checkpoints, size_t count, const char *group);
+
+/* Whether checkpoint_average() wrote it: then it is a model, but no state to go on from. */
+bool checkpoint_is_average(const struct checkpoint *checkpoint);
 
 /* CRC-32 over the /model arrays in byte order of their names, float32 little-endian; and their
  * number of values. */

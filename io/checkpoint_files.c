@@ -245,6 +245,25 @@ enum status checkpoint_find(char **path, const char *folder, bool clean)
     return status;
 }
 
+enum status checkpoint_newest(struct text_list *out, const char *run, size_t count)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    struct listing listing = {0};
+    TRY(join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK && listing.count < count)
+        status = status_fail(STATUS_MISSING,
+                "%s: expected %zu checkpoints or more, found %zu (checkpoint.keep is how many a run keeps)",
+                folder, count, listing.count);
+    for (size_t i = count; i-- > 0 && status == STATUS_OK;) {
+        status = checkpoint_name(path, folder, listing.updates[i]);
+        if (status == STATUS_OK)
+            status = text_list_add(out, path);
+    }
+    memory_free(listing.updates);
+    return status;
+}
+
 /* ---- resolving ---- */
 
 /* A run directory's best, else its last, else (links lost in a copy) the newest by name. */

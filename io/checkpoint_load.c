@@ -68,7 +68,7 @@ void checkpoint_close(struct checkpoint *checkpoint)
     memory_free(checkpoint);
 }
 
-struct h5_file *checkpoint_file(struct checkpoint *checkpoint)
+struct h5_file *checkpoint_file(const struct checkpoint *checkpoint)
 {
     return checkpoint->file;
 }

@@ -124,6 +124,7 @@ enum status h5_get(struct h5_file *file, const char *name, enum h5_type type, in
         struct h5_array *array);
 enum status h5_get_int(struct h5_file *file, const char *name, int64_t *out);
 enum status h5_get_real(struct h5_file *file, const char *name, double *out);
+enum status h5_get_description(struct h5_file *file, const char *name, char **out); /* NULL: has none */
 enum status h5_get_text(struct h5_file *file, const char *name, char **out);
 
 #endif

@@ -247,3 +247,43 @@ enum status h5_get_text(struct h5_file *file, const char *name, char **out)
 {
     return h5_get(file, name, H5_TEXT, 0, out, NULL);
 }
+
+/* Locked. */
+static enum status read_text(const struct h5_file *file, hid_t attribute, char **out)
+{
+    enum h5_type type;
+    size_t bytes = 0;
+    hid_t id = H5Aget_type(attribute), space = H5Aget_space(attribute);
+    bool known =
+            h5_type_know(id, &type, &bytes) && type == H5_TEXT && H5Sget_simple_extent_npoints(space) == 1;
+    enum status status = known ? memory_new(out, "h5", bytes + 1, 1) : STATUS_OK;
+    if (status == STATUS_OK && (!known || H5Aread(attribute, id, *out) < 0))
+        status = status_fail(
+                STATUS_DATA, "%s: expected descriptions that are texts, found another", file->path);
+    H5Sclose(space);
+    H5Tclose(id);
+    return status;
+}
+
+enum status h5_get_description(struct h5_file *file, const char *name, char **out)
+{
+    static const char attribute_name[] = "description";
+    enum status status = STATUS_OK;
+    *out = NULL;
+    h5_lock();
+    hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT), attribute = -1;
+    if (dataset >= 0 && H5Aexists(dataset, attribute_name) > 0)
+        attribute = H5Aopen(dataset, attribute_name, H5P_DEFAULT);
+    if (attribute >= 0) {
+        status = read_text(file, attribute, out);
+        H5Aclose(attribute);
+    }
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    h5_unlock();
+    if (status != STATUS_OK) {
+        memory_free(*out);
+        *out = NULL;
+    }
+    return status;
+}

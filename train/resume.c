@@ -147,14 +147,25 @@ static enum status load_state(
     return load_planes(trainer, checkpoint, &record, comparison->fresh_moments);
 }
 
+static enum status check_state(const struct checkpoint *checkpoint)
+{
+    CHECK(!checkpoint_is_average(checkpoint), STATUS_DATA,
+            "%s: expected the state of a run, found an average of checkpoints, which has none of the "
+            "optimiser's: start a new run from its weights with run.init",
+            checkpoint_path(checkpoint));
+    return STATUS_OK;
+}
+
 static enum status resume_from(struct trainer *trainer, const char *path)
 {
     struct checkpoint *checkpoint = NULL;
     TRY(checkpoint_open(&checkpoint, path));
     struct comparison comparison = {path, false, false};
     const char *then = checkpoint_config(checkpoint);
-    enum status status =
-            options_compare(&config_schema, trainer->config, then, strlen(then), on_difference, &comparison);
+    enum status status = check_state(checkpoint);
+    if (status == STATUS_OK)
+        status = options_compare(
+                &config_schema, trainer->config, then, strlen(then), on_difference, &comparison);
     if (status == STATUS_OK)
         status = load_state(trainer, checkpoint, &comparison);
     checkpoint_close(checkpoint);

@@ -7,6 +7,7 @@
 #include "io/checkpoint.h"
 #include "io/generate.h"
 #include "train/command.h"
+#include "train/weights.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -149,6 +150,7 @@ static enum status describe_checkpoint(cJSON *facts, struct checkpoint *checkpoi
     snprintf(hex, sizeof hex, "%08x", crc);
     cJSON_AddNumberToObject(facts, "parameters", (double)parameters);
     cJSON_AddStringToObject(facts, "parameters_crc32", hex);
+    cJSON_AddBoolToObject(facts, "ema", checkpoint_has_group(checkpoint, WEIGHTS_EMA));
     TRY(add_text(facts, "fingerprint", file, "/corpus/fingerprint"));
     TRY(add_text(facts, "version", file, "/code/version"));
     cJSON_AddStringToObject(facts, "config", checkpoint_config(checkpoint));

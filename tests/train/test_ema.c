@@ -1,0 +1,154 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm/memory.h"
+#include "comm/random.h"
+#include "train/ema.h"
+
+enum { FLOATS = 5 * BLOCK_FLOATS + 123, UPDATES = 40 };
+
+static float weights[FLOATS];
+
+static void weights_after(int64_t update)
+{
+    struct random_stream stream = random_stream(1, RANDOM_TEST, (uint64_t)update, 0, 0);
+    for (size_t i = 0; i < FLOATS; i++)
+        weights[i] = (float)random_normal(&stream, i);
+}
+
+/* Buckets of two blocks, so that the own buffer is put together from several runs. */
+static struct blocks some_blocks(void)
+{
+    return blocks_make(FLOATS, 2 * BLOCK_FLOATS, 1);
+}
+
+static void run(struct ema *ema, double decay)
+{
+    struct blocks blocks = some_blocks();
+    assert_int_equal(ema_open(ema, decay, &blocks), STATUS_OK);
+    weights_after(0);
+    ema_start(ema, &blocks, weights);
+    for (int64_t t = 1; t <= UPDATES; t++) {
+        weights_after(t);
+        ema_update(ema, &blocks, t, weights);
+    }
+}
+
+static double naive(double decay, size_t i)
+{
+    weights_after(0);
+    double average = (double)weights[i];
+    for (int t = 1; t <= UPDATES; t++) {
+        double d = fmin(decay, (1.0 + t) / (10.0 + t));
+        weights_after(t);
+        average = d * average + (1 - d) * (double)weights[i];
+    }
+    return average;
+}
+
+static void test_ema__follows_its_formula(void **state)
+{
+    (void)state;
+    const size_t places[] = {0, 1, BLOCK_FLOATS - 1, 2 * BLOCK_FLOATS, FLOATS - 1};
+    for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
+        struct ema ema;
+        run(&ema, 0.7); /* reached at update 20 */
+        double expected = naive(0.7, places[p]);
+        assert_true(fabs((double)ema.values[places[p]] - expected) < 2e-6);
+        ema_close(&ema);
+    }
+    assert_int_equal(memory_blocks(), 0);
+}
+
+static void test_ema__warms_up_as_marian(void **state)
+{
+    (void)state;
+    assert_true(fabs(ema_share(0.999, 1) - 9.0 / 11) < 1e-15);
+    assert_true(fabs(ema_share(0.999, 90) - 9.0 / 100) < 1e-15);
+    assert_true(fabs(ema_share(0.999, 1000000) - 0.001) < 1e-15);
+}
+
+static void test_ema__is_the_same_with_any_number_of_threads(void **state)
+{
+    (void)state;
+    struct ema one, more;
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    run(&one, 0.99);
+    omp_set_num_threads(3);
+    run(&more, 0.99);
+    omp_set_num_threads(threads);
+    assert_memory_equal(one.values, more.values, FLOATS * sizeof(float));
+    ema_close(&one);
+    ema_close(&more);
+}
+
+static void test_ema__stands_still_on_weights_that_do(void **state)
+{
+    (void)state;
+    struct ema ema;
+    struct blocks blocks = some_blocks();
+    assert_int_equal(ema_open(&ema, 0.999, &blocks), STATUS_OK);
+    weights_after(3);
+    ema_start(&ema, &blocks, weights);
+    for (int64_t t = 1; t <= 1000; t++)
+        ema_update(&ema, &blocks, t, weights);
+    assert_memory_equal(ema.values, weights, sizeof weights);
+    ema_close(&ema);
+}
+
+static void test_ema__changes_places_and_back(void **state)
+{
+    (void)state;
+    struct ema ema;
+    static float before[FLOATS], average[FLOATS];
+    struct exchange *exchange;
+    assert_int_equal(exchange_open(&exchange, (const struct reduce_kind *)kind_find(&reduce_kinds, "ordered"),
+                             FLOATS, 1, 2 * BLOCK_FLOATS),
+            STATUS_OK);
+    run(&ema, 0.9);
+    memcpy(before, weights, sizeof before);
+    memcpy(average, ema.values, sizeof average);
+    assert_int_equal(ema_swap(&ema, exchange, weights), STATUS_OK);
+    assert_memory_equal(weights, average, sizeof weights);
+    assert_int_equal(ema_swap(&ema, exchange, weights), STATUS_OK);
+    assert_memory_equal(weights, before, sizeof weights);
+    assert_memory_equal(ema.values, average, sizeof average);
+    ema_close(&ema);
+    exchange_close(exchange);
+    assert_int_equal(memory_blocks(), 0);
+}
+
+static void test_ema__of_no_decay_is_none(void **state)
+{
+    (void)state;
+    struct ema ema;
+    run(&ema, 0);
+    assert_null(ema.values);
+    static float before[FLOATS];
+    memcpy(before, weights, sizeof before);
+    assert_int_equal(ema_swap(&ema, NULL, weights), STATUS_OK);
+    assert_memory_equal(weights, before, sizeof weights);
+    ema_close(&ema);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_ema__follows_its_formula),
+            cmocka_unit_test(test_ema__warms_up_as_marian),
+            cmocka_unit_test(test_ema__is_the_same_with_any_number_of_threads),
+            cmocka_unit_test(test_ema__stands_still_on_weights_that_do),
+            cmocka_unit_test(test_ema__changes_places_and_back),
+            cmocka_unit_test(test_ema__of_no_decay_is_none),
+    };
+    return cmocka_run_group_tests_name("ema", tests, NULL, NULL);
+}
