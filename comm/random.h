@@ -21,7 +21,9 @@ enum random_purpose {
     RANDOM_GENERATE,       /* built-in corpora */
     RANDOM_SAMPLE,         /* lines the vocabulary learns from; decoding */
     RANDOM_TEST,           /* tests */
-    RANDOM_RESAMPLE        /* lines of a bootstrap sample; update: the sample */
+    RANDOM_RESAMPLE,       /* lines of a bootstrap sample; update: the sample */
+    RANDOM_RING,           /* slot: the corpus, of whose chunks a fraction comes in turn */
+    RANDOM_NOISE           /* update: the epoch; slot: the occurrence of a pair in it */
 };
 
 struct random_stream {

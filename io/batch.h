@@ -13,7 +13,7 @@ struct batch {
     size_t longest[SIDES];         /* sentence */
     const int32_t *ids[SIDES];     /* [tokens] */
     const int32_t *offsets[SIDES]; /* [pairs + 1] */
-    const int64_t *pair_numbers;   /* [pairs] in the corpus, or NULL */
+    const int64_t *pair_numbers;   /* [pairs] over all corpora, or NULL */
 };
 
 #endif

@@ -3,9 +3,10 @@
  *
  *     text -> tokens -> corpus.h5 -> batch plan -> micro-batch          checkpoint.h5
  *     text.h  vocabulary.h  corpus.h    plan.h     reader.h             checkpoint.h  run.h
+ *                           corpora.h
  *
- *     TRY(corpus_open(&corpus, "train.h5"));
- *     TRY(reader_open(&reader, corpus, &plan, first_slot, end_slot, epoch, done));
+ *     TRY(corpora_open(&corpora, names, count));
+ *     TRY(reader_open(&reader, corpora, &plan, first_slot, end_slot, epoch, done));
  *     TRY(reader_next(reader, &batch, &more));
  */
 #ifndef IO_IO_H
@@ -13,6 +14,7 @@
 
 #include "io/batch.h"      /* struct batch: a micro-batch, packed */
 #include "io/checkpoint.h" /* struct checkpointer: save beside training; load on any number of ranks */
+#include "io/corpora.h"    /* struct corpora: several with weights, as one */
 #include "io/corpus.h"     /* struct corpus, corpus_writer */
 #include "io/generate.h"   /* built-in corpora */
 #include "io/h5.h"         /* named arrays in verified HDF5 files */

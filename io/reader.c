@@ -2,9 +2,9 @@
 
 #include "comm/memory.h"
 #include "comm/thread.h"
+#include "io/reader_window.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { UPDATES_AHEAD = 4, REASON_BYTES = 4096 };
@@ -21,22 +21,6 @@ struct entry {
     size_t pair_room;
 };
 
-/* The sentences of a slot's window, as they lie in the corpus. */
-struct window_run {
-    size_t first, count; /* pairs */
-    size_t base;         /* where the first stands in `starts` */
-};
-
-struct window {
-    int64_t epoch, number; /* number 0: nothing loaded */
-    struct window_run *runs;
-    size_t run_count, run_room;
-    int64_t *starts[SIDES]; /* of each sentence in `tokens`, and one more */
-    size_t start_room[SIDES];
-    int32_t *tokens[SIDES];
-    size_t token_room[SIDES];
-};
-
 /*
  * The ring: entries by number, each at number % capacity. The thread makes entry `made` next, the main thread takes
  * entry `taken` next; those below `released` may be overwritten.
@@ -45,7 +29,7 @@ struct window {
  */
 struct reader {
     /* of the thread alone once it runs */
-    struct corpus *corpus;
+    const struct corpora *corpora;
     struct plan *plan;
     struct window *windows; /* of own slots */
     int first_slot, slots;
@@ -66,80 +50,6 @@ struct reader {
     bool running;
 };
 
-/* ---- the thread: windows ---- */
-
-static int compare_runs(const void *left, const void *right)
-{
-    const struct window_run *a = left, *b = right;
-    return a->first < b->first ? -1 : a->first > b->first;
-}
-
-/* Copies the runs in order of their pairs; returns the number of pairs. */
-static enum status copy_runs(struct window *window, const struct plan_window *now, size_t *pairs)
-{
-    TRY(memory_grow(&window->runs, "reader", &window->run_room, now->count, sizeof *window->runs));
-    window->run_count = now->count;
-    for (size_t i = 0; i < now->count; i++)
-        window->runs[i] = (struct window_run){now->runs[i].first, now->runs[i].count, 0};
-    qsort(window->runs, window->run_count, sizeof *window->runs, compare_runs);
-    *pairs = 0;
-    for (size_t i = 0; i < window->run_count; i++) {
-        window->runs[i].base = *pairs;
-        *pairs += window->runs[i].count;
-    }
-    return STATUS_OK;
-}
-
-/* Reads one side of a run; `end` tokens are in the window before it. */
-static enum status load_run(struct reader *reader, struct window *window, enum side side,
-        const struct window_run *run, size_t *end)
-{
-    int64_t *starts = window->starts[side] + run->base;
-    TRY(corpus_offsets(reader->corpus, side, run->first, run->count, starts));
-    int64_t from = starts[0];
-    size_t count = (size_t)(starts[run->count] - from);
-    TRY(memory_grow(&window->tokens[side], "reader", &window->token_room[side], *end + count,
-            sizeof **window->tokens));
-    TRY(corpus_tokens(reader->corpus, side, from, count, window->tokens[side] + *end));
-    for (size_t i = 0; i <= run->count; i++)
-        starts[i] += (int64_t)*end - from;
-    *end += count;
-    return STATUS_OK;
-}
-
-static enum status load_window(struct reader *reader, struct window *window, const struct plan_window *now)
-{
-    size_t pairs;
-    window->number = 0;
-    TRY(copy_runs(window, now, &pairs));
-    for (int side = 0; side < SIDES; side++) {
-        size_t end = 0;
-        TRY(memory_grow(&window->starts[side], "reader", &window->start_room[side], pairs + 1,
-                sizeof **window->starts));
-        for (size_t i = 0; i < window->run_count; i++)
-            TRY(load_run(reader, window, (enum side)side, &window->runs[i], &end));
-    }
-    window->number = now->number;
-    window->epoch = reader->making;
-    return STATUS_OK;
-}
-
-/* Where `pair` stands in the window's starts. */
-static size_t find_pair(const struct window *window, size_t pair)
-{
-    size_t first = 0, end = window->run_count;
-    while (end - first > 1) {
-        size_t middle = first + (end - first) / 2;
-        if (window->runs[middle].first <= pair)
-            first = middle;
-        else
-            end = middle;
-    }
-    const struct window_run *run = &window->runs[first];
-    ASSERT(pair >= run->first && pair - run->first < run->count);
-    return run->base + (pair - run->first);
-}
-
 /* ---- the thread: micro-batches ---- */
 
 static enum status make_room(struct entry *entry, size_t pairs)
@@ -150,16 +60,16 @@ static enum status make_room(struct entry *entry, size_t pairs)
     return memory_grow(&entry->pairs, "reader", &entry->pair_room, pairs + 1, sizeof *entry->pairs);
 }
 
-static enum status fill_side(
-        struct entry *entry, const struct window *window, enum side side, const int64_t *pairs, size_t count)
+static enum status fill_side(struct entry *entry, const struct window *window, enum side side,
+        const struct plan_item *items, size_t count)
 {
     size_t end = 0, longest = 0;
     for (size_t i = 0; i < count; i++) {
-        const int64_t *starts = window->starts[side] + find_pair(window, (size_t)pairs[i]);
-        size_t length = (size_t)(starts[1] - starts[0]);
+        size_t length;
+        const int32_t *ids = window_sentence(window, side, &items[i], &length);
         TRY(memory_grow(
                 &entry->ids[side], "reader", &entry->id_room[side], end + length, sizeof **entry->ids));
-        memcpy(entry->ids[side] + end, window->tokens[side] + starts[0], length * sizeof **entry->ids);
+        memcpy(entry->ids[side] + end, ids, length * sizeof *ids);
         entry->offsets[side][i] = (int32_t)end;
         end += length;
         longest = length > longest ? length : longest;
@@ -175,22 +85,22 @@ static enum status fill_side(
 /* Fills `entry` with the next micro-batch of own slot `s`; with none if the slot is dry. */
 static enum status fill(struct reader *reader, struct entry *entry, int s)
 {
-    const int64_t *pairs;
+    const struct plan_item *items;
     size_t count;
     struct plan_window now;
     struct window *window = &reader->windows[s];
     entry->epoch = reader->making;
-    TRY(plan_next(reader->plan, reader->first_slot + s, &pairs, &count, &entry->more));
+    TRY(plan_next(reader->plan, reader->first_slot + s, &items, &count, &entry->more));
     plan_window(reader->plan, reader->first_slot + s, &now);
-    if (count > 0 && (window->number != now.number || window->epoch != reader->making))
-        TRY(load_window(reader, window, &now));
+    if (count > 0)
+        TRY(window_load(window, reader->corpora, &now, reader->making));
     TRY(make_room(entry, count));
     entry->batch.pairs = count;
     entry->batch.pair_numbers = entry->pairs;
-    if (count > 0)
-        memcpy(entry->pairs, pairs, count * sizeof *pairs);
+    for (size_t i = 0; i < count; i++)
+        entry->pairs[i] = items[i].pair;
     for (int side = 0; side < SIDES; side++)
-        TRY(fill_side(entry, window, (enum side)side, pairs, count));
+        TRY(fill_side(entry, window, (enum side)side, items, count));
     return STATUS_OK;
 }
 
@@ -274,22 +184,22 @@ static enum status make(struct reader *reader, const struct plan_options *option
     TRY(memory_new(&reader->ring, "reader", reader->capacity, sizeof *reader->ring));
     TRY(memory_new(&reader->windows, "reader", slots, sizeof *reader->windows));
     TRY(memory_new(&reader->lent, "reader", slots, sizeof *reader->lent));
-    TRY(plan_open(&reader->plan, reader->corpus, options));
+    TRY(plan_open(&reader->plan, reader->corpora, options));
     TRY(plan_epoch(reader->plan, reader->epoch));
     for (int s = 0; s < reader->slots; s++)
         TRY(plan_skip(reader->plan, reader->first_slot + s, done));
     return STATUS_OK;
 }
 
-enum status reader_open(struct reader **out, struct corpus *corpus, const struct plan_options *options,
-        int first_slot, int end_slot, int64_t epoch, int64_t done)
+enum status reader_open(struct reader **out, const struct corpora *corpora,
+        const struct plan_options *options, int first_slot, int end_slot, int64_t epoch, int64_t done)
 {
     struct reader *reader = NULL;
     ASSERT(first_slot >= 0 && first_slot < end_slot && end_slot <= options->slots);
     TRY(memory_new(&reader, "reader", 1, sizeof *reader));
     pthread_mutex_init(&reader->lock, NULL);
     pthread_cond_init(&reader->changed, NULL);
-    reader->corpus = corpus;
+    reader->corpora = corpora;
     reader->first_slot = first_slot;
     reader->slots = end_slot - first_slot;
     reader->epoch = reader->making = epoch;
@@ -313,15 +223,6 @@ static void release_entry(struct entry *entry)
     memory_free(entry->pairs);
 }
 
-static void release_window(struct window *window)
-{
-    for (int side = 0; side < SIDES; side++) {
-        memory_free(window->starts[side]);
-        memory_free(window->tokens[side]);
-    }
-    memory_free(window->runs);
-}
-
 void reader_close(struct reader *reader)
 {
     if (!reader)
@@ -336,7 +237,7 @@ void reader_close(struct reader *reader)
     for (size_t i = 0; reader->ring && i < reader->capacity; i++)
         release_entry(&reader->ring[i]);
     for (int s = 0; reader->windows && s < reader->slots; s++)
-        release_window(&reader->windows[s]);
+        window_release(&reader->windows[s]);
     plan_close(reader->plan);
     memory_free(reader->ring);
     memory_free(reader->windows);

@@ -12,8 +12,8 @@ struct reader;
 
 /* Starts reading slots [first_slot, end_slot) at `epoch` after `done` updates of it. Epochs follow
  * one another without end. */
-enum status reader_open(struct reader **out, struct corpus *corpus, const struct plan_options *options,
-        int first_slot, int end_slot, int64_t epoch, int64_t done);
+enum status reader_open(struct reader **out, const struct corpora *corpora,
+        const struct plan_options *options, int first_slot, int end_slot, int64_t epoch, int64_t done);
 void reader_close(struct reader *reader);
 
 /* The micro-batch of the next (update, slot), slots in order within an update; batch->pairs 0: the

@@ -1,6 +1,8 @@
 #include "train/config.h"
 
 #include "comm/exchange.h"
+#include "comm/memory.h"
+#include "io/corpora.h"
 #include "train/validate.h"
 
 #include <string.h>
@@ -35,10 +37,14 @@ static const struct option run_rows[] = {
 static const struct option_group run_group = OPTION_GROUP("run", "this run", run_rows);
 
 static const struct option data_rows[] = {
-        {"data.train", OPTION_TEXT, offsetof(struct data_options, train), .required = true,
-                .placeholder = "FILE", .change = CHANGE_REFUSED,
-                .help = "corpus made by seqtrain prepare\nIt may be moved between starts; another corpus is "
-                        "refused by its fingerprint."},
+        {"data.train", OPTION_LIST, offsetof(struct data_options, train), .required = true,
+                .placeholder = "FILE[:WEIGHT]", .change = CHANGE_REFUSED,
+                .help = "corpora made by seqtrain prepare\nA weight, as in web.h5:0.5 or talks.h5:2, says "
+                        "how "
+                        "often the pairs of a corpus come in an epoch: twice; half of them, the other half "
+                        "in "
+                        "the next. All have the same vocabulary. They may be moved between starts; another "
+                        "corpus is refused by its fingerprint."},
         {"data.valid", OPTION_TEXT, offsetof(struct data_options, valid), .placeholder = "FILE",
                 .help = "corpus to validate on, prepared with the same vocabulary"},
 };
@@ -191,13 +197,24 @@ static enum status check_metrics(const struct text_list *names)
     return STATUS_OK;
 }
 
+static enum status check_corpora(const struct text_list *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        char *path;
+        double weight;
+        TRY(corpora_parse(names->items[i], &path, &weight));
+        memory_free(path);
+    }
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
     TRY(check_metrics(&config->validate.metrics));
     TRY(check_file_name("run.directory", config->run.directory));
     TRY(check_file_name("run.resume", config->run.resume));
     TRY(check_init(&config->run));
-    TRY(check_file_name("data.train", config->data.train));
+    TRY(check_corpora(&config->data.train));
     TRY(check_file_name("data.valid", config->data.valid));
     long long slots = config->batch.micro_batches;
     CHECK(ranks <= slots, STATUS_CONFIG,

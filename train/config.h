@@ -19,7 +19,8 @@ struct run_options {
 };
 
 struct data_options {
-    char *train, *valid;
+    struct text_list train; /* corpora_parse() reads them */
+    char *valid;
 };
 
 struct batch_options {

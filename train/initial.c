@@ -58,8 +58,7 @@ enum status trainer_start(struct trainer *trainer)
     const struct config *config = trainer->config;
     struct run_state *state = &trainer->state;
     *state = (struct run_state){.seed = config->run.seed, .slots = config->batch.micro_batches};
-    TRY(status_agree(
-            memory_text(&state->fingerprint, "trainer", corpus_facts(trainer->corpus)->fingerprint)));
+    TRY(status_agree(memory_text(&state->fingerprint, "trainer", corpora_fingerprint(trainer->corpora))));
     if (config->run.init)
         TRY(initialise_from(trainer, config->run.init));
     else

@@ -52,8 +52,7 @@ static double share_done(const struct trainer *trainer, int64_t update, int64_t 
     struct period until = trainer->config->train.until;
     if (until.unit == 'u')
         return (double)update / until.value;
-    const struct corpus_facts *facts = corpus_facts(trainer->corpus);
-    return (double)tokens / (until.value * (double)(facts->tokens[SOURCE] + facts->tokens[TARGET]));
+    return (double)tokens / (until.value * corpora_epoch_tokens(trainer->corpora));
 }
 
 static double seconds_left(const struct progress *progress)

@@ -84,7 +84,7 @@ enum status trainer_check_vocabulary(const struct trainer *trainer, const struct
 
 static enum status check_corpus(const struct trainer *trainer, const struct checkpoint *checkpoint)
 {
-    const char *now = corpus_facts(trainer->corpus)->fingerprint, *then = trainer->state.fingerprint;
+    const char *now = corpora_fingerprint(trainer->corpora), *then = trainer->state.fingerprint;
     const char *path = checkpoint_path(checkpoint);
     CHECK(strcmp(now, then) == 0, STATUS_DATA,
             "%s was trained on another corpus: expected fingerprint %s, found %s in %s; a new run.directory "

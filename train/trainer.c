@@ -103,14 +103,27 @@ enum status trainer_save(struct trainer *trainer)
 
 /* ---- opening ---- */
 
+static void say_corpora(const struct corpora *corpora)
+{
+    for (size_t i = 0; i < corpora_count(corpora); i++) {
+        const struct corpus *corpus = corpora_at(corpora, i);
+        const struct corpus_facts *facts = corpus_facts(corpus);
+        char weight[48] = "";
+        if (corpora_weight(corpora, i) != 1)
+            snprintf(weight, sizeof weight, ", %g times an epoch", corpora_weight(corpora, i));
+        log_line(LOG_INFO,
+                "corpus %s: %zu pairs%s, %zu source and %zu target tokens, %s vocabulary of %zu rows",
+                corpus_path(corpus), facts->pairs, weight, facts->tokens[SOURCE], facts->tokens[TARGET],
+                facts->joint ? "joint" : "separate", corpus_rows(corpus, TARGET));
+    }
+}
+
 static enum status open_corpora(struct trainer *trainer)
 {
     const struct data_options *data = &trainer->config->data;
-    TRY(corpus_open(&trainer->corpus, data->train));
-    const struct corpus_facts *facts = corpus_facts(trainer->corpus);
-    log_line(LOG_INFO, "corpus %s: %zu pairs, %zu source and %zu target tokens, %s vocabulary of %zu rows",
-            data->train, facts->pairs, facts->tokens[SOURCE], facts->tokens[TARGET],
-            facts->joint ? "joint" : "separate", corpus_rows(trainer->corpus, TARGET));
+    TRY(corpora_open(&trainer->corpora, (const char *const *)data->train.items, data->train.count));
+    trainer->corpus = corpora_at(trainer->corpora, 0);
+    say_corpora(trainer->corpora);
     if (data->valid)
         TRY(corpus_open(&trainer->valid, data->valid));
     return STATUS_OK;
@@ -202,9 +215,10 @@ enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank)
 {
     const struct run_state *state = &trainer->state;
     struct plan_options options = trainer_plan(trainer);
-    TRY(check_longest(trainer, trainer->corpus));
+    for (size_t i = 0; i < corpora_count(trainer->corpora); i++)
+        TRY(check_longest(trainer, corpora_at(trainer->corpora, i)));
     TRY(check_longest(trainer, trainer->valid));
-    return reader_open(&trainer->reader, trainer->corpus, &options,
+    return reader_open(&trainer->reader, trainer->corpora, &options,
             exchange_first_slot(options.slots, ranks, rank),
             exchange_first_slot(options.slots, ranks, rank + 1), state->epoch, state->position);
 }
@@ -274,8 +288,7 @@ void trainer_close(struct trainer *trainer)
         model_close(trainer->model);
     if (trainer->valid)
         corpus_close(trainer->valid);
-    if (trainer->corpus)
-        corpus_close(trainer->corpus);
+    corpora_close(trainer->corpora);
     (void)log_file(NULL);
     if (trainer->run)
         run_close(trainer->run);

@@ -27,7 +27,7 @@ struct run_state {
     int64_t best_update; /* 0: none yet */
     double best;         /* validate.metric there; both follow from the history */
     int64_t seed, slots;
-    char *fingerprint; /* of the corpus */
+    char *fingerprint; /* of the corpora */
     struct history history;
 };
 
@@ -36,7 +36,9 @@ enum { STATE_FIELDS = 11 + METRICS_LIMIT };
 struct trainer {
     const struct config *config;
     struct run_directory *run;
-    struct corpus *corpus, *valid; /* valid: NULL without data.valid */
+    struct corpora *corpora; /* data.train */
+    struct corpus *corpus;   /* the first of them, whose vocabularies are those of all */
+    struct corpus *valid;    /* NULL without data.valid */
     struct model *model;
     struct exchange *exchange;
     struct reader *reader;

@@ -20,27 +20,28 @@ static const struct made_shape shape = {
         .pairs = 2500, .longest = 25, .seed = 6, .compression = 1, .joint = true};
 static const struct plan_options options = {.tokens = 120, .slots = SLOTS, .seed = 3};
 
-static struct corpus *opened(const struct made_shape *wanted)
+static struct corpora *opened(const struct made_shape *wanted)
 {
-    struct corpus *corpus;
-    assert_int_equal(corpus_open(&corpus, made_corpus("reader.h5", wanted)), STATUS_OK);
-    return corpus;
+    struct corpora *corpora;
+    assert_int_equal(
+            corpora_open(&corpora, (const char *[]){made_corpus("reader.h5", wanted)}, 1), STATUS_OK);
+    return corpora;
 }
 
 /* The batch holds these pairs, token by token. */
 static void check_batch(
-        const struct batch *batch, const struct made_shape *of, const int64_t *pairs, size_t count)
+        const struct batch *batch, const struct made_shape *of, const struct plan_item *items, size_t count)
 {
     assert_int_equal(batch->pairs, count);
     for (int side = 0; side < SIDES; side++) {
         size_t longest = 0, end = 0;
         for (size_t p = 0; p < count; p++) {
-            assert_int_equal(batch->pair_numbers[p], pairs[p]);
+            assert_int_equal(batch->pair_numbers[p], items[p].pair);
             assert_int_equal(batch->offsets[side][p], end);
-            size_t length = made_length(of, (enum side)side, (size_t)pairs[p]);
+            size_t length = made_length(of, (enum side)side, (size_t)items[p].pair);
             for (size_t i = 0; i < length; i++)
                 assert_int_equal(
-                        batch->ids[side][end + i], made_token(of, (enum side)side, (size_t)pairs[p], i));
+                        batch->ids[side][end + i], made_token(of, (enum side)side, (size_t)items[p].pair, i));
             end += length;
             longest = length > longest ? length : longest;
         }
@@ -52,15 +53,16 @@ static void check_batch(
 }
 
 /* Reads `epochs` epochs of slots [first, end) from (epoch, done) on and compares with a walk of the plan. */
-static void compare(struct corpus *corpus, const struct made_shape *of,
+static void compare(struct corpora *corpora, const struct made_shape *of,
         const struct plan_options *plan_options, int first, int end, int64_t epoch, int64_t done, int epochs)
 {
     /* Two threads may not share a corpus. */
-    struct corpus *again;
-    assert_int_equal(corpus_open(&again, corpus_path(corpus)), STATUS_OK);
+    struct corpora *again;
+    assert_int_equal(
+            corpora_open(&again, (const char *[]){corpus_path(corpora_at(corpora, 0))}, 1), STATUS_OK);
     struct reader *reader;
     struct plan *plan;
-    assert_int_equal(reader_open(&reader, corpus, plan_options, first, end, epoch, done), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, plan_options, first, end, epoch, done), STATUS_OK);
     assert_int_equal(plan_open(&plan, again, plan_options), STATUS_OK);
     for (int64_t e = epoch; e < epoch + epochs; e++) {
         assert_int_equal(plan_epoch(plan, e), STATUS_OK);
@@ -70,14 +72,14 @@ static void compare(struct corpus *corpus, const struct made_shape *of,
         while (dry_updates < 3) { /* other ranks may need more updates: then ours are dry */
             bool dry = true;
             for (int s = first; s < end; s++) {
-                const int64_t *pairs;
+                const struct plan_item *items;
                 size_t count;
                 bool more, reader_more;
                 struct batch batch;
-                assert_int_equal(plan_next(plan, s, &pairs, &count, &more), STATUS_OK);
+                assert_int_equal(plan_next(plan, s, &items, &count, &more), STATUS_OK);
                 assert_int_equal(reader_next(reader, &batch, &reader_more), STATUS_OK);
                 assert_int_equal(more, reader_more);
-                check_batch(&batch, of, pairs, count);
+                check_batch(&batch, of, items, count);
                 dry = dry && count == 0;
             }
             dry_updates += dry;
@@ -86,27 +88,27 @@ static void compare(struct corpus *corpus, const struct made_shape *of,
     }
     reader_close(reader);
     plan_close(plan);
-    corpus_close(again);
+    corpora_close(again);
 }
 
 static void test_reader__gives_what_the_plan_says(void **state)
 {
     (void)state;
-    struct corpus *corpus = opened(&shape);
-    compare(corpus, &shape, &options, 0, SLOTS, 0, 0, 3);
-    compare(corpus, &shape, &options, 1, 3, 0, 0, 2);
-    compare(corpus, &shape, &options, 3, 4, 5, 17, 2);
-    compare(corpus, &shape, &options, 0, 2, 1, 100000, 2);
-    corpus_close(corpus);
+    struct corpora *corpora = opened(&shape);
+    compare(corpora, &shape, &options, 0, SLOTS, 0, 0, 3);
+    compare(corpora, &shape, &options, 1, 3, 0, 0, 2);
+    compare(corpora, &shape, &options, 3, 4, 5, 17, 2);
+    compare(corpora, &shape, &options, 0, 2, 1, 100000, 2);
+    corpora_close(corpora);
 }
 
 /* Every rank's reader, update by update as training asks them: each pair once in each epoch, whatever their number. */
-static void check_epochs(struct corpus *const *corpora, int ranks, int slots, int epochs)
+static void check_epochs(struct corpora *const *corpora, int ranks, int slots, int epochs)
 {
     static unsigned char seen[3000];
     struct plan_options wide = {.tokens = 120, .slots = slots, .seed = 4};
     struct reader *readers[8];
-    size_t pairs = corpus_facts(corpora[0])->pairs;
+    size_t pairs = corpora_first(corpora[0], 1);
     for (int r = 0; r < ranks; r++)
         assert_int_equal(
                 reader_open(&readers[r], corpora[r], &wide, slots * r / ranks, slots * (r + 1) / ranks, 0, 0),
@@ -141,16 +143,18 @@ static void test_reader__each_pair_comes_once_an_epoch_on_any_ranks(void **state
     static const size_t sizes[] = {1, 5, 2500};
     for (size_t n = 0; n < sizeof sizes / sizeof sizes[0]; n++) {
         struct made_shape of = shape;
-        struct corpus *corpora[8];
+        struct corpora *corpora[8];
         of.pairs = sizes[n];
         corpora[0] = opened(&of);
         for (int r = 1; r < 8; r++)
-            assert_int_equal(corpus_open(&corpora[r], corpus_path(corpora[0])), STATUS_OK);
+            assert_int_equal(
+                    corpora_open(&corpora[r], (const char *[]){corpus_path(corpora_at(corpora[0], 0))}, 1),
+                    STATUS_OK);
         for (int ranks = 1; ranks <= 8; ranks++)
             check_epochs(corpora, ranks, 8, 3);
         check_epochs(corpora, 4, 6, 3);
         for (int r = 0; r < 8; r++)
-            corpus_close(corpora[r]);
+            corpora_close(corpora[r]);
     }
 }
 
@@ -169,18 +173,18 @@ static void test_reader__memory_is_that_of_the_windows(void **state)
     (void)state;
     enum { PAIRS = 300000 };
     struct made_shape long_one = {.pairs = PAIRS, .longest = 3, .seed = 1, .compression = 1, .joint = true};
-    struct corpus *corpus = opened(&long_one);
+    struct corpora *corpora = opened(&long_one);
     struct reader *reader;
     struct batch batch;
     bool more = true;
     size_t pairs = 0;
-    assert_int_equal(reader_open(&reader, corpus, &options, 0, 1, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, 0, 1, 0, 0), STATUS_OK);
     while (more) {
         assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
         pairs += batch.pairs;
     }
     reader_close(reader);
-    corpus_close(corpus);
+    corpora_close(corpora);
     assert_true(pairs > PAIRS / SLOTS * 9 / 10);
     assert_in_range(peak("plan"), 1, PAIRS * sizeof(int64_t) / 2);
     assert_in_range(peak("reader"), 1, PAIRS * sizeof(int64_t) / 2);
@@ -192,23 +196,23 @@ static void test_reader__slots_may_be_dry_for_whole_epochs(void **state)
     struct made_shape tiny = shape;
     tiny.pairs = 3;
     struct plan_options wide = {.tokens = 120, .slots = 16, .seed = 3};
-    struct corpus *corpus = opened(&tiny);
-    compare(corpus, &tiny, &wide, 8, 16, 0, 0, 5);
-    compare(corpus, &tiny, &wide, 0, 16, 0, 0, 5);
-    compare(corpus, &tiny, &wide, 2, 4, 0, 0, 5);
-    corpus_close(corpus);
+    struct corpora *corpora = opened(&tiny);
+    compare(corpora, &tiny, &wide, 8, 16, 0, 0, 5);
+    compare(corpora, &tiny, &wide, 0, 16, 0, 0, 5);
+    compare(corpora, &tiny, &wide, 2, 4, 0, 0, 5);
+    corpora_close(corpora);
 }
 
 /* A batch stays until the next call for its slot, however far the thread is ahead. */
 static void test_reader__a_batch_is_lent_until_its_slot_comes_again(void **state)
 {
     (void)state;
-    struct corpus *corpus = opened(&shape);
+    struct corpora *corpora = opened(&shape);
     struct reader *reader;
     struct batch batches[SLOTS];
     int32_t firsts[SLOTS];
     bool more;
-    assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
     for (int u = 0; u < 20; u++) {
         for (int s = 0; s < SLOTS; s++) {
             assert_int_equal(reader_next(reader, &batches[s], &more), STATUS_OK);
@@ -221,18 +225,18 @@ static void test_reader__a_batch_is_lent_until_its_slot_comes_again(void **state
         }
     }
     reader_close(reader);
-    corpus_close(corpus);
+    corpora_close(corpora);
 }
 
 static void test_reader__closes_at_any_moment(void **state)
 {
     (void)state;
-    struct corpus *corpus = opened(&shape);
+    struct corpora *corpora = opened(&shape);
     for (int i = 0; i < 60; i++) {
         struct reader *reader;
         struct batch batch;
         bool more;
-        assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+        assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
         for (int taken = 0; taken < i % 7; taken++)
             assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
         if (i % 3 == 0)
@@ -240,7 +244,7 @@ static void test_reader__closes_at_any_moment(void **state)
         reader_close(reader);
     }
     reader_close(NULL);
-    corpus_close(corpus);
+    corpora_close(corpora);
 }
 
 static void test_reader__a_failure_of_the_thread_reaches_the_caller(void **state)
@@ -248,21 +252,21 @@ static void test_reader__a_failure_of_the_thread_reaches_the_caller(void **state
     (void)state;
     struct made_shape large = shape; /* of several chunks in the file, of which one is in memory */
     large.pairs = 20000;
-    struct corpus *corpus = opened(&large);
+    struct corpora *corpora = opened(&large);
     struct reader *reader;
     struct batch batch;
     bool more;
     enum status status = STATUS_OK;
-    assert_int_equal(reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
     /* Under the reader's feet the file becomes empty. */
-    assert_int_equal(truncate(corpus_path(corpus), 0), 0);
+    assert_int_equal(truncate(corpus_path(corpora_at(corpora, 0)), 0), 0);
     for (int calls = 0; status == STATUS_OK && calls < 10000; calls++)
         status = reader_next(reader, &batch, &more);
     assert_int_not_equal(status, STATUS_OK);
     assert_non_null(strstr(status_message(), "reader.h5"));
     assert_int_not_equal(reader_next(reader, &batch, &more), STATUS_OK);
     reader_close(reader);
-    corpus_close(corpus);
+    corpora_close(corpora);
 }
 
 static void test_reader__memory_that_ends_is_told(void **state)
@@ -270,7 +274,7 @@ static void test_reader__memory_that_ends_is_told(void **state)
     (void)state;
     struct made_shape small = shape;
     small.pairs = 30;
-    struct corpus *corpus = opened(&small);
+    struct corpora *corpora = opened(&small);
     for (int n = 1; n < 60; n++) {
         char plan[30];
         struct reader *reader = NULL;
@@ -278,7 +282,7 @@ static void test_reader__memory_that_ends_is_told(void **state)
         bool more = true;
         snprintf(plan, sizeof plan, "memory:%d", n);
         assert_int_equal(fault_plan(plan, 0), STATUS_OK);
-        enum status status = reader_open(&reader, corpus, &options, 0, SLOTS, 0, 0);
+        enum status status = reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0);
         for (int i = 0; i < 40 && status == STATUS_OK; i++)
             status = reader_next(reader, &batch, &more);
         assert_true(status == STATUS_OK || status == STATUS_INTERNAL);
@@ -286,7 +290,7 @@ static void test_reader__memory_that_ends_is_told(void **state)
             reader_close(reader);
     }
     assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
-    corpus_close(corpus);
+    corpora_close(corpora);
 }
 
 int main(void)

@@ -107,19 +107,19 @@ static enum status dump_batches(
         const char *checkpoint, const char *corpus_path, int64_t updates, const char *path)
 {
     struct loaded loaded = {0};
-    struct corpus *corpus;
+    struct corpora *corpora;
     struct reader *reader;
     struct h5_writer *out;
     TRY(load(&loaded, checkpoint));
-    TRY(corpus_open(&corpus, corpus_path));
+    TRY(corpora_open(&corpora, &corpus_path, 1));
     int slots = (int)loaded.config.batch.micro_batches;
     struct plan_options plan = {(size_t)loaded.config.batch.tokens, slots, (uint64_t)loaded.config.run.seed};
-    TRY(reader_open(&reader, corpus, &plan, 0, slots, 0, 0));
+    TRY(reader_open(&reader, corpora, &plan, 0, slots, 0, 0));
     TRY(h5_create(&out, path, H5_CORPUS));
     TRY(put_updates(out, reader, slots, updates));
     TRY(h5_commit(out));
     reader_close(reader);
-    corpus_close(corpus);
+    corpora_close(corpora);
     unload(&loaded);
     return STATUS_OK;
 }
