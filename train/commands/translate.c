@@ -71,6 +71,7 @@ static enum status open_texts(void *context)
 {
     struct translating *t = context;
     t->writer.vocabularies = t->rounds.saved.vocabularies;
+    TRY(decode_check(&t->decode, &t->rounds.saved.ensemble));
     TRY(text_open(&t->text[SOURCE], t->settings->input));
     return t->settings->prefix ? text_open(&t->text[TARGET], t->settings->prefix) : STATUS_OK;
 }
@@ -241,6 +242,7 @@ static enum status translate(const void *given, const struct text_list *words)
     const struct settings *settings = given;
     TRY(options_check_needs(&schema, settings));
     TRY(format_check(&settings->format, settings->decode.nbest));
+    TRY(decode_check(&settings->decode, NULL));
     struct translating t = {.settings = settings};
     enum status status = run_rounds(&t, words);
     release(&t);
