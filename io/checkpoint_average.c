@@ -59,11 +59,13 @@ static enum status check_arrays(const struct averaging *a, const struct h5_file 
     CHECK(count_arrays(file, a->group) > 0, STATUS_DATA, "%s: expected arrays /%s/..., found none",
             h5_path(file), a->group);
     for (size_t i = 0; h5_list(file, i, &array); i++)
-        if (name_within(array.name, a->group))
-            CHECK(array.rank > 0 && array.shape[0] > 0 && h5_find(other, array.name, &found) &&
-                            same_shape(&array, &found),
-                    STATUS_DATA, "%s and %s: expected the same model in both, found %s of another shape",
-                    h5_path(other), h5_path(file), array.name);
+        if (name_within(array.name, a->group)) {
+            bool there = h5_find(other, array.name, &found);
+            CHECK(there && array.rank > 0 && array.shape[0] > 0 && same_shape(&array, &found), STATUS_DATA,
+                    "%s and %s: expected the same model in both, found %s %s%s", h5_path(other),
+                    h5_path(file), there ? "another shape of" : "no", array.name,
+                    there ? "" : " in the first");
+        }
     CHECK(count_arrays(other, a->group) == count_arrays(file, a->group), STATUS_DATA,
             "%s and %s: expected the same model in both, found %zu and %zu arrays /%s/...", h5_path(other),
             h5_path(file), count_arrays(other, a->group), count_arrays(file, a->group), a->group);

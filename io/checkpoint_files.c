@@ -253,7 +253,7 @@ enum status checkpoint_newest(struct text_list *out, const char *run, size_t cou
     enum status status = list_folder(&listing, folder, false);
     if (status == STATUS_OK && listing.count < count)
         status = status_fail(STATUS_MISSING,
-                "%s: expected %zu checkpoints or more, found %zu (checkpoint.keep is how many a run keeps)",
+                "%s: expected %zu or more checkpoints, found %zu (checkpoint.keep is how many a run keeps)",
                 folder, count, listing.count);
     for (size_t i = count; i-- > 0 && status == STATUS_OK;) {
         status = checkpoint_name(path, folder, listing.updates[i]);

@@ -72,8 +72,7 @@ static void load(struct toy *toy, const char *path, size_t planes, size_t fields
 {
     struct checkpoint *checkpoint;
     assert_int_equal(checkpoint_open(&checkpoint, path), STATUS_OK);
-    memory_free(toy->note);
-    toy->note = NULL;
+    toy_wipe(toy);
     assert_int_equal(checkpoint_load(checkpoint, &toy->blocks, toy->arrays, TOY_ARRAYS, toy->planes, planes,
                              toy->fields, fields),
             STATUS_OK);
@@ -103,7 +102,6 @@ static void test_average__is_the_mean(void **state)
     for (int i = 0; i < 3; i++)
         toy_make(&toys[i], true, 0, 1, updates[i]);
     toy_make(&mean, true, 0, 1, 1);
-    toy_wipe(&mean);
     load(&mean, files_path("mean.h5"), 1, TOY_FIELDS);
     size_t wrong = 0;
     for (int a = 0; a < TOY_ARRAYS; a++) {
@@ -210,10 +208,10 @@ static void test_average__refuses_what_does_not_go_together(void **state)
     const char *const name[] = {files_path("name.h5"), name_of(10)};
     const char *const vocabulary[] = {name_of(10), files_path("vocabulary.h5")};
     const char *const same[] = {name_of(10), name_of(10)};
-    assert_refused(shape, "model", "/model/layer/0/bias of another shape");
+    assert_refused(shape, "model", "another shape of /model/layer/0/bias");
     assert_refused(shape, "model", "shape.h5");
     assert_refused(shape, "model", "update-00000010.h5");
-    assert_refused(name, "model", "/model/layer/0/other");
+    assert_refused(name, "model", "no /model/layer/0/other");
     assert_refused(vocabulary, "model", "the same source vocabulary");
     assert_refused(same, "ema", "expected arrays /ema/..., found none");
 }
@@ -223,12 +221,13 @@ static void test_average__leaves_nothing_when_the_disk_fails(void **state)
 {
     (void)state;
     static const char *const sites[] = {"write", "sync", "rename", "memory"};
+    const int steps[] = {1, 1, 1, 5}; /* allocations are many */
     const int64_t updates[] = {10, 20};
     make_run(false, updates, 2);
     const char *paths[] = {name_of(10), name_of(20)};
     for (size_t s = 0; s < sizeof sites / sizeof *sites; s++) {
         int failures = 0;
-        for (int n = 1; n < 400; n++) {
+        for (int n = 1; n < 400; n += steps[s]) {
             char plan[64];
             struct checkpoint *checkpoints[2];
             for (int i = 0; i < 2; i++)
@@ -263,7 +262,7 @@ static void test_average__finds_the_newest_of_a_run(void **state)
     assert_string_equal(list.items[1], name_of(100));
     text_list_release(&list);
     assert_int_equal(checkpoint_newest(&list, files_path("run"), 4), STATUS_MISSING);
-    assert_non_null(strstr(status_message(), "expected 4 checkpoints or more, found 3"));
+    assert_non_null(strstr(status_message(), "expected 4 or more checkpoints, found 3"));
     assert_int_equal(checkpoint_newest(&list, files_path("nowhere"), 1), STATUS_MISSING);
 }
 

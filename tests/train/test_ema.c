@@ -13,7 +13,7 @@
 #include "comm/random.h"
 #include "train/ema.h"
 
-enum { FLOATS = 5 * BLOCK_FLOATS + 123, UPDATES = 40 };
+enum { FLOATS = 3 * BLOCK_FLOATS + 123, UPDATES = 25 };
 
 static float weights[FLOATS];
 
@@ -42,29 +42,27 @@ static void run(struct ema *ema, double decay)
     }
 }
 
-static double naive(double decay, size_t i)
-{
-    weights_after(0);
-    double average = (double)weights[i];
-    for (int t = 1; t <= UPDATES; t++) {
-        double d = fmin(decay, (1.0 + t) / (10.0 + t));
-        weights_after(t);
-        average = d * average + (1 - d) * (double)weights[i];
-    }
-    return average;
-}
-
 static void test_ema__follows_its_formula(void **state)
 {
     (void)state;
-    const size_t places[] = {0, 1, BLOCK_FLOATS - 1, 2 * BLOCK_FLOATS, FLOATS - 1};
-    for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
-        struct ema ema;
-        run(&ema, 0.7); /* reached at update 20 */
-        double expected = naive(0.7, places[p]);
-        assert_true(fabs((double)ema.values[places[p]] - expected) < 2e-6);
-        ema_close(&ema);
+    const double decay = 0.7; /* reached at update 20 */
+    struct ema ema;
+    static double average[FLOATS];
+    run(&ema, decay);
+    weights_after(0);
+    for (size_t i = 0; i < FLOATS; i++)
+        average[i] = (double)weights[i];
+    for (int t = 1; t <= UPDATES; t++) {
+        double d = fmin(decay, (1.0 + t) / (10.0 + t));
+        weights_after(t);
+        for (size_t i = 0; i < FLOATS; i++)
+            average[i] = d * average[i] + (1 - d) * (double)weights[i];
     }
+    double worst = 0;
+    for (size_t i = 0; i < FLOATS; i++)
+        worst = fmax(worst, fabs((double)ema.values[i] - average[i]));
+    assert_true(worst < 2e-6);
+    ema_close(&ema);
     assert_int_equal(memory_blocks(), 0);
 }
 
