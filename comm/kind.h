@@ -26,6 +26,11 @@ struct kind_table {
         what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0], NULL                                    \
     }
 
+#define KIND_TABLE_WITH(what, rows, further)                                                                 \
+    {                                                                                                        \
+        what, rows, sizeof(rows) / sizeof(rows)[0], sizeof(rows)[0], further                                 \
+    }
+
 /* All rows, further ones included. */
 size_t kind_count(const struct kind_table *table);
 

@@ -139,8 +139,8 @@ enum status text_list_add(struct text_list *list, const char *text);
 enum status options_check_required(const struct schema *schema, const void *settings);
 
 /* No option that differs from its default is without what it needs (nothing set may be ignored): else STATUS_USAGE
- * (undotted) or STATUS_CONFIG naming both. What is switched off (false, a period of 0) needs nothing. For settings
- * that are complete. */
+ * (undotted) or STATUS_CONFIG naming both. What is switched off (false, a period of 0, a number that is off) needs
+ * nothing. For settings that are complete. */
 enum status options_check_needs(const struct schema *schema, const void *settings);
 
 /* The settings as YAML (allocated, label "options"): all, or only those that shape the result.

@@ -437,6 +437,8 @@ bool value_is_off(const struct option *option, const void *field)
         return !*(const bool *)field;
     if (option->type == OPTION_PERIOD)
         return ((const struct period *)field)->value == 0;
+    if (option->zero && strcmp(option->zero, "off") == 0)
+        return option->type == OPTION_REAL ? *(const double *)field == 0 : *(const int64_t *)field == 0;
     return value_is_absent(option, field);
 }
 

@@ -3,7 +3,7 @@
 #include "comm/exchange.h"
 #include "comm/memory.h"
 #include "io/corpora.h"
-#include "train/validate.h"
+#include "train/validation.h"
 
 #include <string.h>
 
@@ -97,7 +97,20 @@ static const struct option validate_rows[] = {
         {"validate.metrics", OPTION_LIST, offsetof(struct validate_options, metrics), .placeholder = "NAME",
                 .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
                 .help = "further metrics, each with a link best-NAME.h5\nloss, perplexity and accuracy are "
-                        "computed in any case. Checkpoints that a link best*.h5 points to are kept."},
+                        "computed in any case; those of text compare translations of data.valid with its "
+                        "raw target lines. Checkpoints that a link best*.h5 points to are kept."},
+        {"validate.tokenizer", OPTION_CHOICE, offsetof(struct validate_options, text.tokenizer),
+                .value = "13a", .kinds = &text_tokenizer_kinds, .change = CHANGE_NOTED, .shapes_result = true,
+                .needs = "validate.every", .help = "what BLEU counts as words"},
+        {"validate.lowercase", OPTION_BOOL, offsetof(struct validate_options, text.lowercase),
+                .value = "false", .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
+                .help = "metrics of text do not see upper case"},
+        {"validate.beam", OPTION_INTEGER, offsetof(struct validate_options, beam), .value = "1", .minimum = 1,
+                .maximum = 1000, .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
+                .help = "hypotheses the search keeps when data.valid is translated"},
+        {"validate.samples", OPTION_INTEGER, offsetof(struct validate_options, samples), .value = "0",
+                .minimum = 0, .maximum = 1000, .needs = "validate.every",
+                .help = "first pairs of data.valid whose translations are shown at each validation"},
         {"validate.patience", OPTION_INTEGER, offsetof(struct validate_options, patience), .value = "off",
                 .minimum = 1, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "validate.every",
@@ -208,9 +221,32 @@ static enum status check_corpora(const struct text_list *names)
     return STATUS_OK;
 }
 
+/* What only concerns translations counts only where there are some. */
+static enum status check_text_settings(const struct validate_options *options)
+{
+    struct text_validation_options asked;
+    bool tokenized = false, cased = false;
+    validation_translates(options, &asked);
+    for (size_t m = 0; m < asked.count; m++) {
+        tokenized |= asked.metrics[m]->tokenized;
+        cased |= asked.metrics[m]->cased;
+    }
+    static const char needs[] = "validate.metric or validate.metrics";
+    CHECK(tokenized || options->text.tokenizer == kind_at(&text_tokenizer_kinds, 0), STATUS_CONFIG,
+            "validate.tokenizer is %s, but counts only with bleu in %s", options->text.tokenizer->name,
+            needs);
+    CHECK(cased || !options->text.lowercase, STATUS_CONFIG,
+            "validate.lowercase is true, but counts only with a metric of text in %s", needs);
+    CHECK(asked.count > 0 || asked.samples > 0 || options->beam == 1, STATUS_CONFIG,
+            "validate.beam is %lld, but counts only with a metric of text in %s, or with validate.samples",
+            (long long)options->beam, needs);
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
     TRY(check_metrics(&config->validate.metrics));
+    TRY(check_text_settings(&config->validate));
     TRY(check_file_name("run.directory", config->run.directory));
     TRY(check_file_name("run.resume", config->run.resume));
     TRY(check_init(&config->run));

@@ -8,6 +8,7 @@
 #include "comm/log.h"
 #include "io/options.h"
 #include "models/models.h"
+#include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -40,6 +41,8 @@ struct validate_options {
     struct text_list metrics;  /* names of others */
     int64_t patience;          /* validations; 0: off */
     double min_delta;
+    struct text_metric_options text;
+    int64_t beam, samples;
 };
 
 struct checkpoint_settings {

@@ -189,9 +189,17 @@ void progress_validation(struct progress *progress, const struct validation_repo
     const struct run_state *state = &progress->trainer->state;
     const struct validation *sums = &report->sums;
     int64_t epoch = state->epoch + (state->position > 0 ? 1 : 0);
-    log_line(LOG_INFO, "update %lld  epoch %lld  validation: loss %.4f  perplexity %.4g  accuracy %.2f %%%s",
+    char text[LINE_BYTES] = "";
+    int used = 0;
+    for (size_t m = metric_kinds.count; m < kind_count(&metric_kinds) && used < LINE_BYTES; m++)
+        if (!isnan(report->values[m]))
+            used += snprintf(text + used, (size_t)(LINE_BYTES - used), "  %s %.2f",
+                    kind_at(&metric_kinds, m)->name, report->values[m]);
+    log_line(LOG_INFO,
+            "update %lld  epoch %lld  validation: loss %.4f  perplexity %.4g  accuracy %.2f %%%s%s",
             (long long)state->update, (long long)epoch, validation_loss(sums), validation_perplexity(sums),
-            100 * validation_accuracy(sums), state->best_update == state->update ? "  (best so far)" : "");
+            100 * validation_accuracy(sums), text,
+            state->best_update == state->update ? "  (best so far)" : "");
     write_validation(progress, epoch, report);
 }
 

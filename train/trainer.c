@@ -129,9 +129,16 @@ static enum status open_corpora(struct trainer *trainer)
     return STATUS_OK;
 }
 
-/* The ids of data.valid mean something only in the vocabulary trained on. */
+/* The ids of data.valid mean something only in the vocabulary trained on; metrics of text need its lines. */
 static enum status check_valid(const struct trainer *trainer)
 {
+    struct text_validation_options asked;
+    validation_translates(&trainer->config->validate, &asked);
+    CHECK(!trainer->valid || asked.count == 0 || corpus_facts(trainer->valid)->has_text, STATUS_CONFIG,
+            "the metric %s compares with the raw target lines, but data.valid %s holds none: prepare it "
+            "without "
+            "--no-text, or leave the metric out of validate.metric and validate.metrics",
+            asked.metrics[0]->kind.name, corpus_path(trainer->valid));
     for (enum side side = SOURCE; trainer->valid && side < SIDES; side++) {
         size_t bytes, valid_bytes;
         const void *train = corpus_vocabulary(trainer->corpus, side, &bytes);

@@ -36,7 +36,7 @@ static const struct metric_kind metrics[] = {
         {{"accuracy", "share of target tokens that are the likeliest", NULL}, true, validation_accuracy},
 };
 
-const struct kind_table metric_kinds = KIND_TABLE("metric", metrics);
+const struct kind_table metric_kinds = KIND_TABLE_WITH("metric", metrics, &text_metric_kinds);
 
 size_t metric_number(const struct kind *metric)
 {
@@ -46,9 +46,23 @@ size_t metric_number(const struct kind *metric)
     return number;
 }
 
+const struct text_metric_kind *metric_of_text(const struct kind *metric)
+{
+    return metric_number(metric) < metric_kinds.count ? NULL : (const struct text_metric_kind *)metric;
+}
+
+bool metric_is_listed(const struct text_list *names, const struct kind *metric)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], metric->name) == 0)
+            return true;
+    return false;
+}
+
 bool metric_better(const struct kind *metric, double value, double best, double margin)
 {
-    bool higher = ((const struct metric_kind *)metric)->higher_is_better;
+    const struct text_metric_kind *text = metric_of_text(metric);
+    bool higher = text ? text->higher_is_better : ((const struct metric_kind *)metric)->higher_is_better;
     return higher ? value > best + margin : value < best - margin;
 }
 

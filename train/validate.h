@@ -8,6 +8,7 @@
 
 #include "io/corpus.h"
 #include "models/models.h"
+#include "train/metrics.h"
 
 struct validation {
     double objective;     /* nats, summed over target tokens; with label smoothing */
@@ -15,7 +16,8 @@ struct validation {
     int64_t pairs, tokens, correct;
 };
 
-/* Metrics of a validation, for `validate.metric` and `validate.metrics`: rows of struct metric_kind. */
+/* Metrics of a validation, for `validate.metric` and `validate.metrics`: rows of struct metric_kind, then those of
+ * text_metric_kinds (metrics.h). */
 extern const struct kind_table metric_kinds;
 struct metric_kind {
     struct kind kind;
@@ -28,8 +30,12 @@ double validation_cross_entropy(const struct validation *validation); /* nats a 
 double validation_perplexity(const struct validation *validation);
 double validation_accuracy(const struct validation *validation); /* of the likeliest token; 0 to 1 */
 
-/* The number of a metric in metric_kinds. */
+/* The number of a metric in metric_kinds; the metric of text it is, or NULL. */
 size_t metric_number(const struct kind *metric);
+const struct text_metric_kind *metric_of_text(const struct kind *metric);
+
+/* Whether validate.metrics names a metric. */
+bool metric_is_listed(const struct text_list *names, const struct kind *metric);
 
 /* Whether `value` beats `best` by more than `margin`. */
 bool metric_better(const struct kind *metric, double value, double best, double margin);

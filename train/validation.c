@@ -28,16 +28,6 @@ void validation_judge(struct trainer *trainer)
     state->best_update = best.update;
 }
 
-/* Whether validate.metrics names `metric`. */
-static bool is_listed(const struct trainer *trainer, const struct kind *metric)
-{
-    const struct text_list *list = &trainer->config->validate.metrics;
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], metric->name) == 0)
-            return true;
-    return false;
-}
-
 void validation_best_names(const struct trainer *trainer, struct best_names *out)
 {
     const struct run_state *state = &trainer->state;
@@ -48,17 +38,52 @@ void validation_best_names(const struct trainer *trainer, struct best_names *out
         out->items[out->count++] = "";
     for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
         const struct kind *metric = kind_at(&metric_kinds, m);
-        if (is_listed(trainer, metric) && history_best(&state->history, metric).update == state->update)
+        if (metric_is_listed(&trainer->config->validate.metrics, metric) &&
+                history_best(&state->history, metric).update == state->update)
             out->items[out->count++] = metric->name;
     }
 }
 
-static void find_values(struct validation_report *report)
+static enum status find_loss(const struct trainer *trainer, struct validation_report *report)
 {
-    for (size_t m = 0; m < METRICS_LIMIT; m++)
-        report->values[m] = NAN;
+    TRY(validate(&report->sums, trainer->model, trainer->valid, trainer->config->train.label_smoothing));
     for (size_t m = 0; m < metric_kinds.count; m++)
         report->values[m] = ((const struct metric_kind *)kind_at(&metric_kinds, m))->value(&report->sums);
+    return STATUS_OK;
+}
+
+void validation_translates(const struct validate_options *settings, struct text_validation_options *out)
+{
+    *out = (struct text_validation_options){
+            .text = settings->text, .beam = settings->beam, .samples = (size_t)settings->samples};
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        const struct kind *metric = kind_at(&metric_kinds, m);
+        bool asked = metric == settings->metric || metric_is_listed(&settings->metrics, metric);
+        if (asked && metric_of_text(metric))
+            out->metrics[out->count++] = metric_of_text(metric);
+    }
+}
+
+static enum status find_text(const struct trainer *trainer, struct validation_report *report)
+{
+    struct text_validation_options options;
+    double values[TEXT_METRICS];
+    validation_translates(&trainer->config->validate, &options);
+    if (options.count == 0 && options.samples == 0)
+        return STATUS_OK;
+    TRY(validate_text(values, trainer->model, trainer->valid, &options));
+    for (size_t m = 0; m < options.count; m++)
+        report->values[metric_number(&options.metrics[m]->kind)] = values[m];
+    return STATUS_OK;
+}
+
+static enum status find_values(const struct trainer *trainer, struct validation_report *report)
+{
+    ASSERT(kind_count(&metric_kinds) <= METRICS_LIMIT);
+    for (size_t m = 0; m < METRICS_LIMIT; m++)
+        report->values[m] = NAN;
+    TRY(find_loss(trainer, report));
+    return find_text(trainer, report);
 }
 
 static enum status record(struct trainer *trainer, const struct validation_report *report)
@@ -75,8 +100,7 @@ static enum status validate_model(struct trainer *trainer, struct validation_rep
 {
     float *values = model_parameters(trainer->model)->values;
     TRY(ema_swap(&trainer->ema, trainer->exchange, values));
-    enum status status =
-            validate(&report->sums, trainer->model, trainer->valid, trainer->config->train.label_smoothing);
+    enum status status = find_values(trainer, report);
     TRY(ema_swap(&trainer->ema, trainer->exchange, values));
     return status;
 }
@@ -87,7 +111,6 @@ enum status validation_run(struct trainer *trainer, struct progress *progress, b
     struct best_names names;
     enum phase before = clock_enter(PHASE_VALIDATE);
     TRY(validate_model(trainer, &report));
-    find_values(&report);
     TRY(record(trainer, &report));
     validation_best_names(trainer, &names);
     *best = names.count > 0;

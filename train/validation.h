@@ -7,6 +7,7 @@
 #define TRAIN_VALIDATION_H
 
 #include "train/progress.h"
+#include "train/validate_text.h"
 
 /* Due where the run stands and not yet done: a stop goes before it, then the next start begins with it. */
 bool validation_due(const struct trainer *trainer);
@@ -21,6 +22,9 @@ void validation_judge(struct trainer *trainer);
 /* The names of the best*.h5 that belong to the state as it is: best.h5 is of validate.metric, best-NAME.h5 of each of
  * validate.metrics. */
 void validation_best_names(const struct trainer *trainer, struct best_names *out);
+
+/* What the settings ask of translations of data.valid: nothing, where it has neither metrics nor samples. */
+void validation_translates(const struct validate_options *settings, struct text_validation_options *out);
 
 /* Whether validate.patience validations have passed without improvement. */
 bool validation_exhausted(const struct trainer *trainer);

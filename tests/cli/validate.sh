@@ -40,4 +40,43 @@ expect again 0 'nothing to do: again has reached the end of validate.patience af
 # shellcheck disable=SC2086
 train 1 again $early --validate.patience 4
 expect again 0 'validate.patience was 3, is now 4' 'stopped early: 4 validations' 'trained 10 updates'
+
+# Metrics of translations: the same on any layout and after a resume, the best by each of them, samples.
+text="$every --train.until 12u --validate.metric chrf --validate.metrics bleu exact ter --validate.samples 2"
+# shellcheck disable=SC2086
+train 1 text $text --validate.beam 2
+expect text 0 'validation: loss .*  bleu [0-9.]+  chrf [0-9.]+  ter [0-9.]+  exact [0-9.]+' 'best validation: chrf' \
+    "sample 1  source +$(head -n 1 tiny/valid.en)\$" "reference +$(sed -n 2p tiny/valid.de)\$" 'translation  '
+for key in valid_loss valid_bleu valid_chrf valid_ter valid_exact; do
+    [ "$(grep -c "\"$key\":" text/metrics.jsonl)" = 6 ] || fail "metrics.jsonl has no $key for each validation"
+done
+for metric in bleu:gr ter:g; do
+    update=$(best_of text "${metric%:*}" "${metric#*:}")
+    [ "$(readlink "text/best-${metric%:*}.h5")" = "checkpoints/update-$(printf %08d "$update").h5" ] ||
+        fail "best-${metric%:*}.h5 is not of update $update but $(readlink "text/best-${metric%:*}.h5")"
+done
+# shellcheck disable=SC2086
+SEQTRAIN_FAULT=kill:7:0 train 3 text-again $text --validate.beam 2
+# shellcheck disable=SC2086
+train 2 text-again $text --validate.beam 2 --comm.threads 2
+expect text-again 0 'resumed from'
+cmp "$(newest text)" "$(newest text-again)" || fail "text-again: another state"
+diff <(losses_of text) <(losses_of text-again) || fail "text-again: other metrics"
+
+# What cannot be: text that the corpus does not hold, settings that would be ignored.
+"$program" prepare --source tiny/valid.en --target tiny/valid.de --output bare.h5 --vocab tiny.h5 --no-text >log 2>&1
+train 1 bare --data.valid bare.h5 --validate.metrics bleu
+expect bare 78 'the metric bleu compares with the raw target lines, but data.valid bare.h5 holds none.*--no-text'
+train 1 bare --data.valid bare.h5 --train.until 2u --validate.every 2u --validate.samples 1
+expect bare 0 "reference +[a-z]" 'translation  '
+train 0 wrong --validate.metrics blue
+expect wrong 78 'validate.metrics: unknown metric blue; the nearest is bleu'
+train 0 wrong --validate.metric chrf --validate.tokenizer none
+expect wrong 78 'validate.tokenizer is none, but counts only with bleu in validate.metric or validate.metrics'
+train 0 wrong --validate.lowercase
+expect wrong 78 'validate.lowercase is true, but counts only with a metric of text'
+train 0 wrong --validate.beam 5
+expect wrong 78 'validate.beam is 5, but counts only with a metric of text'
+train 0 wrong --validate.min_delta 0.5
+expect wrong 78 'validate.min_delta is 0.5, but counts only with validate.patience'
 exit "$failed"
