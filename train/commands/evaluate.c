@@ -1,0 +1,149 @@
+/*
+ * seqtrain evaluate: how good a model is on text it has not seen, or how good a translation is.
+ */
+#include "comm/world.h"
+#include "io/pairs.h"
+#include "train/command.h"
+#include "train/evaluation.h"
+#include "train/saved_model.h"
+
+#include <string.h>
+
+#define FIELD(name) offsetof(struct evaluate_options, name)
+
+static const struct option rows[] = {
+        {"target", OPTION_TEXT, FIELD(target), .required = true, .placeholder = "FILE",
+                .help = "reference text, a sentence a line"},
+        {"metrics", OPTION_LIST, FIELD(metrics), .placeholder = "NAME",
+                .help = "bleu, chrf, chrf++, ter, exact; not given: bleu chrf"},
+        {"tokenizer", OPTION_CHOICE, FIELD(text.tokenizer), .value = "13a", .kinds = &text_tokenizer_kinds,
+                .help = "what words are to bleu"},
+        {"lowercase", OPTION_BOOL, FIELD(text.lowercase), .value = "false",
+                .help = "capitals do not count (to ter they never do)"},
+        {"json", OPTION_BOOL, FIELD(json), .value = "false", .help = "one JSON object"},
+};
+static const struct option model_rows[] = {
+        {"source", OPTION_TEXT, FIELD(source), .placeholder = "FILE",
+                .help = "text to translate with MODEL, line by line with the target"},
+        {"output", OPTION_TEXT, FIELD(output), .needs = "source", .placeholder = "FILE",
+                .help = "keeps the translations"},
+        {"group", OPTION_INTEGER, FIELD(group), .value = "1024", .minimum = 1, .maximum = 1 << 20,
+                .needs = "source", .help = "lines that are sorted by length together"},
+};
+static const struct option file_rows[] = {
+        {"translation", OPTION_TEXT, FIELD(translation), .placeholder = "FILE",
+                .help = "a translation that exists, line by line with the target"},
+        {"baseline", OPTION_TEXT, FIELD(baseline), .needs = "translation", .placeholder = "FILE",
+                .help = "another translation, to be compared with: paired bootstrap resampling"},
+        {"resamples", OPTION_INTEGER, FIELD(resamples), .value = "1000", .minimum = 1, .maximum = 1000000,
+                .needs = "baseline", .help = "samples of lines drawn for that"},
+        {"resample-seed", OPTION_INTEGER, FIELD(resample_seed), .value = "12345", .minimum = 0, .maximum = 1e15,
+                .needs = "baseline", .help = "seed of the samples"},
+};
+static const struct option_group group = OPTION_GROUP("evaluate", "what is measured", rows);
+static const struct option_group translated_group = OPTION_GROUP("translated", "with MODEL", model_rows);
+static const struct option_group file_group = OPTION_GROUP("file", "without MODEL: a translation", file_rows);
+static const struct option_place places[] = {
+        {&group, 0}, {&translated_group, 0}, {&decode_group_options, FIELD(decode)}, {&file_group, 0}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
+/* ---- a translation that exists ---- */
+
+static enum status add_lines(struct evaluation *evaluation, enum evaluation_side side, struct pairs *pairs)
+{
+    struct pair pair;
+    TRY(pairs_next(pairs, &pair));
+    while (pair.text[SOURCE]) {
+        if (pair.faults[SOURCE] != TEXT_GOOD || pair.faults[TARGET] != TEXT_GOOD)
+            return pairs_fail(pairs, &pair);
+        TRY(evaluation_add(evaluation, side, pair.text[SOURCE], pair.bytes[SOURCE], pair.text[TARGET], pair.bytes[TARGET]));
+        TRY(pairs_next(pairs, &pair));
+    }
+    return STATUS_OK;
+}
+
+static enum status add_file(
+        struct evaluation *evaluation, enum evaluation_side side, char *translation, char *target)
+{
+    const struct text_list files[SIDES] = {{&translation, 1}, {&target, 1}};
+    struct pairs *pairs;
+    TRY(pairs_open(&pairs, files, false));
+    enum status status = add_lines(evaluation, side, pairs);
+    pairs_close(pairs);
+    return status;
+}
+
+static enum status evaluate_files(struct evaluation *evaluation, const struct evaluate_options *options)
+{
+    bool compared = options->baseline != NULL;
+    CHECK(world_launch_size() == 1, STATUS_USAGE,
+            "evaluate --translation runs alone: expected 1 rank, found %d; start it without mpirun",
+            world_launch_size());
+    CHECK(!compared || strcmp(options->target, "-") != 0, STATUS_USAGE,
+            "--target is read twice with --baseline: expected a file, found standard input (-)");
+    CHECK(!compared || strcmp(options->translation, "-") != 0 || strcmp(options->baseline, "-") != 0, STATUS_USAGE,
+            "standard input (-) can be read once, found it as --translation and --baseline");
+    TRY(add_file(evaluation, EVALUATION_OWN, options->translation, options->target));
+    return compared ? add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target) : STATUS_OK;
+}
+
+/* ---- the command ---- */
+
+/* What is said of a search or of MODEL's files is nothing to a translation that exists, even where it is the default. */
+static enum status check_switches(int argc, char **argv)
+{
+    const struct option_group *model_groups[] = {&translated_group, &decode_group_options};
+    if (!options_given(argc, argv, "translation"))
+        return STATUS_OK;
+    for (size_t g = 0; g < sizeof model_groups / sizeof *model_groups; g++)
+        for (size_t i = 0; i < model_groups[g]->count; i++)
+            CHECK(!options_given(argc, argv, model_groups[g]->options[i].name), STATUS_USAGE,
+                    "--%s counts only with a MODEL: leave it out, or --translation",
+                    model_groups[g]->options[i].name);
+    return STATUS_OK;
+}
+
+static enum status work(struct evaluation *evaluation, const struct evaluate_options *options, const char *model)
+{
+    TRY(model ? evaluate_model(evaluation, options, model) : evaluate_files(evaluation, options));
+    return world()->rank == 0 ? evaluation_print(evaluation, options) : STATUS_OK;
+}
+
+static enum status evaluate(const void *given, const struct text_list *words)
+{
+    const struct evaluate_options *options = given;
+    const char *model = NULL;
+    struct evaluation evaluation;
+    if (options->translation)
+        CHECK(words->count == 0, STATUS_USAGE, "evaluate takes a MODEL or --translation, found both: %s and %s",
+                words->items[0], options->translation);
+    else
+        TRY(saved_model_named(&model, "evaluate", words));
+    TRY(options_check_required(&schema, options));
+    CHECK(!model || options->source, STATUS_USAGE, "evaluate MODEL needs --source FILE: what MODEL translates");
+    TRY(options_check_needs(&schema, options));
+    TRY(evaluation_open(&evaluation, options));
+    enum status status = work(&evaluation, options, model);
+    evaluation_close(&evaluation);
+    return status;
+}
+
+static enum status run(int argc, char **argv)
+{
+    struct evaluate_options options;
+    TRY(check_switches(argc, argv));
+    return command_run(&evaluate_command, &options, argc, argv, evaluate);
+}
+
+const struct command evaluate_command = {
+        .name = "evaluate",
+        .summary = "loss, BLEU, chrF, TER of a model or of a translation",
+        .usage = "MODEL --source FILE --target FILE [--output FILE] [--SWITCH VALUE]...\n"
+                 "--translation FILE --target FILE [--baseline FILE] [--SWITCH VALUE]...",
+        .examples = "seqtrain evaluate runs/demo --source test.en --target test.de\n"
+                    "seqtrain evaluate --translation out.de --target test.de --metrics bleu,ter\n"
+                    "seqtrain evaluate --translation new.de --baseline old.de --target test.de",
+        .schemas = {&schema},
+        .ranks = true,
+        .run = run,
+};
