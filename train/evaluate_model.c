@@ -31,7 +31,6 @@ struct evaluating {
     struct lines references;           /* of the round, rank 0 */
     struct sentence_list round[SIDES]; /* pairs read */
     struct sentence_list pass[SIDES];  /* pairs that go through the model at once */
-    int64_t first;                     /* number of the round's first pair in the whole input */
     struct hypothesis *results;        /* [pairs of the round], rank 0 */
     uint8_t *record;
     size_t record_room;
@@ -66,9 +65,13 @@ static enum status add_pair(struct evaluating *e, const struct pair *pair)
 {
     if (pair->faults[SOURCE] != TEXT_GOOD || pair->faults[TARGET] != TEXT_GOOD)
         return pairs_fail(e->pairs, pair);
-    for (int side = 0; side < SIDES; side++)
-        TRY(saved_model_add(&e->rounds.model, (enum side)side, e->files[side].items[0], pair->number,
-                pair->text[side], pair->bytes[side], false, &e->round[side]));
+    for (int side = 0; side < SIDES; side++) {
+        const struct text_line line = {.text = pair->text[side],
+                .path = e->files[side].items[0],
+                .bytes = pair->bytes[side],
+                .number = pair->number};
+        TRY(saved_ensemble_add(&e->rounds.saved, (enum side)side, &line, LINE_SENTENCE, &e->round[side]));
+    }
     return lines_add(&e->references, pair->text[TARGET], pair->bytes[TARGET]);
 }
 
@@ -91,8 +94,9 @@ static enum status read_round(void *context)
         TRY(pairs_next(e->pairs, &pair));
         if (pair.text[SOURCE])
             TRY(add_pair(e, &pair));
-    } while (pair.text[SOURCE] && e->round[SOURCE].count < most
-            && sentence_list_tokens(&e->round[SOURCE]) + sentence_list_tokens(&e->round[TARGET]) < ROUND_TOKENS);
+    } while (
+            pair.text[SOURCE] && e->round[SOURCE].count < most &&
+            sentence_list_tokens(&e->round[SOURCE]) + sentence_list_tokens(&e->round[TARGET]) < ROUND_TOKENS);
     return memory_new(&e->results, "translations", e->round[SOURCE].count, sizeof *e->results);
 }
 
@@ -111,7 +115,7 @@ static enum status add_losses(struct evaluating *e, const size_t *items, size_t 
         const struct pass pass = {0};
         size = sentence_list_fitting(e->round, items + first, count - first, PASS_TOKENS);
         TRY(sentence_list_batch(&batch, e->pass, e->round, items + first, size));
-        TRY(model_loss(e->rounds.model.model, &batch, &pass, &loss));
+        TRY(model_loss(e->rounds.saved.models[0], &batch, &pass, &loss));
         sum->objective += loss.objective;
         sum->cross_entropy += loss.cross_entropy;
         sum->tokens += loss.tokens;
@@ -140,24 +144,24 @@ static enum status put_all(struct evaluating *e, struct results *results, size_t
     const struct validation none = {0};
     for (size_t i = 0; i < count; i++) {
         const struct hypothesis empty = {0};
-        TRY(put(e, results, i == 0 ? sum : &none, i < full ? &found[i].items[0] : &empty));
+        TRY(put(e, results, i == 0 ? sum : &none,
+                i < full && found[i].count > 0 ? &found[i].items[0] : &empty));
     }
     return STATUS_OK;
 }
 
 /* Items are sorted: those of </s> alone come last, and have empty translations. */
-static enum status translate(struct evaluating *e, const size_t *items, size_t full, int64_t *numbers,
-        struct translation *found)
+static enum status translate(
+        struct evaluating *e, const size_t *items, size_t full, int64_t *numbers, struct translation *found)
 {
-    const struct ensemble ensemble = {.models = &e->rounds.model.model, .count = 1};
     for (size_t i = 0; i < full; i++)
-        numbers[i] = e->first + (int64_t)items[i];
+        numbers[i] = e->rounds.before + (int64_t)items[i];
     TRY(sentence_list_pick(&e->pass[SOURCE], &e->round[SOURCE], items, full));
     const struct decode_task task = {.ids = e->pass[SOURCE].ids,
             .offsets = e->pass[SOURCE].offsets,
             .count = full,
             .numbers = numbers};
-    return decode_group(&ensemble, &e->options->decode, &task, found);
+    return decode_group(&e->rounds.saved.ensemble, &e->options->decode, &task, found);
 }
 
 static enum status work(void *context, const size_t *items, size_t count, struct results *results)
@@ -198,7 +202,8 @@ static enum status take(void *context, size_t item, const void *record, size_t b
     sum->correct += part.correct;
     bytes -= sizeof part;
     result->count = bytes / sizeof *result->ids;
-    return bytes ? memory_copy(&result->ids, "translations", (const char *)record + sizeof part, bytes) : STATUS_OK;
+    return bytes ? memory_copy(&result->ids, "translations", (const char *)record + sizeof part, bytes)
+                 : STATUS_OK;
 }
 
 /* ---- the results of a round ---- */
@@ -207,7 +212,8 @@ static enum status evaluate_line(struct evaluating *e, size_t item)
 {
     const struct hypothesis *result = &e->results[item];
     size_t bytes, start = line_start(&e->references, item);
-    TRY(vocabulary_decode(e->rounds.model.vocabularies[TARGET], result->ids, result->count, &e->line, &e->line_room, &bytes));
+    TRY(vocabulary_decode(e->rounds.saved.vocabularies[TARGET], result->ids, result->count, &e->line,
+            &e->line_room, &bytes));
     TRY(evaluation_add(e->evaluation, EVALUATION_OWN, e->line, bytes, e->references.bytes + start,
             e->references.ends[item] - start));
     e->line[bytes] = '\n'; /* in place of its end mark */
@@ -229,7 +235,6 @@ static void free_round(void *context)
         memory_free(e->results[i].ids);
     memory_free(e->results);
     e->results = NULL;
-    e->first += (int64_t)e->round[SOURCE].count;
 }
 
 static void release(struct evaluating *e)
@@ -246,7 +251,7 @@ static void release(struct evaluating *e)
 }
 
 enum status evaluate_model(
-        struct evaluation *evaluation, const struct evaluate_options *options, const char *model)
+        struct evaluation *evaluation, const struct evaluate_options *options, const struct text_list *model)
 {
     struct evaluating e = {.options = options, .evaluation = evaluation};
     char *files[SIDES] = {options->source, options->target};
@@ -259,6 +264,7 @@ enum status evaluate_model(
             .free = free_round,
             .lists = {&e.round[SOURCE], &e.round[TARGET]},
             .output_path = options->output,
+            .parameters = options->weights.parameters,
             .spread = {.length = length,
                     .window = (size_t)options->group,
                     .batch = (size_t)options->decode.batch,

@@ -18,8 +18,9 @@ static enum status add_metric(struct evaluation *evaluation, const char *name)
     const struct kind *kind = kind_find(&text_metric_kinds, name);
     if (!kind) {
         const char *near = options_nearest(name, metric_name, NULL, text_metric_kinds.count);
-        return status_fail(STATUS_USAGE, "--metrics: expected bleu, chrf, chrf++, ter or exact, found %.60s%s%s%s",
-                name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return status_fail(STATUS_USAGE,
+                "--metrics: expected bleu, chrf, chrf++, ter or exact, found %.60s%s%s%s", name,
+                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     for (size_t i = 0; i < evaluation->count; i++)
         CHECK(&evaluation->items[i].metric->kind != kind, STATUS_USAGE, "--metrics: %s is named twice", name);
@@ -83,10 +84,12 @@ void evaluation_close(struct evaluation *evaluation)
 
 /* ---- counting ---- */
 
-static enum status keep_counts(struct scored_metric *item, enum evaluation_side side, size_t pair, const int64_t *counts)
+static enum status keep_counts(
+        struct scored_metric *item, enum evaluation_side side, size_t pair, const int64_t *counts)
 {
     size_t width = item->metric->counts;
-    TRY(memory_grow(&item->lines[side], "evaluation", &item->line_room[side], (pair + 1) * width, sizeof *counts));
+    TRY(memory_grow(
+            &item->lines[side], "evaluation", &item->line_room[side], (pair + 1) * width, sizeof *counts));
     memcpy(item->lines[side] + pair * width, counts, width * sizeof *counts);
     return STATUS_OK;
 }
@@ -97,7 +100,8 @@ enum status evaluation_add(struct evaluation *evaluation, enum evaluation_side s
     for (size_t i = 0; i < evaluation->count; i++) {
         struct scored_metric *item = &evaluation->items[i];
         int64_t counts[METRIC_COUNTS] = {0};
-        TRY(text_metric_count(item->metric, &evaluation->options, line, bytes, reference, reference_bytes, counts));
+        TRY(text_metric_count(
+                item->metric, &evaluation->options, line, bytes, reference, reference_bytes, counts));
         for (size_t c = 0; c < item->metric->counts && side == EVALUATION_OWN; c++)
             item->sum[c] += counts[c];
         if (evaluation->compared)
@@ -145,7 +149,8 @@ static void tell_comparison(cJSON *out, const struct bootstrap *found, const str
 {
     double difference = found->value - found->baseline;
     if (!out) {
-        printf("  baseline %.2f, difference %+.2f (95 %%: %+.2f to %+.2f), better in %.1f %% of %lld samples, "
+        printf("  baseline %.2f, difference %+.2f (95 %%: %+.2f to %+.2f), better in %.1f %% of %lld "
+               "samples, "
                "p = %.4f (seed %lld)\n",
                 found->baseline, difference, found->lower, found->upper, 100 * found->better,
                 (long long)options->resamples, found->p_value, (long long)options->resample_seed);
@@ -161,7 +166,8 @@ static void tell_comparison(cJSON *out, const struct bootstrap *found, const str
     cJSON_AddNumberToObject(out, "seed", (double)options->resample_seed);
 }
 
-static enum status tell(cJSON *out, const struct evaluation *evaluation, const struct evaluate_options *options)
+static enum status tell(
+        cJSON *out, const struct evaluation *evaluation, const struct evaluate_options *options)
 {
     cJSON *metrics = out ? cJSON_AddObjectToObject(out, "metrics") : NULL;
     for (size_t i = 0; i < evaluation->count; i++) {
@@ -172,8 +178,9 @@ static enum status tell(cJSON *out, const struct evaluation *evaluation, const s
         if (!evaluation->compared)
             continue;
         struct bootstrap found;
-        TRY(bootstrap_compare(&found, item->metric, item->lines[EVALUATION_OWN], item->lines[EVALUATION_BASELINE],
-                evaluation->pairs[EVALUATION_OWN], (size_t)options->resamples, (uint64_t)options->resample_seed));
+        TRY(bootstrap_compare(&found, item->metric, item->lines[EVALUATION_OWN],
+                item->lines[EVALUATION_BASELINE], evaluation->pairs[EVALUATION_OWN],
+                (size_t)options->resamples, (uint64_t)options->resample_seed));
         tell_comparison(object, &found, options);
     }
     return STATUS_OK;

@@ -13,6 +13,7 @@
 #include "models/models.h"
 #include "train/metrics.h"
 #include "train/validate.h"
+#include "train/weights.h"
 
 struct evaluate_options {
     char *source, *target, *output; /* output: NULL: translations are not kept */
@@ -22,14 +23,15 @@ struct evaluate_options {
     int64_t resamples, resample_seed, group;
     bool json;
     struct decode_options decode;
+    struct weights_options weights;
 };
 
 enum evaluation_side { EVALUATION_OWN, EVALUATION_BASELINE, EVALUATION_SIDES };
 
 struct scored_metric {
     const struct text_metric_kind *metric;
-    int64_t sum[METRIC_COUNTS];        /* of EVALUATION_OWN */
-    int64_t *lines[EVALUATION_SIDES];  /* [pairs, metric->counts]; NULL unless there is a baseline */
+    int64_t sum[METRIC_COUNTS];       /* of EVALUATION_OWN */
+    int64_t *lines[EVALUATION_SIDES]; /* [pairs, metric->counts]; NULL unless there is a baseline */
     size_t line_room[EVALUATION_SIDES];
 };
 
@@ -38,8 +40,8 @@ struct evaluation {
     struct scored_metric *items; /* [count] */
     size_t count;
     size_t pairs[EVALUATION_SIDES];
-    bool compared;           /* there is a baseline */
-    bool has_loss;           /* there is a model */
+    bool compared; /* there is a baseline */
+    bool has_loss; /* there is a model */
     struct validation loss;
 };
 
@@ -54,8 +56,8 @@ enum status evaluation_add(struct evaluation *evaluation, enum evaluation_side s
 /* To standard output. */
 enum status evaluation_print(const struct evaluation *evaluation, const struct evaluate_options *options);
 
-/* Translates options->source with `model` and evaluates that, and the loss, into `evaluation` (rank 0's). Collective. */
+/* Translates options->source with `model`, which is one, and evaluates that, and the loss, into `evaluation` (rank 0's). Collective. */
 enum status evaluate_model(
-        struct evaluation *evaluation, const struct evaluate_options *options, const char *model);
+        struct evaluation *evaluation, const struct evaluate_options *options, const struct text_list *model);
 
 #endif

@@ -19,6 +19,7 @@ const struct command *const commands[] = {
         &train_command,
         &translate_command,
         &score_command,
+        &evaluate_command,
         &average_command,
         &info_command,
         &help_command,

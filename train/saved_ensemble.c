@@ -109,20 +109,24 @@ static size_t longest_of_all(const struct saved_ensemble *saved)
     return longest;
 }
 
-enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
-        enum line_form form, struct sentence_list *list, bool *end)
+enum status saved_ensemble_add(const struct saved_ensemble *saved, enum side side,
+        const struct text_line *line, enum line_form form, struct sentence_list *list)
 {
-    const char *line;
-    size_t bytes;
-    TRY(text_next_good(text, &line, &bytes));
-    *end = line == NULL;
-    if (*end)
-        return STATUS_OK;
-    TRY(sentence_list_add(list, saved->vocabularies[side], line, bytes, form));
+    TRY(sentence_list_add(list, saved->vocabularies[side], line->text, line->bytes, form));
     size_t tokens = sentence_list_length(list, list->count - 1), longest = longest_of_all(saved);
     CHECK(tokens <= longest, STATUS_CONFIG,
             "%s:%lld: a sentence of %zu tokens is longer than the model's positions (model.position_limit "
             "%zu)",
-            text_path(text), (long long)text_line_number(text), tokens, longest);
+            line->path, (long long)line->number, tokens, longest);
     return STATUS_OK;
+}
+
+enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
+        enum line_form form, struct sentence_list *list, bool *end)
+{
+    struct text_line line = {.path = text_path(text)};
+    TRY(text_next_good(text, &line.text, &line.bytes));
+    line.number = text_line_number(text);
+    *end = line.text == NULL;
+    return *end ? STATUS_OK : saved_ensemble_add(saved, side, &line, form, list);
 }

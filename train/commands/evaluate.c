@@ -37,14 +37,14 @@ static const struct option file_rows[] = {
                 .help = "another translation, to be compared with: paired bootstrap resampling"},
         {"resamples", OPTION_INTEGER, FIELD(resamples), .value = "1000", .minimum = 1, .maximum = 1000000,
                 .needs = "baseline", .help = "samples of lines drawn for that"},
-        {"resample-seed", OPTION_INTEGER, FIELD(resample_seed), .value = "12345", .minimum = 0, .maximum = 1e15,
-                .needs = "baseline", .help = "seed of the samples"},
+        {"resample-seed", OPTION_INTEGER, FIELD(resample_seed), .value = "12345", .minimum = 0,
+                .maximum = 1e15, .needs = "baseline", .help = "seed of the samples"},
 };
 static const struct option_group group = OPTION_GROUP("evaluate", "what is measured", rows);
 static const struct option_group translated_group = OPTION_GROUP("translated", "with MODEL", model_rows);
 static const struct option_group file_group = OPTION_GROUP("file", "without MODEL: a translation", file_rows);
-static const struct option_place places[] = {
-        {&group, 0}, {&translated_group, 0}, {&decode_group_options, FIELD(decode)}, {&file_group, 0}};
+static const struct option_place places[] = {{&group, 0}, {&translated_group, 0},
+        {&weights_group, FIELD(weights)}, {&decode_group_options, FIELD(decode)}, {&file_group, 0}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
 /* ---- a translation that exists ---- */
@@ -56,7 +56,8 @@ static enum status add_lines(struct evaluation *evaluation, enum evaluation_side
     while (pair.text[SOURCE]) {
         if (pair.faults[SOURCE] != TEXT_GOOD || pair.faults[TARGET] != TEXT_GOOD)
             return pairs_fail(pairs, &pair);
-        TRY(evaluation_add(evaluation, side, pair.text[SOURCE], pair.bytes[SOURCE], pair.text[TARGET], pair.bytes[TARGET]));
+        TRY(evaluation_add(evaluation, side, pair.text[SOURCE], pair.bytes[SOURCE], pair.text[TARGET],
+                pair.bytes[TARGET]));
         TRY(pairs_next(pairs, &pair));
     }
     return STATUS_OK;
@@ -81,10 +82,11 @@ static enum status evaluate_files(struct evaluation *evaluation, const struct ev
             world_launch_size());
     CHECK(!compared || strcmp(options->target, "-") != 0, STATUS_USAGE,
             "--target is read twice with --baseline: expected a file, found standard input (-)");
-    CHECK(!compared || strcmp(options->translation, "-") != 0 || strcmp(options->baseline, "-") != 0, STATUS_USAGE,
-            "standard input (-) can be read once, found it as --translation and --baseline");
+    CHECK(!compared || strcmp(options->translation, "-") != 0 || strcmp(options->baseline, "-") != 0,
+            STATUS_USAGE, "standard input (-) can be read once, found it as --translation and --baseline");
     TRY(add_file(evaluation, EVALUATION_OWN, options->translation, options->target));
-    return compared ? add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target) : STATUS_OK;
+    return compared ? add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target)
+                    : STATUS_OK;
 }
 
 /* ---- the command ---- */
@@ -92,7 +94,7 @@ static enum status evaluate_files(struct evaluation *evaluation, const struct ev
 /* What is said of a search or of MODEL's files is nothing to a translation that exists, even where it is the default. */
 static enum status check_switches(int argc, char **argv)
 {
-    const struct option_group *model_groups[] = {&translated_group, &decode_group_options};
+    const struct option_group *model_groups[] = {&translated_group, &weights_group, &decode_group_options};
     if (!options_given(argc, argv, "translation"))
         return STATUS_OK;
     for (size_t g = 0; g < sizeof model_groups / sizeof *model_groups; g++)
@@ -103,34 +105,45 @@ static enum status check_switches(int argc, char **argv)
     return STATUS_OK;
 }
 
-static enum status work(struct evaluation *evaluation, const struct evaluate_options *options, const char *model)
+/* `model` NULL: a translation that exists. */
+static enum status work(
+        struct evaluation *evaluation, const struct evaluate_options *options, const struct text_list *model)
 {
     TRY(model ? evaluate_model(evaluation, options, model) : evaluate_files(evaluation, options));
     return world()->rank == 0 ? evaluation_print(evaluation, options) : STATUS_OK;
 }
 
+static enum status check(const struct evaluate_options *options, const struct text_list *words)
+{
+    if (options->translation)
+        CHECK(words->count == 0, STATUS_USAGE,
+                "evaluate takes a MODEL or --translation, found both: %s and %s", words->items[0],
+                options->translation);
+    else
+        TRY(saved_model_check_one("evaluate", words));
+    TRY(options_check_required(&schema, options));
+    CHECK(options->translation || options->source, STATUS_USAGE,
+            "evaluate MODEL needs --source FILE: what MODEL translates");
+    CHECK(options->decode.nbest == 1, STATUS_USAGE,
+            "evaluate takes one translation of each line: expected --nbest 1, found %lld",
+            (long long)options->decode.nbest);
+    return options_check_needs(&schema, options);
+}
+
 static enum status evaluate(const void *given, const struct text_list *words)
 {
     const struct evaluate_options *options = given;
-    const char *model = NULL;
     struct evaluation evaluation;
-    if (options->translation)
-        CHECK(words->count == 0, STATUS_USAGE, "evaluate takes a MODEL or --translation, found both: %s and %s",
-                words->items[0], options->translation);
-    else
-        TRY(saved_model_named(&model, "evaluate", words));
-    TRY(options_check_required(&schema, options));
-    CHECK(!model || options->source, STATUS_USAGE, "evaluate MODEL needs --source FILE: what MODEL translates");
-    TRY(options_check_needs(&schema, options));
+    TRY(check(options, words));
     TRY(evaluation_open(&evaluation, options));
-    enum status status = work(&evaluation, options, model);
+    enum status status = work(&evaluation, options, options->translation ? NULL : words);
     evaluation_close(&evaluation);
     return status;
 }
 
 static enum status run(int argc, char **argv)
 {
-    struct evaluate_options options;
+    struct evaluate_options options = {0}; /* decode options that commands set have no rows */
     TRY(check_switches(argc, argv));
     return command_run(&evaluate_command, &options, argc, argv, evaluate);
 }

@@ -72,9 +72,9 @@ double bleu_value(const int64_t *counts)
     for (size_t n = 0; n < BLEU_ORDERS; n++) {
         if (p[n] == 0)
             return 0;
-        sum += log(p[n]);
+        sum += log(p[n] / 100);
     }
-    return brevity_penalty(counts) * exp(sum / BLEU_ORDERS);
+    return 100 * brevity_penalty(counts) * exp(sum / BLEU_ORDERS);
 }
 
 void bleu_signature(const struct text_metric_options *options, char *out, size_t room)
