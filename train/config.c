@@ -82,7 +82,8 @@ static const struct option train_rows[] = {
                 .maximum = 0.9999999, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "decay of a moving average of the weights, saved beside them\n"
                         "After update t, with d = min(train.ema, (1 + t) / (10 + t)): average = d * average "
-                        "+ (1 - d) * weights. Validation, translate and score use the averages. Switched on "
+                        "+ (1 - d) * weights. Validation, translate, score and evaluate use the averages. "
+                        "Switched on "
                         "within a run, they start from its weights."},
 };
 static const struct option_group train_group = OPTION_GROUP("train", "the course of training", train_rows);
@@ -179,6 +180,11 @@ static enum status check_file_name(const char *name, const char *text)
 {
     CHECK(!text || text[0], STATUS_CONFIG, "%s expects a name, found ''", name);
     return STATUS_OK;
+}
+
+bool config_is_of_model(const struct option *option)
+{
+    return option->change == CHANGE_REFUSED && strncmp(option->name, "model.", strlen("model.")) == 0;
 }
 
 /* Where else a run starts from. */

@@ -83,6 +83,9 @@ struct log_level_kind {
 };
 extern const struct kind_table log_level_kinds; /* error, warning, info, detail */
 
+/* Whether weights mean something else under another value of this option. */
+bool config_is_of_model(const struct option *option);
+
 /* What rows cannot check alone: settings against one another and against the number of ranks
  * (STATUS_CONFIG). */
 enum status config_check(const struct config *config, int ranks);

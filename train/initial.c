@@ -14,8 +14,7 @@ static enum status on_difference(
         void *context, const struct option *option, const char *then, const char *now)
 {
     const struct checkpoint *const *checkpoint = context;
-    bool of_model = strncmp(option->name, "model.", strlen("model.")) == 0;
-    CHECK(!of_model || option->change != CHANGE_REFUSED, STATUS_CONFIG,
+    CHECK(!config_is_of_model(option), STATUS_CONFIG,
             "%s is %s in %s of run.init and %s now: set it to %s, or leave run.init out", option->name, then,
             checkpoint_path(*checkpoint), now, then);
     return STATUS_OK;

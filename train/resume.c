@@ -53,12 +53,12 @@ static enum status on_difference(
         void *context, const struct option *option, const char *then, const char *now)
 {
     struct comparison *comparison = context;
-    bool of_model = strncmp(option->name, "model.", strlen("model.")) == 0;
     CHECK(option->change != CHANGE_REFUSED, STATUS_CONFIG,
             "%s is %s in %s and %s now; it cannot change within a run: set it back, or start a new run "
             "directory (run.directory%s",
             option->name, then, comparison->path, now,
-            of_model ? "; run.init needs it unchanged, too)" : "), from these weights with run.init");
+            config_is_of_model(option) ? "; run.init needs it unchanged, too)"
+                                       : "), from these weights with run.init");
     if (option->change == CHANGE_NOTED)
         log_line(LOG_INFO, "%s was %s, is now %s", option->name, then, now);
     comparison->fresh_moments |= strcmp(option->name, "optimizer.kind") == 0;

@@ -67,8 +67,7 @@ static enum status on_difference(
         void *context, const struct option *option, const char *then, const char *now)
 {
     const struct comparison *comparison = context;
-    bool of_model = strncmp(option->name, "model.", strlen("model.")) == 0;
-    CHECK(!of_model || option->change != CHANGE_REFUSED, STATUS_DATA,
+    CHECK(!config_is_of_model(option), STATUS_DATA,
             "%s is %s in %s and %s in %s: expected the same model in both", option->name, then,
             checkpoint_path(comparison->two), now, checkpoint_path(comparison->one));
     return STATUS_OK;
