@@ -51,8 +51,6 @@ static bool equal_ends(const struct trace *a, const struct trace *b, size_t coun
 
 void row_block_repeats(struct row *row, const struct trace *last, size_t n)
 {
-    if (!last || last->length + 1 < n)
-        return;
     for (const struct trace *trace = last; trace; trace = trace->parent)
         if (equal_ends(last, trace->parent, n - 1))
             row->logits[trace->token] = -INFINITY;
@@ -113,33 +111,44 @@ CLONES static void weigh(const struct row *row, float maximum, float factor)
         weights[c] = vector_exp((logits[c] - maximum) * factor);
 }
 
-/* How many weights are at least `least`, or what they sum to. */
-CLONES static double measure(const float *weights, size_t classes, float least, bool count)
+/* What the weights of a block that are at least `least` sum to, or how many there are. */
+CLONES static float measure_block(const float *weights, float least, bool number, size_t count)
+{
+    const float one = number ? 1.0f : 0.0f, weight = 1.0f - one;
+    float total = 0;
+#pragma omp simd reduction(+ : total)
+    for (size_t i = 0; i < count; i++) { /* products, as compilers do not vectorise a branch here */
+        float taken = weights[i] >= least ? 1.0f : 0.0f;
+        total += taken * (one + weight * weights[i]);
+    }
+    return total;
+}
+
+static double measure(const float *weights, size_t classes, float least, bool number)
 {
     double total = 0;
-#pragma omp simd reduction(+ : total)
-    for (size_t c = 0; c < classes; c++)
-        total += weights[c] >= least ? (count ? 1.0 : (double)weights[c]) : 0.0;
+    for (size_t first = 0; first < classes; first = block_end(first, classes))
+        total += (double)measure_block(weights + first, least, number, block_end(first, classes) - first);
     return total;
 }
 
 /* Keeps the largest weights, as few as reach `needed` in number or sum, the lower token first of equal ones; the rest
  * become 0. The least weight kept is found bit by bit: floats above 0 are ordered as their bits are. */
-static void keep_largest(float *weights, size_t classes, double needed, bool count)
+static void keep_largest(float *weights, size_t classes, double needed, bool number)
 {
     uint32_t least = 0;
-    for (uint32_t bit = 1u << 30; bit; bit >>= 1)
-        if (measure(weights, classes, vector_from_bits(least | bit), count) >= needed)
+    for (uint32_t bit = 1u << 29; bit; bit >>= 1) /* none is above 1 */
+        if (measure(weights, classes, vector_from_bits(least | bit), number) >= needed)
             least |= bit;
     float kept = vector_from_bits(least);
-    double have = measure(weights, classes, vector_from_bits(least + 1), count);
+    double have = measure(weights, classes, vector_from_bits(least + 1), number);
     for (size_t c = 0; c < classes; c++) {
         if (weights[c] > kept)
             continue;
         if (weights[c] < kept || have >= needed)
             weights[c] = 0;
         else
-            have += count ? 1.0 : (double)weights[c];
+            have += number ? 1.0 : (double)weights[c];
     }
 }
 

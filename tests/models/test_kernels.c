@@ -166,6 +166,50 @@ static void test_kernels__a_cached_step_is_the_last_row_of_attention(void **stat
     free(cache);
 }
 
+/* The mean over heads of softmax(scale · q kᵀ) for one row, in double. */
+static void expected_weights(const float *query, const float *keys, size_t stride, size_t heads, size_t width,
+        size_t count, double *out)
+{
+    memset(out, 0, count * sizeof *out);
+    for (size_t h = 0; h < heads; h++) {
+        double scores[300], sum = 0;
+        for (size_t j = 0; j < count; j++) {
+            double dot = 0;
+            for (size_t i = 0; i < width; i++)
+                dot += (double)query[h * width + i] * (double)keys[j * stride + h * width + i];
+            sum += scores[j] = exp((double)0.7f * dot);
+        }
+        for (size_t j = 0; j < count; j++)
+            out[j] += scores[j] / sum / (double)heads;
+    }
+}
+
+static void test_kernels__weights_of_a_cached_step_are_added(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, HEADS = 2, KEY = 5, LONGEST = 300, STRIDE = HEADS * KEY + 3 };
+    const int32_t lengths[ROWS] = {1, 40, LONGEST};
+    float *query = numbers(ROWS * (HEADS * KEY + 1), 1), *cache = numbers(ROWS * LONGEST * STRIDE, 50);
+    float *weights = calloc(ROWS * LONGEST, sizeof *weights), *out[ROWS];
+    const float *keys[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        keys[r] = cache + r * LONGEST * STRIDE;
+        out[r] = weights + r * LONGEST;
+        out[r][0] = 1;
+    }
+    attention_step_weights(ROWS, HEADS, KEY, 0.7f, query, HEADS * KEY + 1, keys, STRIDE, lengths, 0.25f, out);
+    for (int r = 0; r < ROWS; r++) {
+        double expected[LONGEST];
+        expected_weights(
+                query + r * (HEADS * KEY + 1), keys[r], STRIDE, HEADS, KEY, (size_t)lengths[r], expected);
+        for (int j = 0; j < lengths[r]; j++)
+            assert_true(fabs((double)out[r][j] - 0.25 * expected[j] - (j == 0)) < 1e-6);
+    }
+    free(query);
+    free(cache);
+    free(weights);
+}
+
 /* Logits are x itself: the weight is the identity. */
 static struct loss loss_of(const float *logits, const int32_t *targets, size_t rows, float *log_probabilities)
 {
@@ -226,6 +270,7 @@ int main(void)
             cmocka_unit_test(test_kernels__dropout_is_an_element_s_own),
             cmocka_unit_test(test_kernels__dropout_keeps_the_mean),
             cmocka_unit_test(test_kernels__a_cached_step_is_the_last_row_of_attention),
+            cmocka_unit_test(test_kernels__weights_of_a_cached_step_are_added),
             cmocka_unit_test(test_kernels__the_first_of_equal_largest_is_the_prediction),
             cmocka_unit_test(test_kernels__a_nan_reaches_the_loss),
     };

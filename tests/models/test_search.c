@@ -103,6 +103,8 @@ static void test_search__equals_a_plain_one(void **state)
             {"none", 1, 0, 1, 1, 0},
             {"none", 1, 0, 4, 1, 0},
             {"none", 1, 0.4, 4, 4, 0},
+            {"average", 1, 0.3, 6, 1, 0},
+            {"none", 1, 1, 6, 1, 0},
             {"average", 1, 0, 5, 3, 0},
             {"average", 0.5, -0.5, 5, 1, 1},
             {"gnmt", 0.6, 0, 6, 6, 2},
@@ -422,6 +424,45 @@ static void test_search__samples_follow_the_distribution(void **state)
     model_close(model);
 }
 
+/* Of equal tokens the lower ones are taken. */
+static void test_search__ties_go_to_the_lower_token(void **state)
+{
+    (void)state;
+    struct model *model = new_model(3, 1);
+    struct parameters *parameters = model_parameters(model);
+    memset(parameters->values, 0, parameters->floats * sizeof *parameters->values);
+    struct ensemble ensemble = just(&model);
+    struct decode_options options = {.sample = true,
+            .nbest = DRAWS,
+            .temperature = 1,
+            .top_p = 1,
+            .top_k = 3,
+            .max_length_extra = 1,
+            .batch = 1};
+    double shares[TINY_PIECES];
+    count_draws(&ensemble, &options, shares);
+    for (int c = 0; c < TINY_PIECES; c++)
+        assert_true(c < 3 ? shares[c] > 0.2 : shares[c] == 0);
+    const int32_t ids[] = {5, TOKEN_END}, offsets[] = {0, 2};
+    const struct decode_task task = {.ids = ids, .offsets = offsets, .count = 1};
+    struct translation found;
+    options.sample = false;
+    options.beam = options.nbest = 4;
+    assert_int_equal(decode_group(&ensemble, &options, &task, &found), STATUS_OK);
+    for (int32_t h = 0; h < 4; h++)
+        assert_int_equal(found.items[h].count ? found.items[h].ids[0] : TOKEN_END, h);
+    translations_release(&found, 1);
+    options.max_length_extra = 2; /* all go on from the first row */
+    assert_int_equal(decode_group(&ensemble, &options, &task, &found), STATUS_OK);
+    assert_int_equal(found.items[0].count, 0);
+    for (int32_t h = 1; h < 4; h++) {
+        assert_int_equal(found.items[h].ids[0], 1);
+        assert_int_equal(found.items[h].count > 1 ? found.items[h].ids[1] : TOKEN_END, h - 1);
+    }
+    translations_release(&found, 1);
+    model_close(model);
+}
+
 static void test_search__seeds_differ_and_one_token_is_greedy(void **state)
 {
     (void)state;
@@ -544,6 +585,7 @@ int main(void)
             cmocka_unit_test(test_search__does_not_depend_on_the_batch),
             cmocka_unit_test(test_search__prefix_is_kept_and_counts),
             cmocka_unit_test(test_search__samples_follow_the_distribution),
+            cmocka_unit_test(test_search__ties_go_to_the_lower_token),
             cmocka_unit_test(test_search__seeds_differ_and_one_token_is_greedy),
             cmocka_unit_test(test_search__refuses_what_would_be_ignored),
             cmocka_unit_test(test_search__refuses_models_that_are_no_ensemble),
