@@ -1,6 +1,6 @@
 #!/bin/bash
 # evaluate: the same numbers on any number of ranks, those of translate and score; files compared; what is refused.
-# shellcheck source=tests/cli/common.bash
+# shellcheck disable=SC2154,SC2054
 . "$(dirname "$0")/common.bash"
 tool=$(realpath "$(dirname "$program")/tests/models/tool_model")
 export OMP_NUM_THREADS=1
