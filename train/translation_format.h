@@ -7,9 +7,9 @@
  *     json       {"line":0,"translations":[{"text":"...","log_probability":-1.5,"score":-0.3}]}
  *
  * Lines count from 0. F0 is the natural log probability, SCORE what hypotheses are ranked by. All else is of pieces: one
- * score for each and one for </s>. A hard ALIGNMENT is pairs S-T of a piece of the source and one of the translation
- * (both from 0, </s> left out), for each T the S it looks at most; a soft one is for each T, </s> included, its weights
- * over all S, </s> included: "0.9,0.1 0.2,0.8".
+ * score for each and one for </s> (0 where it was not reached). A hard ALIGNMENT is pairs S-T of a piece of the source
+ * and one of the translation (both from 0, </s> left out), for each T the S it looks at most; a soft one is for each T,
+ * </s> included, its weights over all S, </s> included: "0.9,0.1 0.2,0.8".
  */
 #ifndef TRAIN_TRANSLATION_FORMAT_H
 #define TRAIN_TRANSLATION_FORMAT_H

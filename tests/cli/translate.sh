@@ -1,5 +1,6 @@
 #!/bin/bash
-# translate and score: the same lines on any number of ranks, in input order; bad input and what it leaves behind.
+# translate and score: the same lines on any number of ranks, in input order, in every format; bad input and what it
+# leaves behind.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 program=$(realpath "${BUILD:-build}/seqtrain")
@@ -22,8 +23,9 @@ refused() { # STATUS WORD COMMAND...: ends with that status, and a message that 
     [ "$(grep -c '^seqtrain: ' refused.err)" = 1 ] || fail "not one message: $* ($(grep '^seqtrain: ' refused.err))"
 }
 
-mkdir -p run/checkpoints learned/checkpoints
+mkdir -p run/checkpoints other/checkpoints learned/checkpoints
 "$tool" run || exit 1
+"$tool" other model.width 32 model.decoder_layers 1 || exit 1
 "$tool" learned model.position learned model.position_limit 8 || exit 1
 
 words=(zero one two three four five six seven eight nine unheard)
@@ -72,8 +74,85 @@ sed -n 10p alone.txt >one.target
 one=$("$program" score run --source one.source --target one.target)
 paste <(sed -n 10p scores.txt) <(echo "$one") | awk '{ d = $1 - $2; exit !(d * d < 1e-8 * $1 * $1) }' || fail "line 10 scores $(sed -n 10p scores.txt) among others, $one alone"
 
-# Bad input: status, message, no file left.
+[ "$(head -n 1 scores.txt)" = "$("$program" score run --source <(head -n 1 source.txt) --target <(head -n 1 alone.txt) --output -)" ] || fail "a pipe scores otherwise"
+"$program" score run --source source.txt --target alone.txt --word-scores >words.txt || fail "score --word-scores: status $?"
+sed 's/ ||| .*//' words.txt | cmp - scores.txt || fail "scores of pieces change the sums"
+"$program" score run --source source.txt --target alone.txt --normalise >means.txt || fail "score --normalise: status $?"
+paste -d ' ' words.txt means.txt | awk '{ sum = 0; for (i = 4; i < NF; i++) sum += $i; d = sum - $1; e = sum / (NF - 4) - $NF
+    if (NF < 5 || d * d > 1e-9 || e * e > 1e-10) bad = 1 } END { exit bad || NR != 150 }' || fail "scores of pieces do not add up"
+
+# Several translations of a line: best first, the first is the plain translation, JSON tells the same.
+"$program" translate run --input source.txt --group 64 --batch 7 --nbest 3 --word-scores --alignment hard --output nbest.txt || fail "n-best: status $?"
+awk -F ' [|][|][|] ' '{ n[$1]++; if (NF != 6 || $1 + 0 < line || (n[$1] > 1 && $6 + 0 > score) || n[$1] > 3) bad = 1; line = $1; score = $6 }
+    $5 !~ /^F0= -?[0-9]+\.[0-9]+$/ || $3 !~ /^([0-9]+-[0-9]+ )*([0-9]+-[0-9]+)?$/ || $4 !~ /^WordScores=( -?[0-9.]+)*$/ { bad = 1 }
+    { m = split($4, s, " "); sum = 0; for (i = 2; i <= m; i++) sum += s[i]; split($5, f, " "); d = sum - f[2]; if (d * d > 1e-8) bad = 1 }
+    END { for (i = 0; i < 150; i++) if (!n[i]) bad = 1; exit bad }' nbest.txt || fail "n-best lists look otherwise"
+[ "$(wc -l <nbest.txt)" -gt 400 ] || fail "only $(wc -l <nbest.txt) translations of 150 lines"
+awk -F ' [|][|][|] ' '!seen[$1]++ { print $2 }' nbest.txt | cmp - alone.txt || fail "the best of n is not the translation"
+"$program" translate run --input source.txt --group 64 --batch 7 --nbest 3 --format json | sed 's/"text"/\n"text"/g' |
+    sed -n 's/^"text":"\(.*\)","log_probability":\([^,]*\),"score":\([^}]*\)}.*/\1 ||| F0= \2 ||| \3/p' >json.txt
+awk -F ' [|][|][|] ' '{ print $2 " ||| " $5 " ||| " $6 }' nbest.txt | cmp - json.txt || fail "JSON tells other translations"
+
+# The log probability of a translation is its score: of those that ended, and whose text gives the same pieces again.
+"$program" translate run --input source.txt --group 64 --batch 7 --nbest 3 --word-scores --pieces | awk -F ' [|][|][|] ' '$2 ~ /</ || $3 ~ / 0\.000000$/ || $2 == "" { next }
+    { gsub(/ *▁/, " ", $2); sub(/^ /, "", $2); print $1 "\t" $2 "\t" $4 }' >ended.txt
+[ "$(wc -l <ended.txt)" -gt 20 ] || fail "only $(wc -l <ended.txt) translations ended"
+while IFS=$'\t' read -r line _; do sed -n "$((line + 1))p" source.txt; done <ended.txt >ended.source
+cut -f 2 ended.txt >ended.target
+"$program" score run --source ended.source --target ended.target | paste ended.txt - |
+    awk -F '\t' '{ sub("F0= ", "", $3); d = $3 - $4; if (d * d > 1e-10) { print; bad = 1 } } END { exit bad }' || fail "translations score otherwise than they were found"
+
+# Prefixes: every translation begins with its own; an empty line with one is translated.
+awk '{ print NR % 3 == 0 ? "" : NR % 3 == 1 ? "four" : "nine two" }' source.txt >prefix.txt
+"$program" translate run --input source.txt --prefix prefix.txt --group 64 --batch 7 >prefixed.txt || fail "prefixes: status $?"
+paste -d '|' prefix.txt prefixed.txt source.txt alone.txt | awk -F '|' 'index($2, $1) != 1 || ($1 == "" && $3 == "" && $2 != "") { bad = 1 } END { exit bad || NR != 150 }' ||
+    fail "a translation does not begin with its prefix"
+
+# An ensemble of a model and itself is the model; weights count; several ranks say the same, also of samples.
+"$program" translate run run/last.h5 --input source.txt --group 64 --batch 7 | cmp - alone.txt || fail "a model twice translates otherwise"
+several=(translate run other --input source.txt --group 64 --batch 7 --nbest 2 --prefix prefix.txt --alignment soft --word-scores --format json --weights)
+drawn=(translate run other --input source.txt --group 64 --batch 7 --nbest 2 --sample --top-k 8 --top-p 0.9 --seed)
+"$program" "${several[@]}" 3 1 --output several.txt || fail "ensemble: status $?"
+"$program" "${several[@]}" 1 1 | cmp -s - several.txt && fail "weights do not count"
+"$program" "${drawn[@]}" 5 --output drawn.txt || fail "samples: status $?"
+"$program" "${drawn[@]}" 6 | cmp -s - drawn.txt && fail "another seed draws the same"
+for ranks in 2 3; do
+    mpirun -n "$ranks" "$program" "${several[@]}" 3 1 --output ranks.txt || fail "ensemble on $ranks ranks: status $?"
+    cmp several.txt ranks.txt || fail "$ranks ranks translate otherwise with an ensemble"
+    mpirun -n "$ranks" "$program" "${drawn[@]}" 5 --output ranks.txt || fail "samples on $ranks ranks: status $?"
+    cmp drawn.txt ranks.txt || fail "$ranks ranks draw otherwise"
+done
+
+# What cannot be: status, message, no file left.
+printf 'one two three\none two\n' >own.txt
+"$program" prepare --source own.txt --target own.txt --output own.h5 --vocab-kind word --vocab-size 6 >log 2>&1 || fail "prepare: $(cat log)"
+"$program" train --run.directory own --data.train own.h5 --train.until start --model.width 16 --model.heads 2 --model.ffn_width 16 --batch.micro_batches 1 >log 2>&1 || fail "train: $(cat log)"
 rm -f out.txt
+out=(--input source.txt --output out.txt)
+refused 65 "own/" "$program" translate run own "${out[@]}"
+refused 65 "run/last.h5 and" mpirun -n 2 "$program" translate run own "${out[@]}"
+refused 64 "--weights expects one number for each MODEL: 2, found 1" "$program" translate run other "${out[@]}" --weights 1
+refused 78 weights "$program" translate run other "${out[@]}" --weights 1 0
+refused 78 weights "$program" translate run other "${out[@]}" --weights 1 much
+refused 64 "--nbest 6" "$program" translate run "${out[@]}" --nbest 6
+refused 64 "--format text" "$program" translate run "${out[@]}" --nbest 2 --format text
+refused 64 "--sample" "$program" translate run "${out[@]}" --beam 4 --sample
+refused 64 "temperature" "$program" translate run "${out[@]}" --temperature 0.5
+refused 64 "length-alpha" "$program" translate run "${out[@]}" --length-penalty none --length-alpha 0.5
+refused 78 "hard" "$program" translate run "${out[@]}" --alignment crooked
+refused 66 "nowhere.txt" "$program" translate run "${out[@]}" --prefix nowhere.txt
+head -n 149 prefix.txt >few.txt
+refused 65 "few.txt has 149 lines, but source.txt has 150" "$program" translate run "${out[@]}" --prefix few.txt
+cat prefix.txt few.txt >many.txt
+refused 65 "source.txt has 150 lines, but many.txt has 299" mpirun -n 2 "$program" translate run "${out[@]}" --prefix many.txt
+printf 'one\n' >short.source
+printf 'one two three four five six seven eight nine\n' >long.prefix
+refused 78 "long.prefix:1" "$program" translate learned --input short.source --prefix long.prefix --output out.txt
+printf 'one \377\n' >bad.prefix
+refused 65 "bad.prefix:1" "$program" translate run --input short.source --prefix bad.prefix --output out.txt
+refused 64 "takes one MODEL" "$program" score run other --source source.txt --target source.txt --output out.txt
+
+# Bad input.
 refused 64 "expected a MODEL" "$program" translate
 refused 66 nowhere "$program" translate nowhere --output out.txt
 refused 66 nowhere.txt "$program" translate run --input nowhere.txt --output out.txt

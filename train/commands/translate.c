@@ -262,7 +262,7 @@ const struct command translate_command = {
         .examples = "seqtrain translate runs/demo --input test.en --output test.de\n"
                     "mpirun -n 4 seqtrain translate runs/demo <test.en >test.de\n"
                     "seqtrain translate runs/a runs/b --weights 0.7 0.3 --nbest 5 <test.en\n"
-                    "seqtrain translate runs/demo --sample true --seed 7 --word-scores <test.en",
+                    "seqtrain translate runs/demo --sample --seed 7 --word-scores <test.en",
         .schemas = {&schema},
         .ranks = true,
         .run = run,
