@@ -19,6 +19,7 @@
 #include "comm/clock.h"    /* enum phase, clock_enter(): where the time goes */
 #include "comm/exchange.h" /* struct exchange: sum of gradients, spread of parameters */
 #include "comm/fault.h"    /* fault_fires(): places made to fail by count */
+#include "comm/fixed.h"    /* struct fixed_sum: sums that no order changes */
 #include "comm/kind.h"     /* struct kind: rows of tables of choices */
 #include "comm/log.h"      /* log_line(), log_progress() */
 #include "comm/memory.h"   /* memory_new(), struct arena, checked sizes */

@@ -14,23 +14,6 @@ VECTOR_CLONES void exchange_add(float *to, const float *from, size_t count)
         to[i] += from[i];
 }
 
-VECTOR_CLONES double exchange_square(const float *x, size_t count)
-{
-    enum { LANES = 16 }; /* a power of two; whatever the vector length, the same order */
-    double lanes[LANES] = {0};
-    size_t whole = count - count % LANES;
-    for (size_t i = 0; i < whole; i += LANES)
-#pragma omp simd
-        for (size_t lane = 0; lane < LANES; lane++)
-            lanes[lane] += (double)x[i + lane] * (double)x[i + lane]; /* exact: 2 x 24 bits fit into 53 */
-    for (size_t i = whole; i < count; i++)
-        lanes[i - whole] += (double)x[i] * (double)x[i];
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t lane = 0; lane < half; lane++)
-            lanes[lane] += lanes[lane + half];
-    return lanes[0];
-}
-
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -137,7 +120,7 @@ static void finish_bucket(struct exchange *x, size_t bucket)
         size_t count = least(BLOCK_FLOATS, run.count - at);
         if (adds)
             x->reduction->finish(x, run, run.first + at, count);
-        x->squares[(run.own + at) / BLOCK_FLOATS] = exchange_square(x->buffer[0] + run.first + at, count);
+        x->squares[(run.own + at) / BLOCK_FLOATS] = vector_square(x->buffer[0] + run.first + at, count);
     }
 }
 

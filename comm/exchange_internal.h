@@ -104,7 +104,4 @@ void exchange_note(struct exchange *exchange, enum status status);
 /* to[i] += from[i]. */
 void exchange_add(float *to, const float *from, size_t count);
 
-/* The sum of squares in a fixed order. */
-double exchange_square(const float *x, size_t count);
-
 #endif

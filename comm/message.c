@@ -166,6 +166,20 @@ enum status world_sum(double *values, size_t count)
     return STATUS_OK;
 }
 
+enum status world_sum_integers(int64_t *values, size_t count)
+{
+    if (!world_is_shared())
+        return STATUS_OK;
+    size_t most = message_limit / sizeof *values ? message_limit / sizeof *values : 1;
+    for (size_t done = 0, part; done < count; done += part) {
+        part = least(count - done, most);
+        TRY(mpi_status(
+                MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD),
+                "MPI_Allreduce", -1));
+    }
+    return STATUS_OK;
+}
+
 enum status world_maximum(double *values, size_t count)
 {
     if (!world_is_shared())
