@@ -34,6 +34,9 @@ struct flat_plane {
                       loading: where they go */
     bool flat;
     const char *description;
+    /* Arrays of the same number and names, with shapes and offsets of their own, for values that are `flat`; they end
+     * no later than the flat buffer does. NULL: the flat arrays. */
+    const struct flat_array *arrays;
 };
 
 /* One value of the run's state, or a row of values, which is in the file only if there are any. */

@@ -14,20 +14,27 @@
 /* A run of whole rows of one array of one plane: one chunk of its dataset. */
 struct unit {
     size_t plane, array, chunk;
-    size_t first, count; /* floats of the flat buffer */
+    size_t first, count;            /* floats of the flat buffer */
+    const struct flat_array *shape; /* of the array in this plane */
 };
 
 struct unit_walk {
     const struct flat_array *arrays;
+    const struct flat_plane *planes;
     size_t array_count, plane_count;
     struct unit next;
 };
 
-struct unit_walk units_start(const struct flat_array *arrays, size_t array_count, size_t plane_count);
+struct unit_walk units_start(const struct flat_array *arrays, size_t array_count,
+        const struct flat_plane *planes, size_t plane_count);
 bool units_next(struct unit_walk *walk, struct unit *out);
 
 /* Floats of a whole unit of `array`, padding of the last one included. */
 size_t unit_floats(const struct flat_array *array);
+
+/* An array as a plane has it. */
+const struct flat_array *plane_array(
+        const struct flat_plane *plane, const struct flat_array *arrays, size_t number);
 
 /* The dataset of an array in a plane. */
 struct h5_array unit_dataset(const struct flat_array *array, const struct flat_plane *plane, int compression);

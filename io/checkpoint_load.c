@@ -146,14 +146,14 @@ static enum status check_arrays(const struct loading *l)
 {
     for (size_t p = 0; p < l->plane_count; p++)
         for (size_t a = 0; a < l->array_count; a++)
-            TRY(check_array(l->checkpoint, &l->arrays[a], &l->planes[p]));
+            TRY(check_array(l->checkpoint, plane_array(&l->planes[p], l->arrays, a), &l->planes[p]));
     return STATUS_OK;
 }
 
 /* Rank 0: one unit from the file. */
 static enum status read_unit(struct loading *l, const struct unit *unit, float *out)
 {
-    const struct flat_array *array = &l->arrays[unit->array];
+    const struct flat_array *array = unit->shape;
     struct h5_array dataset = unit_dataset(array, &l->planes[unit->plane], 0);
     if (unit->chunk == 0) { /* units come in file order */
         h5_reader_close(l->reader);
@@ -207,7 +207,7 @@ static enum status move_piece(struct loading *l)
 /* Collects units to pieces worth a message. Collective. */
 static enum status load_arrays(struct loading *l)
 {
-    struct unit_walk units = units_start(l->arrays, l->array_count, l->plane_count);
+    struct unit_walk units = units_start(l->arrays, l->array_count, l->planes, l->plane_count);
     struct unit unit;
     TRY(status_agree(memory_new(&l->units, "checkpoint", UNITS_LIMIT, sizeof *l->units)));
     while (units_next(&units, &unit)) {

@@ -106,8 +106,8 @@ enum status checkpointer_open(
 static enum status pack_unit(const struct save *save, const struct own_unit *own, struct packet **out)
 {
     const struct checkpoint_contents *contents = &save->contents;
-    struct h5_array array = unit_dataset(&contents->arrays[own->unit.array],
-            &contents->planes[own->unit.plane], save->options->compression);
+    struct h5_array array =
+            unit_dataset(own->unit.shape, &contents->planes[own->unit.plane], save->options->compression);
     struct packet *packet = NULL;
     size_t capacity = 0;
     TRY(memory_new(&packet, "checkpoint", 1, sizeof *packet));
@@ -154,13 +154,14 @@ static void count_peers(struct checkpointer *c)
 {
     const struct checkpoint_contents *contents = &c->save.contents;
     memset(c->peers, 0, (size_t)world()->size * sizeof *c->peers);
-    struct unit_walk units = units_start(contents->arrays, contents->array_count, contents->plane_count);
+    struct unit_walk units =
+            units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     struct unit unit;
     while (units_next(&units, &unit)) {
         int owner = blocks_owner(&c->blocks, unit.first, NULL);
         c->peers[owner].expected += owner != 0;
     }
-    c->order = units_start(contents->arrays, contents->array_count, contents->plane_count);
+    c->order = units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     c->more = units_next(&c->order, &c->next);
     if (!c->more)
         queue_end(&c->save.ordered);

@@ -40,26 +40,33 @@ static void copy_field(struct arena *arena, struct field *field)
     }
 }
 
+/* NULL if there are none, or no room (the arena knows). */
+static const struct flat_array *copy_arrays(struct arena *arena, const struct flat_array *from, size_t count)
+{
+    struct flat_array *to = copy(arena, from, count * sizeof *to);
+    for (size_t i = 0; to && i < count; i++)
+        to[i].description = copy_text(arena, to[i].description);
+    return to;
+}
+
 static enum status copy_contents(struct save *save, const struct checkpoint_contents *from)
 {
     struct checkpoint_contents *to = &save->contents;
     TRY(arena_open(&save->arena, "checkpoint", ARENA_BYTES));
     struct arena *arena = save->arena;
     *to = *from;
-    struct flat_array *arrays = copy(arena, from->arrays, from->array_count * sizeof *arrays);
     struct flat_plane *planes = copy(arena, from->planes, from->plane_count * sizeof *planes);
     struct field *fields = copy(arena, from->fields, from->field_count * sizeof *fields);
     TRY(arena_status(arena));
-    for (size_t i = 0; i < from->array_count; i++)
-        arrays[i].description = copy_text(arena, arrays[i].description);
     for (size_t i = 0; i < from->plane_count; i++) {
         planes[i].group = copy_text(arena, planes[i].group);
         planes[i].description = copy_text(arena, planes[i].description);
         planes[i].values = NULL;
+        planes[i].arrays = copy_arrays(arena, planes[i].arrays, from->array_count);
     }
     for (size_t i = 0; i < from->field_count; i++)
         copy_field(arena, &fields[i]);
-    to->arrays = arrays;
+    to->arrays = copy_arrays(arena, from->arrays, from->array_count);
     to->planes = planes;
     to->fields = fields;
     to->config = copy_text(arena, from->config);
@@ -114,7 +121,7 @@ static void handle_part(struct gathering *g, enum step step, const struct part *
 
 static void handle_unit(struct gathering *g, enum step step, const struct unit *unit, struct own_unit *mine)
 {
-    const struct flat_plane *plane = &g->contents->planes[unit->plane];
+    const struct flat_plane *plane = &g->contents->planes[unit->plane]; /* with its values */
     float *to = mine ? mine->values : NULL;
     if (plane->flat) {
         if (mine && step == STEP_COPY)
@@ -133,8 +140,9 @@ static void handle_unit(struct gathering *g, enum step step, const struct unit *
 /* Walks all units; counts and marks this rank's while counting. */
 static void walk(struct gathering *g, enum step step)
 {
-    const struct checkpoint_contents *contents = g->contents;
-    struct unit_walk units = units_start(contents->arrays, contents->array_count, contents->plane_count);
+    const struct checkpoint_contents *contents = &g->save->contents;
+    struct unit_walk units =
+            units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     struct unit unit;
     size_t own = 0, floats = 0;
     for (int r = 0; r < world()->size; r++)
@@ -142,7 +150,7 @@ static void walk(struct gathering *g, enum step step)
     while (units_next(&units, &unit)) {
         struct own_unit *mine = NULL;
         if (blocks_owner(g->blocks, unit.first, NULL) == world()->rank) {
-            size_t size = unit_floats(&contents->arrays[unit.array]);
+            size_t size = unit_floats(unit.shape);
             if (step != STEP_COUNT) {
                 mine = &g->save->units[own];
                 mine->unit = unit;

@@ -23,9 +23,17 @@ size_t unit_floats(const struct flat_array *array)
     return unit_rows(array) * row_floats(array);
 }
 
-struct unit_walk units_start(const struct flat_array *arrays, size_t array_count, size_t plane_count)
+const struct flat_array *plane_array(
+        const struct flat_plane *plane, const struct flat_array *arrays, size_t number)
 {
-    return (struct unit_walk){.arrays = arrays, .array_count = array_count, .plane_count = plane_count};
+    return plane->arrays ? &plane->arrays[number] : &arrays[number];
+}
+
+struct unit_walk units_start(const struct flat_array *arrays, size_t array_count,
+        const struct flat_plane *planes, size_t plane_count)
+{
+    return (struct unit_walk){
+            .arrays = arrays, .planes = planes, .array_count = array_count, .plane_count = plane_count};
 }
 
 bool units_next(struct unit_walk *walk, struct unit *out)
@@ -33,12 +41,13 @@ bool units_next(struct unit_walk *walk, struct unit *out)
     struct unit *next = &walk->next;
     if (next->plane >= walk->plane_count || walk->array_count == 0)
         return false;
-    const struct flat_array *array = &walk->arrays[next->array];
+    const struct flat_array *array = plane_array(&walk->planes[next->plane], walk->arrays, next->array);
     size_t floats = array->shape[0] * row_floats(array), from = next->chunk * unit_floats(array);
     size_t count = floats - from < unit_floats(array) ? floats - from : unit_floats(array);
     *out = *next;
     out->first = array->offset + from;
     out->count = count;
+    out->shape = array;
     next->chunk++;
     if (from + count == floats) {
         next->chunk = 0;

@@ -62,8 +62,8 @@ static enum status declare_all(struct h5_writer *writer, const struct save *save
     const struct checkpoint_contents *contents = &save->contents;
     for (size_t p = 0; p < contents->plane_count; p++)
         for (size_t a = 0; a < contents->array_count; a++) {
-            struct h5_array array =
-                    unit_dataset(&contents->arrays[a], &contents->planes[p], save->options->compression);
+            struct h5_array array = unit_dataset(plane_array(&contents->planes[p], contents->arrays, a),
+                    &contents->planes[p], save->options->compression);
             int id;
             TRY(h5_declare(writer, &array, &id));
             if (p == 0 && a == 0)
@@ -75,7 +75,8 @@ static enum status declare_all(struct h5_writer *writer, const struct save *save
 static enum status put_chunks(struct h5_writer *writer, struct save *save, int first)
 {
     const struct checkpoint_contents *contents = &save->contents;
-    struct unit_walk units = units_start(contents->arrays, contents->array_count, contents->plane_count);
+    struct unit_walk units =
+            units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     struct unit unit;
     while (units_next(&units, &unit)) {
         struct packet *packet = queue_pop(&save->ordered);
