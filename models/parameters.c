@@ -121,18 +121,3 @@ const struct parameter *parameters_find(const struct parameters *parameters, con
             return &parameters->items[i];
     return NULL;
 }
-
-void parameters_decay_mask(const struct parameters *parameters, size_t first, size_t count, float *decay)
-{
-    memset(decay, 0, count * sizeof *decay);
-    for (size_t i = 0; i < parameters->count; i++) {
-        const struct parameter *item = &parameters->items[i];
-        size_t from = item->array.offset, to = from + item->floats;
-        if (!item->decays || to <= first || from >= first + count)
-            continue;
-        from = from > first ? from : first;
-        to = to < first + count ? to : first + count;
-        for (size_t position = from; position < to; position++)
-            decay[position - first] = 1;
-    }
-}

@@ -56,8 +56,4 @@ size_t parameters_count(const struct parameters *parameters);
 /* The parameter called `name`, or NULL. */
 const struct parameter *parameters_find(const struct parameters *parameters, const char *name);
 
-/* Whether weight decay applies to the float at `position`; gaps: no. For the optimiser: fills
- * decay[count] with 1 or 0 for positions [first, first + count). */
-void parameters_decay_mask(const struct parameters *parameters, size_t first, size_t count, float *decay);
-
 #endif

@@ -85,6 +85,10 @@ static const struct option train_rows[] = {
                         "+ (1 - d) * weights. Validation, translate, score and evaluate use the averages. "
                         "Switched on "
                         "within a run, they start from its weights."},
+        {"train.freeze", OPTION_LIST, offsetof(struct train_options, freeze), .placeholder = "PATTERN",
+                .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "parameters that do not learn, by name: encoder/* embedding/*\nAs shell patterns; * "
+                        "matches / too. Their gradient does not count in the norm."},
 };
 static const struct option_group train_group = OPTION_GROUP("train", "the course of training", train_rows);
 
@@ -249,6 +253,24 @@ static enum status check_text_settings(const struct validate_options *options)
     return STATUS_OK;
 }
 
+void config_resolve(struct config *config)
+{
+    struct schedule_options *schedule = &config->schedule;
+    if (schedule_has_total(schedule) && schedule->total.value == 0)
+        schedule->total = config->train.until;
+}
+
+/* Settings of other groups that schedule.kind plateau cannot do without. */
+static enum status check_plateau(const struct config *config)
+{
+    CHECK(!schedule_is_plateau(&config->schedule) || (config->data.valid && config->validate.every.value > 0),
+            STATUS_CONFIG,
+            "schedule.kind plateau follows validate.metric, but there is no validation: expected data.valid "
+            "and validate.every, found %s",
+            config->data.valid ? "validate.every never" : "no data.valid");
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
     TRY(check_metrics(&config->validate.metrics));
@@ -258,6 +280,9 @@ enum status config_check(const struct config *config, int ranks)
     TRY(check_init(&config->run));
     TRY(check_corpora(&config->data.train));
     TRY(check_file_name("data.valid", config->data.valid));
+    TRY(optimizer_check(&config->optimizer));
+    TRY(schedule_check(&config->schedule));
+    TRY(check_plateau(config));
     long long slots = config->batch.micro_batches;
     CHECK(ranks <= slots, STATUS_CONFIG,
             "expected at most %lld ranks (batch.micro_batches), found %d: start fewer, or set "

@@ -31,6 +31,7 @@ struct batch_options {
 struct train_options {
     struct period until;      /* u, e */
     struct period time_limit; /* s, m, h */
+    struct text_list freeze;  /* patterns of parameter names */
     double label_smoothing, r_drop, clip_norm;
     double ema; /* decay of ema.h; 0: off */
 };
@@ -85,6 +86,9 @@ extern const struct kind_table log_level_kinds; /* error, warning, info, detail 
 
 /* Whether weights mean something else under another value of this option. */
 bool config_is_of_model(const struct option *option);
+
+/* Defaults that follow another setting (schedule.total: train.until), so that records hold what counts. */
+void config_resolve(struct config *config);
 
 /* What rows cannot check alone: settings against one another and against the number of ranks
  * (STATUS_CONFIG). */

@@ -13,6 +13,7 @@
 #include "comm/log.h"
 #include "comm/watch.h"
 #include "comm/world.h"
+#include "train/freeze.h"
 #include "train/stop.h"
 #include "train/validation.h"
 
@@ -56,9 +57,20 @@ static void fetch(struct loop *loop)
     clock_enter(before);
 }
 
-static void on_ready(void *exchange, size_t first)
+/* A gradient on its way: what lies before `ready` is not final. */
+struct leaf {
+    const struct trainer *trainer;
+    float *gradient;
+    size_t ready;
+};
+
+static void on_ready(void *context, size_t first)
 {
-    exchange_ready(exchange, first);
+    struct leaf *leaf = context;
+    const struct trainer *trainer = leaf->trainer;
+    freeze_clear(trainer->frozen, model_parameters(trainer->model), leaf->gradient, first, leaf->ready);
+    leaf->ready = first;
+    exchange_ready(trainer->exchange, first);
 }
 
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
@@ -72,6 +84,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     facts->more = loop->next.more;
     if (batch.pairs == 0)
         return STATUS_OK;
+    struct leaf leaf = {trainer, gradient, model_parameters(trainer->model)->floats};
     struct pass pass = {.training = true,
             .seed = (uint64_t)config->run.seed,
             .update = (uint64_t)trainer->state.update + 1,
@@ -80,11 +93,12 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .r_drop = config->train.r_drop,
             .gradient = gradient,
             .ready = on_ready,
-            .context = trainer->exchange};
+            .context = &leaf};
     if (fault_fires(FAULT_GRADIENT))
         gradient[0] = NAN;
     struct loss loss;
     TRY(model_loss(trainer->model, &batch, &pass, &loss));
+    freeze_clear(trainer->frozen, model_parameters(trainer->model), gradient, 0, leaf.ready);
     facts->loss = loss.objective;
     facts->cross_entropy = loss.cross_entropy;
     facts->source_tokens = (int64_t)batch.tokens[SOURCE];
@@ -151,18 +165,18 @@ static enum status check_finite(const struct loop *loop, const struct agreement 
 
 /* ---- parameters ---- */
 
-static void step_own(struct trainer *trainer, const struct optimizer_step *step, const float *sum)
+/* Before the next update. */
+static double learning_rate(const struct trainer *trainer)
 {
-    const struct blocks *blocks = exchange_blocks(trainer->exchange);
-    float *values = model_parameters(trainer->model)->values;
-    for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
-        struct run run = blocks_run(blocks, bucket, world()->rank);
-        float *moments[OPTIMIZER_MOMENTS];
-        for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
-            moments[k] = trainer->moments[k] ? trainer->moments[k] + run.own : NULL;
-        optimizer_update(step, run.count, values + run.first, sum + run.first,
-                trainer->decay ? trainer->decay + run.own : NULL, moments);
-    }
+    const struct config *config = trainer->config;
+    const struct run_state *state = &trainer->state;
+    double share = (double)state->epoch_tokens / corpora_epoch_tokens(trainer->corpora);
+    struct schedule_place place = {.update = state->update + 1,
+            .epoch = state->epoch,
+            .epochs = (double)state->epoch + (share < 1 ? share : 1),
+            .width = config->model.width,
+            .cuts = state->cuts};
+    return schedule_rate(&config->schedule, config->optimizer.learning_rate, &place);
 }
 
 static void count_update(struct loop *loop, const struct slot_facts *total)
@@ -171,9 +185,10 @@ static void count_update(struct loop *loop, const struct slot_facts *total)
     state->update++;
     state->position++;
     state->tokens += total->source_tokens + total->target_tokens;
+    state->epoch_tokens += total->source_tokens + total->target_tokens;
     if (total->more == 0) {
         state->epoch++;
-        state->position = 0;
+        state->position = state->epoch_tokens = 0;
         reader_next_epoch(loop->trainer->reader);
     }
 }
@@ -188,13 +203,12 @@ static enum status update(struct loop *loop, struct orders *orders)
     TRY(agree(loop, &agreement, &sum));
     TRY(check_finite(loop, &agreement, &norm));
     clock_enter(PHASE_UPDATE);
-    int64_t number = trainer->state.update + 1;
-    struct optimizer_step step = {.options = &config->optimizer,
-            .learning_rate = schedule_rate(&config->schedule, config->optimizer.learning_rate, number),
-            .update = number,
-            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens};
-    step_own(trainer, &step, sum);
-    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), number,
+    struct optimizer_step step = {.learning_rate = learning_rate(trainer),
+            .update = trainer->state.update + 1 - trainer->state.moments_from,
+            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens,
+            .square_norm = agreement.square_norm};
+    TRY(optimizer_step(trainer->optimizer, &step, model_parameters(trainer->model)->values, sum));
+    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), trainer->state.update + 1,
             model_parameters(trainer->model)->values);
     clock_enter(PHASE_EXCHANGE);
     TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));

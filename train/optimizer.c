@@ -1,126 +1,181 @@
-#include "train/optimizer.h"
+#include "train/optimizer_internal.h"
 
-#include "comm/vector.h"
+#include "comm/memory.h"
+#include "comm/world.h"
 
-#include <math.h>
+#include <string.h>
 
-/*
- * Adam (Kingma & Ba 2015), as torch.optim.Adam computes it:
- *     m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g²
- *     p -= rate / (1 - beta1^t) · m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
- */
-struct adam_factors {
-    float scale, beta1, one_minus_beta1, beta2, one_minus_beta2;
-    float rate, correction; /* rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
-    float epsilon;
-};
-
-VECTOR_CLONES static void adam_tile(struct adam_factors f, size_t count, float *restrict parameters,
-        const float *restrict gradient, float *restrict m, float *restrict v)
+static size_t least(size_t a, size_t b)
 {
-#pragma omp simd
-    for (size_t i = 0; i < count; i++) {
-        float g = gradient[i] * f.scale;
-        m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g;
-        v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g * g);
-        parameters[i] -= f.rate * m[i] / (sqrtf(v[i]) * f.correction + f.epsilon);
+    return a < b ? a : b;
+}
+
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- segments ---- */
+
+/* Those of one parameter; out NULL: only their number. */
+static size_t cut_parameter(const struct optimizer *o, size_t number, struct segment *out)
+{
+    const struct parameter *item = &o->parameters->items[number];
+    size_t from = item->array.offset, to = from + item->floats, count = 0;
+    for (size_t block = from / BLOCK_FLOATS; block * BLOCK_FLOATS < to; block++, count++) {
+        if (!out)
+            continue;
+        struct segment *s = &out[count];
+        s->start = most(from, block * BLOCK_FLOATS);
+        s->count = least(to, (block + 1) * BLOCK_FLOATS) - s->start;
+        s->owner = blocks_owner(&o->blocks, s->start, &s->own);
+        s->parameter = number;
     }
+    return count;
 }
 
-static void adam_update(const struct optimizer_step *step, size_t count, float *parameters,
-        const float *gradient, float *const moments[OPTIMIZER_MOMENTS])
+static size_t cut_all(struct optimizer *o, const bool *frozen, struct segment *out)
 {
-    const struct optimizer_options *o = step->options;
-    double t = (double)step->update;
-    struct adam_factors factors = {
-            .scale = (float)step->scale,
-            .beta1 = (float)o->beta1,
-            .one_minus_beta1 = (float)(1 - o->beta1),
-            .beta2 = (float)o->beta2,
-            .one_minus_beta2 = (float)(1 - o->beta2),
-            .rate = (float)(step->learning_rate / (1 - pow(o->beta1, t))),
-            .correction = (float)(1 / sqrt(1 - pow(o->beta2, t))),
-            .epsilon = (float)o->epsilon,
-    };
-    adam_tile(factors, count, parameters, gradient, moments[0], moments[1]);
+    size_t count = 0;
+    for (size_t i = 0; i < o->parameters->count; i++)
+        if (!frozen || !frozen[i])
+            count += cut_parameter(o, i, out ? out + count : NULL);
+    return count;
 }
 
-/* Stochastic gradient descent with heavy-ball momentum, as torch.optim.SGD: b = momentum b + g, p -= rate b. */
-VECTOR_CLONES static void sgd_tile(float scale, float momentum, float rate, size_t count,
-        float *restrict parameters, const float *restrict gradient, float *restrict velocity)
+static enum status open_segments(struct optimizer *o, const bool *frozen)
 {
-#pragma omp simd
-    for (size_t i = 0; i < count; i++) {
-        velocity[i] = momentum * velocity[i] + gradient[i] * scale;
-        parameters[i] -= rate * velocity[i];
+    o->segment_count = cut_all(o, frozen, NULL);
+    TRY(memory_new(&o->segments, "optimizer", o->segment_count, sizeof *o->segments));
+    cut_all(o, frozen, o->segments);
+    for (size_t i = 0; i < o->segment_count; i++)
+        o->mine_count += o->segments[i].owner == o->rank;
+    TRY(memory_new(&o->mine, "optimizer", o->mine_count, sizeof *o->mine));
+    for (size_t i = 0, at = 0; i < o->segment_count; i++)
+        if (o->segments[i].owner == o->rank)
+            o->mine[at++] = o->segments[i];
+    return STATUS_OK;
+}
+
+struct tile optimizer_tile(const struct optimizer *o, size_t i, float *values, const float *gradient)
+{
+    const struct segment *s = &o->mine[i];
+    const struct parameter *item = &o->parameters->items[s->parameter];
+    struct tile tile = {.count = s->count,
+            .parameter = s->parameter,
+            .first = s->start - item->array.offset,
+            .values = values + s->start,
+            .gradient = gradient + s->start,
+            .decay = item->decays ? o->options->weight_decay : 0};
+    for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
+        tile.moments[k] = o->moments[k] ? o->moments[k] + s->own : NULL;
+    return tile;
+}
+
+/* ---- sums over parameters ---- */
+
+static enum status open_sums(struct optimizer *o)
+{
+    size_t ranks = (size_t)o->blocks.ranks;
+    TRY(memory_new(&o->partial, "optimizer", o->mine_count, sizeof *o->partial));
+    TRY(memory_new(&o->gathered, "optimizer", o->segment_count, sizeof *o->gathered));
+    TRY(memory_new(&o->sums, "optimizer", o->parameters->count, sizeof *o->sums));
+    TRY(memory_new(&o->bytes, "optimizer", ranks, sizeof *o->bytes));
+    TRY(memory_new(&o->cursor, "optimizer", ranks, sizeof *o->cursor));
+    for (size_t i = 0; i < o->segment_count; i++)
+        o->bytes[o->segments[i].owner] += sizeof *o->partial;
+    return STATUS_OK;
+}
+
+enum status optimizer_sum(struct optimizer *o)
+{
+    size_t at = 0;
+    if (o->blocks.ranks > 1)
+        TRY(world_gather_parts(o->partial, o->gathered, o->bytes));
+    else
+        memcpy(o->gathered, o->partial, o->bytes[0]);
+    for (int r = 0; r < o->blocks.ranks; r++) {
+        o->cursor[r] = at;
+        at += o->bytes[r] / sizeof *o->partial;
     }
+    memset(o->sums, 0, o->parameters->count * sizeof *o->sums);
+    for (size_t i = 0; i < o->segment_count; i++) {
+        const double *part = o->gathered[o->cursor[o->segments[i].owner]++];
+        for (int k = 0; k < OPTIMIZER_SUMS; k++)
+            o->sums[o->segments[i].parameter][k] += part[k];
+    }
+    return STATUS_OK;
 }
 
-static void sgd_update(const struct optimizer_step *step, size_t count, float *parameters,
-        const float *gradient, float *const moments[OPTIMIZER_MOMENTS])
+/* ---- the optimiser ---- */
+
+static enum status open_all(struct optimizer *o, const bool *frozen)
 {
-    sgd_tile((float)step->scale, (float)step->options->momentum, (float)step->learning_rate, count,
-            parameters, gradient, moments[0]);
+    size_t own = blocks_own_floats(&o->blocks, o->rank);
+    TRY(open_segments(o, frozen));
+    for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
+        if (o->method->moments[k])
+            TRY(memory_new(&o->moments[k], "moments", own, sizeof(float)));
+    if (o->method->needs_sums)
+        TRY(open_sums(o));
+    return o->method->open ? o->method->open(o) : STATUS_OK;
 }
 
-static const struct optimizer_kind kinds[] = {
-        {{"adam", "Adam with decoupled weight decay", "Kingma & Ba 2015; Loshchilov & Hutter 2019"},
-                {"m", "v"}, adam_update},
-        {{"sgd", "stochastic gradient descent with momentum", "Polyak 1964"}, {"momentum", NULL}, sgd_update},
-};
-
-const struct kind_table optimizer_kinds = KIND_TABLE("optimizer", kinds);
-
-VECTOR_CLONES static void decay_tile(
-        float rate, size_t count, float *restrict parameters, const float *restrict decay)
+enum status optimizer_open(struct optimizer **out, const struct optimizer_options *options,
+        const struct parameters *parameters, const struct blocks *blocks, int rank, const bool *frozen)
 {
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        parameters[i] -= rate * decay[i] * parameters[i];
+    struct optimizer *o;
+    TRY(memory_new(&o, "optimizer", 1, sizeof *o));
+    o->options = options;
+    o->method = ((const struct optimizer_kind *)options->kind)->method;
+    o->parameters = parameters;
+    o->blocks = *blocks;
+    o->rank = rank;
+    enum status status = open_all(o, frozen);
+    if (status != STATUS_OK)
+        optimizer_close(o);
+    else
+        *out = o;
+    return status;
 }
 
-void optimizer_update(const struct optimizer_step *step, size_t count, float *parameters,
-        const float *gradient, const float *decay, float *const moments[OPTIMIZER_MOMENTS])
+void optimizer_close(struct optimizer *o)
 {
-    const struct optimizer_kind *kind = (const struct optimizer_kind *)step->options->kind;
-    float decay_rate = (float)(step->learning_rate * step->options->weight_decay);
-    size_t tiles = (count + BLOCK_FLOATS - 1) / BLOCK_FLOATS;
+    if (!o)
+        return;
+    if (o->method->close)
+        o->method->close(o);
+    for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
+        memory_free(o->moments[k]);
+    memory_free(o->segments);
+    memory_free(o->mine);
+    memory_free(o->partial);
+    memory_free(o->gathered);
+    memory_free(o->sums);
+    memory_free(o->bytes);
+    memory_free(o->cursor);
+    memory_free(o);
+}
+
+enum status optimizer_step(
+        struct optimizer *o, const struct optimizer_step *step, float *values, const float *gradient)
+{
+    if (o->method->prepare)
+        TRY(o->method->prepare(o, step, values, gradient));
 #pragma omp parallel for schedule(static)
-    for (size_t tile = 0; tile < tiles; tile++) {
-        size_t first = tile * BLOCK_FLOATS;
-        size_t floats = count - first < BLOCK_FLOATS ? count - first : BLOCK_FLOATS;
-        float *of_tile[OPTIMIZER_MOMENTS];
-        for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
-            of_tile[k] = kind->moments[k] ? moments[k] + first : NULL;
-        if (decay_rate != 0)
-            decay_tile(decay_rate, floats, parameters + first, decay + first);
-        kind->update(step, floats, parameters + first, gradient + first, of_tile);
+    for (size_t i = 0; i < o->mine_count; i++) {
+        struct tile tile = optimizer_tile(o, i, values, gradient);
+        o->method->update(o, step, &tile);
     }
+    return STATUS_OK;
 }
 
-static const struct option rows[] = {
-        {"optimizer.kind", OPTION_CHOICE, offsetof(struct optimizer_options, kind), .value = "adam",
-                .kinds = &optimizer_kinds, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "how parameters follow the gradient\nAnother kind on resume starts with empty "
-                        "moments."},
-        {"optimizer.learning_rate", OPTION_REAL, offsetof(struct optimizer_options, learning_rate),
-                .value = "0.001", .minimum = 0, .maximum = 1e6, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "highest learning rate; the schedule multiplies it"},
-        {"optimizer.beta1", OPTION_REAL, offsetof(struct optimizer_options, beta1), .value = "0.9",
-                .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .needs = "optimizer.kind=adam", .help = "decay of the mean gradient"},
-        {"optimizer.beta2", OPTION_REAL, offsetof(struct optimizer_options, beta2), .value = "0.98",
-                .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .needs = "optimizer.kind=adam", .help = "decay of the mean squared gradient"},
-        {"optimizer.epsilon", OPTION_REAL, offsetof(struct optimizer_options, epsilon), .value = "1e-9",
-                .minimum = 1e-30, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
-                .needs = "optimizer.kind=adam", .help = "added to the root of the mean square"},
-        {"optimizer.weight_decay", OPTION_REAL, offsetof(struct optimizer_options, weight_decay),
-                .value = "0", .minimum = 0, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
-                .help = "decoupled weight decay; biases and norms are left alone"},
-        {"optimizer.momentum", OPTION_REAL, offsetof(struct optimizer_options, momentum), .value = "0",
-                .minimum = 0, .maximum = 0.9999999, .change = CHANGE_NOTED, .shapes_result = true,
-                .needs = "optimizer.kind=sgd", .help = "share of the last step that is kept"},
-};
-
-const struct option_group optimizer_group = OPTION_GROUP("optimizer", "the step from gradients", rows);
+size_t optimizer_planes(struct optimizer *o, struct flat_plane out[OPTIMIZER_PLANES])
+{
+    size_t count = 0;
+    for (int k = 0; k < OPTIMIZER_MOMENTS && o->method->moments[k]; k++)
+        out[count++] = (struct flat_plane){.group = o->method->moments[k],
+                .values = o->moments[k],
+                .description = "moment of the optimiser"};
+    return o->method->planes ? o->method->planes(o, out) : count;
+}

@@ -141,9 +141,11 @@ static enum status load_state(
     if (comparison->fresh_epoch && state->position > 0) {
         log_line(LOG_WARNING, "epoch %lld starts again: its batches changed after %lld of its updates",
                 (long long)state->epoch + 1, (long long)state->position);
-        state->position = 0;
+        state->position = state->epoch_tokens = 0;
         state->validated = state->update; /* in the middle of an epoch nothing is due */
     }
+    if (comparison->fresh_moments)
+        state->moments_from = state->update;
     return load_planes(trainer, checkpoint, &record, comparison->fresh_moments);
 }
 

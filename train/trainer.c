@@ -3,6 +3,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "train/freeze.h"
 #include "train/validation.h"
 #include "train/weights.h"
 
@@ -21,18 +22,11 @@ struct plan_options trainer_plan(const struct trainer *trainer)
 
 static void record_planes(struct trainer *trainer, struct trainer_record *out)
 {
-    const struct optimizer_kind *kind = (const struct optimizer_kind *)trainer->config->optimizer.kind;
-    out->plane_count = 0;
-    out->planes[out->plane_count++] = (struct flat_plane){.group = WEIGHTS_RAW,
+    out->planes[0] = (struct flat_plane){.group = WEIGHTS_RAW,
             .values = model_parameters(trainer->model)->values,
             .flat = true,
             .description = "parameter"};
-    for (int k = 0; k < OPTIMIZER_MOMENTS && kind->moments[k]; k++) {
-        snprintf(out->groups[k], sizeof out->groups[k], "optimizer/%s", kind->moments[k]);
-        out->planes[out->plane_count++] = (struct flat_plane){.group = out->groups[k],
-                .values = trainer->moments[k],
-                .description = "moment of the optimiser"};
-    }
+    out->plane_count = 1 + optimizer_planes(trainer->optimizer, out->planes + 1);
     if (trainer->ema.values)
         out->planes[out->plane_count++] = (struct flat_plane){.group = WEIGHTS_EMA,
                 .values = trainer->ema.values,
@@ -60,6 +54,13 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
                     "update of the last validation, or 0"},
             {"/state/best_update", FIELD_INTEGER, &state->best_update, "update of the best validation, or 0"},
             {"/state/best_metric", FIELD_REAL, &state->best, "validate.metric at best_update"},
+            {"/state/tokens_in_epoch", FIELD_INTEGER, &state->epoch_tokens,
+                    "source and target tokens trained on in the next epoch"},
+            {"/state/moments_from", FIELD_INTEGER, &state->moments_from,
+                    "updates done when the moments of the optimiser were zero"},
+            {"/state/plateau_waited", FIELD_INTEGER, &state->waited,
+                    "validations without improvement since the last or the last cut of the rate"},
+            {"/state/plateau_cuts", FIELD_INTEGER, &state->cuts, "cuts of the rate on plateaus"},
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
             {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
             {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
@@ -166,23 +167,22 @@ static enum status open_model(struct trainer *trainer)
     return STATUS_OK;
 }
 
-/* Moments and the mask of weight decay, both in the layout of the rank's own buffer. */
 enum status trainer_open_moments(struct trainer *trainer, const struct blocks *blocks, int rank)
 {
-    const struct optimizer_options *options = &trainer->config->optimizer;
-    const struct optimizer_kind *kind = (const struct optimizer_kind *)options->kind;
-    size_t own = blocks_own_floats(blocks, rank);
-    for (int k = 0; k < OPTIMIZER_MOMENTS && kind->moments[k]; k++)
-        TRY(memory_new(&trainer->moments[k], "moments", own, sizeof(float)));
-    if (options->weight_decay == 0)
-        return STATUS_OK;
-    TRY(memory_new(&trainer->decay, "moments", own, sizeof(float)));
-    for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
-        struct run run = blocks_run(blocks, bucket, rank);
-        parameters_decay_mask(
-                model_parameters(trainer->model), run.first, run.count, trainer->decay + run.own);
-    }
-    return STATUS_OK;
+    const struct parameters *parameters = model_parameters(trainer->model);
+    TRY(freeze_open(&trainer->frozen, parameters, &trainer->config->train.freeze));
+    return optimizer_open(
+            &trainer->optimizer, &trainer->config->optimizer, parameters, blocks, rank, trainer->frozen);
+}
+
+static void say_frozen(const struct trainer *trainer)
+{
+    const struct parameters *parameters = model_parameters(trainer->model);
+    size_t floats = 0;
+    for (size_t i = 0; trainer->frozen && i < parameters->count; i++)
+        floats += trainer->frozen[i] ? parameters->items[i].floats : 0;
+    if (trainer->frozen)
+        log_line(LOG_INFO, "%zu of %zu parameters are frozen", floats, parameters_count(parameters));
 }
 
 static void say_layout(const struct trainer *trainer)
@@ -273,6 +273,7 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
             model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
     TRY(status_agree(trainer_open_moments(trainer, exchange_blocks(trainer->exchange), world()->rank)));
     TRY(status_agree(ema_open(&trainer->ema, config->train.ema, exchange_blocks(trainer->exchange))));
+    say_frozen(trainer);
     say_layout(trainer);
     TRY(status_agree(open_state(trainer)));
     TRY(status_agree(trainer_open_reader(trainer, world()->size, world()->rank)));
@@ -289,6 +290,7 @@ void trainer_close(struct trainer *trainer)
         (void)checkpointer_close(trainer->checkpointer); /* whoever needed its status has waited for it */
     if (trainer->reader)
         reader_close(trainer->reader);
+    optimizer_close(trainer->optimizer);
     if (trainer->exchange)
         exchange_close(trainer->exchange);
     if (trainer->model)
@@ -299,9 +301,7 @@ void trainer_close(struct trainer *trainer)
     (void)log_file(NULL);
     if (trainer->run)
         run_close(trainer->run);
-    for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
-        memory_free(trainer->moments[k]);
-    memory_free(trainer->decay);
+    memory_free(trainer->frozen);
     ema_close(&trainer->ema);
     memory_free(trainer->arrays);
     memory_free(trainer->state.fingerprint);

@@ -19,19 +19,22 @@
 
 /* What a resume needs beside parameters and moments: the /state fields of a checkpoint. No clock, host or rank. */
 struct run_state {
-    int64_t update;      /* done */
-    int64_t epoch;       /* completed */
-    int64_t position;    /* updates done in the epoch under way */
-    int64_t tokens;      /* source and target, trained on */
-    int64_t validated;   /* update of the last validation, 0: none yet */
-    int64_t best_update; /* 0: none yet */
-    double best;         /* validate.metric there; both follow from the history */
+    int64_t update;       /* done */
+    int64_t epoch;        /* completed */
+    int64_t position;     /* updates done in the epoch under way */
+    int64_t tokens;       /* source and target, trained on */
+    int64_t validated;    /* update of the last validation, 0: none yet */
+    int64_t best_update;  /* 0: none yet */
+    double best;          /* validate.metric there; both follow from the history */
+    int64_t epoch_tokens; /* source and target, in the epoch under way */
+    int64_t moments_from; /* updates done when the optimiser's moments were zero */
+    int64_t waited, cuts; /* schedule.kind plateau: validations without improvement, cuts of the rate */
     int64_t seed, slots;
     char *fingerprint; /* of the corpora */
     struct history history;
 };
 
-enum { STATE_FIELDS = 11 + METRICS_LIMIT };
+enum { STATE_FIELDS = 15 + METRICS_LIMIT };
 
 struct trainer {
     const struct config *config;
@@ -45,8 +48,8 @@ struct trainer {
     struct checkpointer *checkpointer;
     struct flat_array *arrays; /* the parameters, as checkpoints name them */
     size_t array_count;
-    float *moments[OPTIMIZER_MOMENTS]; /* own buffers (blocks.h) */
-    float *decay;                      /* own buffer; NULL without weight decay */
+    bool *frozen; /* [parameters] train.freeze; NULL: none is */
+    struct optimizer *optimizer;
     struct ema ema;
     struct run_state state;
     struct period every; /* validate.every, or never without data.valid */
@@ -70,12 +73,11 @@ struct plan_options trainer_plan(const struct trainer *trainer);
 
 /* ---- shared by trainer.c, resume.c and initial.c ---- */
 
-enum { TRAINER_PLANES = 2 + OPTIMIZER_MOMENTS }; /* weights and their averages */
+enum { TRAINER_PLANES = 2 + OPTIMIZER_PLANES }; /* weights and their averages */
 
 /* Planes and fields of a checkpoint, in the form both saving and loading take. */
 struct trainer_record {
-    char groups[OPTIMIZER_MOMENTS][H5_NAME_LIMIT];
-    struct flat_plane planes[TRAINER_PLANES]; /* point into `groups`: not to be copied */
+    struct flat_plane planes[TRAINER_PLANES];
     size_t plane_count;
     char rows[METRICS_LIMIT][H5_NAME_LIMIT]; /* names of fields */
     struct field fields[STATE_FIELDS];

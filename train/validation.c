@@ -88,9 +88,12 @@ static enum status find_values(const struct trainer *trainer, struct validation_
 
 static enum status record(struct trainer *trainer, const struct validation_report *report)
 {
+    const struct validate_options *options = &trainer->config->validate;
     struct run_state *state = &trainer->state;
     TRY(status_agree(history_add(&state->history, state->update, report->values)));
     state->validated = state->update;
+    bool better = history_waiting(&state->history, options->metric, options->min_delta) == 0;
+    schedule_validated(&trainer->config->schedule, better, &state->waited, &state->cuts);
     validation_judge(trainer);
     return STATUS_OK;
 }

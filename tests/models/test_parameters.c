@@ -143,26 +143,6 @@ static void test_parameters__distributions_are_as_declared(void **state)
     assert_int_equal(memory_blocks(), 0);
 }
 
-static void test_parameters__decay_mask_covers_decaying_values_only(void **state)
-{
-    (void)state;
-    struct parameters p;
-    float whole[96], part[10];
-    parameters_init(&p);
-    declare(&p, vector("bias", 20, INITIALISE_ZERO));
-    declare(&p, matrix("weight", 5, 7));
-    assert_int_equal(p.floats, 80);
-    parameters_decay_mask(&p, 0, 80, whole);
-    for (size_t i = 0; i < 80; i++)
-        assert_true(whole[i] == (i >= 32 && i < 32 + 35 ? 1.0f : 0.0f));
-    for (size_t first = 0; first + 10 <= 80; first++) {
-        parameters_decay_mask(&p, first, 10, part);
-        assert_memory_equal(part, whole + first, sizeof part);
-    }
-    parameters_release(&p);
-    assert_int_equal(memory_blocks(), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,7 +150,6 @@ int main(void)
             cmocka_unit_test(test_parameters__a_name_is_declared_once),
             cmocka_unit_test(test_parameters__initial_values_depend_on_seed_and_name_alone),
             cmocka_unit_test(test_parameters__distributions_are_as_declared),
-            cmocka_unit_test(test_parameters__decay_mask_covers_decaying_values_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,10 +91,24 @@ static void test_config__what_counts_only_with_another(void **state)
     static const struct {
         const char *name, *value, *other, *off, *on, *words;
     } rows[] = {{"optimizer.beta1", "0.5", "optimizer.kind", "sgd", "adam",
-                        "optimizer.beta1 is 0.5, but counts only with optimizer.kind adam, found sgd"},
+                        "optimizer.beta1 is 0.5, but counts only with optimizer.kind adam or adamw or lamb, "
+                        "found "
+                        "sgd"},
             {"optimizer.beta2", "0.5", "optimizer.kind", "sgd", "adam", "set optimizer.kind adam"},
             {"optimizer.epsilon", "1e-8", "optimizer.kind", "sgd", "adam", "or leave optimizer.epsilon out"},
             {"optimizer.momentum", "0.9", "optimizer.kind", "adam", "sgd", "only with optimizer.kind sgd"},
+            {"optimizer.nesterov", "true", "optimizer.kind", "adamw", "sgd", "only with optimizer.kind sgd"},
+            {"optimizer.epsilon", "1e-8", "optimizer.kind", "adafactor", "adagrad", "found adafactor"},
+            {"schedule.total", "9e", "schedule.kind", "noam", "cosine",
+                    "schedule.total is 9e, but counts only with schedule.kind linear or cosine or "
+                    "polynomial"},
+            {"schedule.floor", "0.1", "schedule.kind", "constant", "step",
+                    "linear or cosine or polynomial or "
+                    "step or plateau, found constant"},
+            {"schedule.power", "3", "schedule.kind", "linear", "polynomial", "found linear"},
+            {"schedule.every", "9u", "schedule.kind", "plateau", "step", "found plateau"},
+            {"schedule.factor", "0.1", "schedule.kind", "cosine", "plateau", "step or plateau, found cosine"},
+            {"schedule.patience", "9", "schedule.kind", "step", "plateau", "found step"},
             {"model.position_limit", "9", "model.position", "none", "learned", "found none"},
             {"model.position_limit", "9", "model.position", "sinusoidal", "learned", "found sinusoidal"},
             {"validate.every", "2e", "data.valid", NULL, "v.h5", "only with data.valid, found nothing"},
@@ -158,6 +172,46 @@ static void test_config__r_drop_needs_dropout(void **state)
             "model.activation_dropout are 0");
     config->model.activation_dropout = 0.1;
     assert_int_equal(config_check(config, 1), STATUS_OK);
+}
+
+static void test_config__a_plateau_needs_validations(void **state)
+{
+    struct config *config = *state;
+    assert_int_equal(set(config, "schedule.kind", "plateau"), STATUS_OK);
+    assert_refused(config_check(config, 1), STATUS_CONFIG,
+            "schedule.kind plateau follows validate.metric, but there is no validation: expected data.valid "
+            "and validate.every, found no data.valid");
+    assert_int_equal(set(config, "data.valid", "v.h5"), STATUS_OK);
+    assert_int_equal(config_check(config, 1), STATUS_OK);
+    assert_int_equal(set(config, "validate.every", "never"), STATUS_OK);
+    assert_refused(config_check(config, 1), STATUS_CONFIG, "found validate.every never");
+}
+
+/* The record names the horizon, so that a later train.until is a change that is told. */
+static void test_config__the_total_of_a_schedule_is_train_until(void **state)
+{
+    struct config *config = *state;
+    config_resolve(config);
+    assert_true(config->schedule.total.value == 0); /* inverse_sqrt has none */
+    assert_int_equal(set(config, "schedule.kind", "cosine"), STATUS_OK);
+    assert_int_equal(set(config, "train.until", "7e"), STATUS_OK);
+    config_resolve(config);
+    assert_true(config->schedule.total.value == 7 && config->schedule.total.unit == 'e');
+    assert_int_equal(set(config, "schedule.total", "3000u"), STATUS_OK);
+    config_resolve(config);
+    assert_true(config->schedule.total.value == 3000 && config->schedule.total.unit == 'u');
+}
+
+static void test_config__settings_of_the_step_are_checked_together(void **state)
+{
+    struct config *config = *state;
+    assert_int_equal(set(config, "optimizer.kind", "sgd"), STATUS_OK);
+    assert_int_equal(set(config, "optimizer.nesterov", "true"), STATUS_OK);
+    assert_refused(config_check(config, 1), STATUS_CONFIG, "optimizer.nesterov is true");
+    assert_int_equal(set(config, "optimizer.momentum", "0.9"), STATUS_OK);
+    assert_int_equal(set(config, "schedule.kind", "linear"), STATUS_OK);
+    assert_int_equal(set(config, "schedule.total", "1000u"), STATUS_OK);
+    assert_refused(config_check(config, 1), STATUS_CONFIG, "schedule.total is 1000u");
 }
 
 static void test_config__empty_names_are_refused(void **state)
@@ -266,6 +320,9 @@ int main(void)
             WITH(test_config__clock_time_shapes_no_result),
             WITH(test_config__more_ranks_than_micro_batches),
             WITH(test_config__r_drop_needs_dropout),
+            WITH(test_config__a_plateau_needs_validations),
+            WITH(test_config__the_total_of_a_schedule_is_train_until),
+            WITH(test_config__settings_of_the_step_are_checked_together),
             WITH(test_config__empty_names_are_refused),
             cmocka_unit_test(test_config__what_a_change_means),
             WITH(test_config__the_record_holds_what_shapes_the_result),

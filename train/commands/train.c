@@ -24,7 +24,9 @@ static enum status read_settings(struct config *config, int argc, char **argv, s
         TRY(status);
     }
     TRY(options_check_required(&config_schema, config));
-    return options_check_needs(&config_schema, config);
+    TRY(options_check_needs(&config_schema, config));
+    config_resolve(config);
+    return STATUS_OK;
 }
 
 /* The last words, for log.txt: main() tells them to people when the log is closed. */

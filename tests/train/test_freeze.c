@@ -1,0 +1,83 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "comm/memory.h"
+#include "tests/train/toy_parameters.h"
+#include "train/freeze.h"
+
+static enum status freeze(bool **out, const struct parameters *parameters, char *first, char *second)
+{
+    char *items[] = {first, second};
+    struct text_list patterns = {items, second ? 2 : first ? 1 : 0};
+    return freeze_open(out, parameters, &patterns);
+}
+
+static void test_freeze__patterns_choose_by_name(void **unused)
+{
+    (void)unused;
+    static const bool expected[TOY_PARAMETERS] = {true, true, true, false, true};
+    struct parameters parameters;
+    bool *frozen;
+    toy_open(&parameters);
+    assert_int_equal(freeze(&frozen, &parameters, "encoder/*", "*/bias"), STATUS_OK);
+    assert_memory_equal(frozen, expected, sizeof expected);
+    memory_free(frozen);
+    assert_int_equal(freeze(&frozen, &parameters, NULL, NULL), STATUS_OK);
+    assert_null(frozen);
+    parameters_release(&parameters);
+}
+
+static void test_freeze__what_matches_nothing_or_all_is_refused(void **unused)
+{
+    (void)unused;
+    struct parameters parameters;
+    bool *frozen;
+    toy_open(&parameters);
+    assert_int_equal(freeze(&frozen, &parameters, "decoder/bais", NULL), STATUS_CONFIG);
+    assert_string_equal(status_message(), "train.freeze: 'decoder/bais' matches no parameter; did you mean "
+                                          "decoder/bias? the names begin with encoder, decoder");
+    assert_int_equal(freeze(&frozen, &parameters, "encoder/*", "x"), STATUS_CONFIG);
+    assert_string_equal(status_message(),
+            "train.freeze: 'x' matches no parameter; the names begin with encoder, decoder");
+    assert_null(frozen);
+    assert_int_equal(freeze(&frozen, &parameters, "*", NULL), STATUS_CONFIG);
+    assert_non_null(strstr(status_message(), "matches all 5 parameters: nothing is left to learn"));
+    parameters_release(&parameters);
+    assert_int_equal(memory_blocks(), 0);
+}
+
+static void test_freeze__gradients_of_frozen_parameters_are_cleared(void **unused)
+{
+    (void)unused;
+    struct parameters parameters;
+    float gradient[32000];
+    bool *frozen;
+    toy_open(&parameters);
+    assert_true(parameters.floats <= sizeof gradient / sizeof *gradient);
+    for (size_t i = 0; i < parameters.floats; i++)
+        gradient[i] = 1;
+    assert_int_equal(freeze(&frozen, &parameters, "encoder/0/*", NULL), STATUS_OK);
+    size_t end = parameters.items[0].floats, bias = parameters.items[1].array.offset;
+    freeze_clear(frozen, &parameters, gradient, 10, bias + 7);
+    for (size_t i = 0; i < parameters.floats; i++)
+        assert_true(gradient[i] == ((i >= 10 && i < end) || (i >= bias && i < bias + 7) ? 0.0f : 1.0f));
+    freeze_clear(NULL, &parameters, gradient, 0, parameters.floats);
+    assert_true(gradient[0] == 1);
+    memory_free(frozen);
+    parameters_release(&parameters);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_freeze__patterns_choose_by_name),
+            cmocka_unit_test(test_freeze__what_matches_nothing_or_all_is_refused),
+            cmocka_unit_test(test_freeze__gradients_of_frozen_parameters_are_cleared),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
