@@ -50,17 +50,23 @@ static enum status temporary_name(char out[PATH_MAX], const char *path)
     return STATUS_OK;
 }
 
-static enum status write_and_sync(int descriptor, const char *path, const char *data, size_t bytes)
+enum status durable_put(int descriptor, const char *path, const void *data, size_t bytes)
 {
-    while (bytes > 0) {
-        ssize_t written = fails(FAULT_WRITE, ENOSPC) ? -1 : write(descriptor, data, bytes);
+    for (const char *next = data; bytes > 0;) {
+        ssize_t written = fails(FAULT_WRITE, ENOSPC) ? -1 : write(descriptor, next, bytes);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
             return status_fail_errno("write", path);
-        data += written;
+        next += written;
         bytes -= (size_t)written;
     }
+    return STATUS_OK;
+}
+
+static enum status write_and_sync(int descriptor, const char *path, const void *data, size_t bytes)
+{
+    TRY(durable_put(descriptor, path, data, bytes));
     if (fails(FAULT_SYNC, EIO) || fsync(descriptor) != 0)
         return status_fail_errno("bring to the disk", path);
     return STATUS_OK;

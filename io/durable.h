@@ -14,6 +14,9 @@ enum status durable_sync_folder(const char *path);
 /* Gives `from` the name `to` in the same folder, replacing what was there, then syncs the folder. */
 enum status durable_rename(const char *from, const char *to);
 
+/* Writes all of it to an open file, however much write(2) takes at once; `path` names it in messages. */
+enum status durable_put(int descriptor, const char *path, const void *data, size_t bytes);
+
 /* A small file, whole or not at all: PATH.tmp, fsync, rename. */
 enum status durable_write(const char *path, const void *data, size_t bytes);
 

@@ -1,6 +1,5 @@
 #include "io/run.h"
 
-#include "comm/fault.h"
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "io/durable.h"
@@ -162,24 +161,6 @@ static enum status find_end(const char *path, int64_t update, int64_t validated,
     return status;
 }
 
-static enum status write_all(int fd, const char *path, const char *bytes, size_t count)
-{
-    while (count > 0) {
-        ssize_t written = -1;
-        if (fault_fires(FAULT_WRITE))
-            errno = ENOSPC;
-        else
-            written = write(fd, bytes, count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return status_fail_errno("write", path);
-        bytes += written;
-        count -= (size_t)written;
-    }
-    return STATUS_OK;
-}
-
 enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated)
 {
     off_t end;
@@ -199,5 +180,5 @@ enum status run_metrics_add(struct run_directory *run, const char *json_line)
     int bytes = snprintf(line, sizeof line, "%s\n", json_line);
     CHECK(bytes > 0 && (size_t)bytes < sizeof line, STATUS_INTERNAL, "a metrics line of %d bytes is too long",
             bytes);
-    return write_all(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
+    return durable_put(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
 }

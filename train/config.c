@@ -160,6 +160,8 @@ static const struct option log_rows[] = {
                 .help = "how often a line tells the progress"},
         {"log.level", OPTION_CHOICE, offsetof(struct log_options, level), .value = "info",
                 .kinds = &log_level_kinds, .help = "what is told"},
+        {"log.tensorboard", OPTION_BOOL, offsetof(struct log_options, tensorboard), .value = "true",
+                .help = "event files in the run directory, for tensorboard --logdir"},
 };
 static const struct option_group log_group = OPTION_GROUP("log", "what people read", log_rows);
 

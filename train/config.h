@@ -60,6 +60,7 @@ struct comm_options {
 struct log_options {
     struct period every;      /* u, s, m */
     const struct kind *level; /* into log_level_kinds */
+    bool tensorboard;
 };
 
 struct config {

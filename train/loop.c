@@ -386,7 +386,8 @@ enum status loop_run(struct trainer *trainer)
     log_progress(NULL);
     progress_phases();
     progress_memory();
-    TRY(status);
-    progress_finish(&loop.progress);
-    return STATUS_OK;
+    if (status == STATUS_OK)
+        progress_finish(&loop.progress);
+    progress_close(&loop.progress);
+    return status;
 }

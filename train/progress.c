@@ -14,6 +14,50 @@
 enum { LINE_BYTES = 1024 };
 static const double terminal_seconds = 0.2; /* between two lines on a terminal */
 
+/* ---- TensorBoard ---- */
+
+/* Training goes on without, but not silently. */
+static void check_events(struct progress *progress, enum status status)
+{
+    if (status == STATUS_OK)
+        return;
+    log_line(LOG_WARNING, "the TensorBoard event files are incomplete from here on: %s", status_message());
+    events_close(progress->events);
+    progress->events = NULL;
+}
+
+static void add_events(struct progress *progress, const struct event_scalar *scalars, size_t count)
+{
+    if (progress->events)
+        check_events(progress, events_add(progress->events, progress->trainer->state.update, scalars, count));
+}
+
+static void add_update_events(struct progress *progress, const struct update_report *report, double speed)
+{
+    const struct event_scalar scalars[] = {
+            {"train/loss", report->total.loss / (double)report->total.target_tokens},
+            {"train/learning_rate", report->learning_rate},
+            {"train/gradient_norm", report->gradient_norm},
+            {"train/tokens_per_second", speed},
+    };
+    add_events(progress, scalars, sizeof scalars / sizeof scalars[0]);
+}
+
+static void add_validation_events(struct progress *progress, const struct validation_report *report)
+{
+    struct event_scalar scalars[METRICS_LIMIT];
+    char tags[METRICS_LIMIT][32];
+    size_t count = 0;
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        snprintf(tags[count], sizeof tags[count], "valid/%s", kind_at(&metric_kinds, m)->name);
+        scalars[count] = (struct event_scalar){tags[count], report->values[m]};
+        count += !isnan(report->values[m]);
+    }
+    add_events(progress, scalars, count);
+}
+
+/* ---- the start ---- */
+
 void progress_start(struct progress *progress, struct trainer *trainer)
 {
     double now = clock_now();
@@ -24,6 +68,9 @@ void progress_start(struct progress *progress, struct trainer *trainer)
             .lined = now,
             .first_update = trainer->state.update,
             .first_tokens = trainer->state.tokens};
+    if (world()->rank == 0 && trainer->config->log.tensorboard)
+        check_events(
+                progress, events_open(&progress->events, run_path(trainer->run), trainer->state.update + 1));
 }
 
 /* ---- words ---- */
@@ -115,8 +162,10 @@ static void write_update(
     cJSON_AddNumberToObject(object, "learning_rate", report->learning_rate);
     cJSON_AddNumberToObject(object, "gradient_norm", report->gradient_norm);
     cJSON_AddNumberToObject(object, "tokens", tokens);
-    cJSON_AddNumberToObject(object, "tokens_per_second", seconds > 0 ? tokens / seconds : 0);
+    double speed = seconds > 0 ? tokens / seconds : 0;
+    cJSON_AddNumberToObject(object, "tokens_per_second", speed);
     write_metrics(progress, object);
+    add_update_events(progress, report, speed);
 }
 
 /* ---- events ---- */
@@ -201,6 +250,7 @@ void progress_validation(struct progress *progress, const struct validation_repo
             100 * validation_accuracy(sums), text,
             state->best_update == state->update ? "  (best so far)" : "");
     write_validation(progress, epoch, report);
+    add_validation_events(progress, report);
 }
 
 void progress_skip(struct progress *progress)
@@ -254,4 +304,10 @@ void progress_finish(struct progress *progress)
         log_line(LOG_INFO, "best validation: %s %.5g at update %lld", validate->metric->name, state->best,
                 (long long)state->best_update);
     log_line(LOG_INFO, "next: seqtrain translate %s < input > output", run_path(trainer->run));
+}
+
+void progress_close(struct progress *progress)
+{
+    events_close(progress->events);
+    progress->events = NULL;
 }

@@ -1,10 +1,11 @@
 /*
- * What a run tells: the line on a terminal, log lines every log.every elsewhere, and metrics.jsonl, one object an update
- * and one a validation. Rank 0 tells; on the others these functions do nothing.
+ * What a run tells: the line on a terminal, log lines every log.every elsewhere, metrics.jsonl, one object an update and
+ * one a validation, and the same numbers for TensorBoard. Rank 0 tells; on the others these functions do nothing.
  */
 #ifndef TRAIN_PROGRESS_H
 #define TRAIN_PROGRESS_H
 
+#include "io/events.h"
 #include "train/trainer.h"
 #include "train/validate.h"
 
@@ -30,6 +31,7 @@ struct progress {
     double loss;    /* objective since the last log line */
     int64_t target; /* tokens it is summed over */
     bool metrics_failed;
+    struct events *events; /* NULL: none, or no more after a failure */
 };
 
 void progress_start(struct progress *progress, struct trainer *trainer);
@@ -47,5 +49,7 @@ void progress_memory(void);
 
 /* The last words of a run that is complete. */
 void progress_finish(struct progress *progress);
+
+void progress_close(struct progress *progress);
 
 #endif
