@@ -13,7 +13,8 @@ struct batch {
     size_t longest[SIDES];         /* sentence */
     const int32_t *ids[SIDES];     /* [tokens] */
     const int32_t *offsets[SIDES]; /* [pairs + 1] */
-    const int64_t *pair_numbers;   /* [pairs] over all corpora, or NULL */
+    const int32_t *inputs;       /* [tokens[TARGET]] target ids as the decoder sees them; NULL: ids[TARGET] */
+    const int64_t *pair_numbers; /* [pairs] over all corpora, or NULL */
 };
 
 #endif

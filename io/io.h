@@ -6,7 +6,7 @@
  *                           corpora.h
  *
  *     TRY(corpora_open(&corpora, names, count));
- *     TRY(reader_open(&reader, corpora, &plan, first_slot, end_slot, epoch, done));
+ *     TRY(reader_open(&reader, corpora, &plan, NULL, first_slot, end_slot, epoch, done));
  *     TRY(reader_next(reader, &batch, &more));
  */
 #ifndef IO_IO_H
@@ -18,6 +18,7 @@
 #include "io/corpus.h"     /* struct corpus, corpus_writer */
 #include "io/generate.h"   /* built-in corpora */
 #include "io/h5.h"         /* named arrays in verified HDF5 files */
+#include "io/noise.h"      /* word dropout and sampled pieces at read */
 #include "io/options.h"    /* the option table */
 #include "io/plan.h"       /* struct plan: which pairs make which micro-batch */
 #include "io/reader.h"     /* struct reader: read-ahead thread */

@@ -16,6 +16,8 @@ struct entry {
     struct batch batch;
     int32_t *ids[SIDES];
     size_t id_room[SIDES];
+    int32_t *inputs;
+    size_t input_room;
     int32_t *offsets[SIDES];
     int64_t *pairs;
     size_t pair_room;
@@ -31,6 +33,7 @@ struct reader {
     /* of the thread alone once it runs */
     const struct corpora *corpora;
     struct plan *plan;
+    struct noise *noise;    /* NULL: none */
     struct window *windows; /* of own slots */
     int first_slot, slots;
     /* shared */
@@ -60,13 +63,33 @@ static enum status make_room(struct entry *entry, size_t pairs)
     return memory_grow(&entry->pairs, "reader", &entry->pair_room, pairs + 1, sizeof *entry->pairs);
 }
 
-static enum status fill_side(struct entry *entry, const struct window *window, enum side side,
-        const struct plan_item *items, size_t count)
+/* Word dropout: in the ids of the source, in a copy of those of the target. */
+static enum status drop_words(
+        struct entry *entry, const struct noise *noise, enum side side, const struct plan_item *items)
+{
+    size_t tokens = entry->batch.tokens[side];
+    int32_t *ids = entry->ids[side];
+    if (side == TARGET) {
+        TRY(memory_grow(&entry->inputs, "reader", &entry->input_room, tokens + 1, sizeof *entry->inputs));
+        memcpy(entry->inputs, ids, tokens * sizeof *ids);
+        entry->batch.inputs = ids = entry->inputs;
+    }
+    for (size_t i = 0; i < entry->batch.pairs; i++) {
+        const int32_t *offset = entry->offsets[side] + i;
+        noise_drop(noise, side, entry->epoch, &items[i], ids + offset[0], (size_t)(offset[1] - offset[0]));
+    }
+    return STATUS_OK;
+}
+
+static enum status fill_side(struct entry *entry, const struct window *window, struct noise *noise,
+        enum side side, const struct plan_item *items, size_t count)
 {
     size_t end = 0, longest = 0;
     for (size_t i = 0; i < count; i++) {
         size_t length;
         const int32_t *ids = window_sentence(window, side, &items[i], &length);
+        if (noise)
+            TRY(noise_pieces(noise, side, entry->epoch, &items[i], &ids, &length));
         TRY(memory_grow(
                 &entry->ids[side], "reader", &entry->id_room[side], end + length, sizeof **entry->ids));
         memcpy(entry->ids[side] + end, ids, length * sizeof *ids);
@@ -79,6 +102,8 @@ static enum status fill_side(struct entry *entry, const struct window *window, e
     entry->batch.offsets[side] = entry->offsets[side];
     entry->batch.tokens[side] = end;
     entry->batch.longest[side] = longest;
+    if (noise && count > 0 && noise_drops(noise, side))
+        return drop_words(entry, noise, side, items);
     return STATUS_OK;
 }
 
@@ -100,7 +125,7 @@ static enum status fill(struct reader *reader, struct entry *entry, int s)
     for (size_t i = 0; i < count; i++)
         entry->pairs[i] = items[i].pair;
     for (int side = 0; side < SIDES; side++)
-        TRY(fill_side(entry, window, (enum side)side, items, count));
+        TRY(fill_side(entry, window, reader->noise, (enum side)side, items, count));
     return STATUS_OK;
 }
 
@@ -177,13 +202,16 @@ static void *work(void *argument)
 
 /* ---- the main thread ---- */
 
-static enum status make(struct reader *reader, const struct plan_options *options, int64_t done)
+static enum status make(struct reader *reader, const struct plan_options *options,
+        const struct noise_options *noise, int64_t done)
 {
     size_t slots = (size_t)reader->slots;
     reader->capacity = slots * (UPDATES_AHEAD + 1);
     TRY(memory_new(&reader->ring, "reader", reader->capacity, sizeof *reader->ring));
     TRY(memory_new(&reader->windows, "reader", slots, sizeof *reader->windows));
     TRY(memory_new(&reader->lent, "reader", slots, sizeof *reader->lent));
+    if (noise)
+        TRY(noise_open(&reader->noise, reader->corpora, noise));
     TRY(plan_open(&reader->plan, reader->corpora, options));
     TRY(plan_epoch(reader->plan, reader->epoch));
     for (int s = 0; s < reader->slots; s++)
@@ -192,7 +220,8 @@ static enum status make(struct reader *reader, const struct plan_options *option
 }
 
 enum status reader_open(struct reader **out, const struct corpora *corpora,
-        const struct plan_options *options, int first_slot, int end_slot, int64_t epoch, int64_t done)
+        const struct plan_options *options, const struct noise_options *noise, int first_slot, int end_slot,
+        int64_t epoch, int64_t done)
 {
     struct reader *reader = NULL;
     ASSERT(first_slot >= 0 && first_slot < end_slot && end_slot <= options->slots);
@@ -203,7 +232,7 @@ enum status reader_open(struct reader **out, const struct corpora *corpora,
     reader->first_slot = first_slot;
     reader->slots = end_slot - first_slot;
     reader->epoch = reader->making = epoch;
-    enum status status = make(reader, options, done);
+    enum status status = make(reader, options, noise, done);
     if (status == STATUS_OK)
         status = thread_start(&reader->thread, &reader->running, work, reader, "the thread that reads ahead");
     if (status != STATUS_OK) {
@@ -220,6 +249,7 @@ static void release_entry(struct entry *entry)
         memory_free(entry->ids[side]);
         memory_free(entry->offsets[side]);
     }
+    memory_free(entry->inputs);
     memory_free(entry->pairs);
 }
 
@@ -239,6 +269,7 @@ void reader_close(struct reader *reader)
     for (int s = 0; reader->windows && s < reader->slots; s++)
         window_release(&reader->windows[s]);
     plan_close(reader->plan);
+    noise_close(reader->noise);
     memory_free(reader->ring);
     memory_free(reader->windows);
     memory_free(reader->lent);

@@ -6,14 +6,17 @@
 #define IO_READER_H
 
 #include "io/batch.h"
+#include "io/noise.h"
 #include "io/plan.h"
 
 struct reader;
 
 /* Starts reading slots [first_slot, end_slot) at `epoch` after `done` updates of it. Epochs follow
- * one another without end. */
+ * one another without end. `noise`: what is done to sentences as they are read; NULL: nothing. The plan counts the tokens
+ * of sentences as they are stored: with other pieces a micro-batch can hold more. */
 enum status reader_open(struct reader **out, const struct corpora *corpora,
-        const struct plan_options *options, int first_slot, int end_slot, int64_t epoch, int64_t done);
+        const struct plan_options *options, const struct noise_options *noise, int first_slot, int end_slot,
+        int64_t epoch, int64_t done);
 void reader_close(struct reader *reader);
 
 /* The micro-batch of the next (update, slot), slots in order within an update; batch->pairs 0: the

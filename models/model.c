@@ -95,7 +95,8 @@ static enum status reserve(struct model *model, const struct batch *batch, struc
 {
     size_t longest = 0;
     for (int side = 0; side < SIDES; side++) {
-        sides[side] = sentences_make(batch->ids[side], batch->offsets[side], batch->pairs);
+        const int32_t *ids = side == TARGET && batch->inputs ? batch->inputs : batch->ids[side];
+        sides[side] = sentences_make(ids, batch->offsets[side], batch->pairs);
         if (sides[side].longest > longest)
             longest = sides[side].longest;
     }

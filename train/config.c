@@ -47,6 +47,27 @@ static const struct option data_rows[] = {
                         "corpus is refused by its fingerprint."},
         {"data.valid", OPTION_TEXT, offsetof(struct data_options, valid), .placeholder = "FILE",
                 .help = "corpus to validate on, prepared with the same vocabulary"},
+        {"data.word_dropout_source", OPTION_REAL, offsetof(struct data_options, word_dropout[SOURCE]),
+                .value = "0", .minimum = 0, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "probability that a source token becomes <unk> as it is read"},
+        {"data.word_dropout_target", OPTION_REAL, offsetof(struct data_options, word_dropout[TARGET]),
+                .value = "0", .minimum = 0, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "probability that the decoder sees <unk> for a target token\nWhat it is to predict "
+                        "stays."},
+        {"data.sampling", OPTION_REAL, offsetof(struct data_options, sampling), .value = "off", .maximum = 1,
+                .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "words are cut into other pieces each time they are read\nbpe vocabularies: the "
+                        "probability that a merge is passed over (BPE-dropout, Provilkov et al. 2020: 0.1). "
+                        "unigram: the probability that a word is drawn from all its segmentations (Kudo "
+                        "2018: "
+                        "1). Both sides. Sentences become longer, micro-batches are planned by their stored "
+                        "length: memory grows with them."},
+        {"data.sampling_alpha", OPTION_REAL, offsetof(struct data_options, sampling_alpha), .value = "auto",
+                .minimum = 0.001, .maximum = 100, .zero = "auto", .change = CHANGE_NOTED,
+                .shapes_result = true, .needs = "data.sampling",
+                .help = "segmentations are drawn in proportion to their probability to this power\nauto: "
+                        "0.1; "
+                        "small is even, 1 is as the unigram model has it. Only for unigram vocabularies."},
 };
 static const struct option_group data_group = OPTION_GROUP("data", "what is learned from", data_rows);
 

@@ -22,6 +22,8 @@ struct run_options {
 struct data_options {
     struct text_list train; /* corpora_parse() reads them */
     char *valid;
+    double word_dropout[SIDES];
+    double sampling, sampling_alpha; /* alpha 0: auto */
 };
 
 struct batch_options {

@@ -218,14 +218,26 @@ static enum status check_longest(const struct trainer *trainer, const struct cor
     return STATUS_OK;
 }
 
+/* data.word_dropout and data.sampling. */
+static struct noise_options noise_options(const struct trainer *trainer)
+{
+    const struct data_options *data = &trainer->config->data;
+    return (struct noise_options){.word_dropout = {data->word_dropout[SOURCE], data->word_dropout[TARGET]},
+            .sampling = data->sampling,
+            .sampling_alpha = data->sampling_alpha,
+            .longest = model_longest(trainer->model),
+            .seed = (uint64_t)trainer->config->run.seed};
+}
+
 enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank)
 {
     const struct run_state *state = &trainer->state;
     struct plan_options options = trainer_plan(trainer);
+    struct noise_options noise = noise_options(trainer);
     for (size_t i = 0; i < corpora_count(trainer->corpora); i++)
         TRY(check_longest(trainer, corpora_at(trainer->corpora, i)));
     TRY(check_longest(trainer, trainer->valid));
-    return reader_open(&trainer->reader, trainer->corpora, &options,
+    return reader_open(&trainer->reader, trainer->corpora, &options, &noise,
             exchange_first_slot(options.slots, ranks, rank),
             exchange_first_slot(options.slots, ranks, rank + 1), state->epoch, state->position);
 }

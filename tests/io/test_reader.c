@@ -62,7 +62,7 @@ static void compare(struct corpora *corpora, const struct made_shape *of,
             corpora_open(&again, (const char *[]){corpus_path(corpora_at(corpora, 0))}, 1), STATUS_OK);
     struct reader *reader;
     struct plan *plan;
-    assert_int_equal(reader_open(&reader, corpora, plan_options, first, end, epoch, done), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, plan_options, NULL, first, end, epoch, done), STATUS_OK);
     assert_int_equal(plan_open(&plan, again, plan_options), STATUS_OK);
     for (int64_t e = epoch; e < epoch + epochs; e++) {
         assert_int_equal(plan_epoch(plan, e), STATUS_OK);
@@ -110,8 +110,8 @@ static void check_epochs(struct corpora *const *corpora, int ranks, int slots, i
     struct reader *readers[8];
     size_t pairs = corpora_first(corpora[0], 1);
     for (int r = 0; r < ranks; r++)
-        assert_int_equal(
-                reader_open(&readers[r], corpora[r], &wide, slots * r / ranks, slots * (r + 1) / ranks, 0, 0),
+        assert_int_equal(reader_open(&readers[r], corpora[r], &wide, NULL, slots * r / ranks,
+                                 slots * (r + 1) / ranks, 0, 0),
                 STATUS_OK);
     for (int epoch = 1; epoch <= epochs; epoch++) {
         bool any = true;
@@ -178,7 +178,7 @@ static void test_reader__memory_is_that_of_the_windows(void **state)
     struct batch batch;
     bool more = true;
     size_t pairs = 0;
-    assert_int_equal(reader_open(&reader, corpora, &options, 0, 1, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, NULL, 0, 1, 0, 0), STATUS_OK);
     while (more) {
         assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
         pairs += batch.pairs;
@@ -212,7 +212,7 @@ static void test_reader__a_batch_is_lent_until_its_slot_comes_again(void **state
     struct batch batches[SLOTS];
     int32_t firsts[SLOTS];
     bool more;
-    assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, NULL, 0, SLOTS, 0, 0), STATUS_OK);
     for (int u = 0; u < 20; u++) {
         for (int s = 0; s < SLOTS; s++) {
             assert_int_equal(reader_next(reader, &batches[s], &more), STATUS_OK);
@@ -236,7 +236,7 @@ static void test_reader__closes_at_any_moment(void **state)
         struct reader *reader;
         struct batch batch;
         bool more;
-        assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
+        assert_int_equal(reader_open(&reader, corpora, &options, NULL, 0, SLOTS, 0, 0), STATUS_OK);
         for (int taken = 0; taken < i % 7; taken++)
             assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
         if (i % 3 == 0)
@@ -257,7 +257,7 @@ static void test_reader__a_failure_of_the_thread_reaches_the_caller(void **state
     struct batch batch;
     bool more;
     enum status status = STATUS_OK;
-    assert_int_equal(reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, NULL, 0, SLOTS, 0, 0), STATUS_OK);
     /* Under the reader's feet the file becomes empty. */
     assert_int_equal(truncate(corpus_path(corpora_at(corpora, 0)), 0), 0);
     for (int calls = 0; status == STATUS_OK && calls < 10000; calls++)
@@ -282,7 +282,7 @@ static void test_reader__memory_that_ends_is_told(void **state)
         bool more = true;
         snprintf(plan, sizeof plan, "memory:%d", n);
         assert_int_equal(fault_plan(plan, 0), STATUS_OK);
-        enum status status = reader_open(&reader, corpora, &options, 0, SLOTS, 0, 0);
+        enum status status = reader_open(&reader, corpora, &options, NULL, 0, SLOTS, 0, 0);
         for (int i = 0; i < 40 && status == STATUS_OK; i++)
             status = reader_next(reader, &batch, &more);
         assert_true(status == STATUS_OK || status == STATUS_INTERNAL);
@@ -290,6 +290,108 @@ static void test_reader__memory_that_ends_is_told(void **state)
             reader_close(reader);
     }
     assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+    corpora_close(corpora);
+}
+
+/* ---- noise ---- */
+
+enum { NOISY_IDS = 100000 };
+
+/* The ids of both sides and the inputs of the decoder that slots [first, end) read in two epochs; their number. */
+static size_t read_noisy(struct corpora *corpora, const struct noise_options *noise, int first, int end,
+        int64_t done, int32_t *out)
+{
+    struct reader *reader;
+    size_t n = 0;
+    assert_int_equal(reader_open(&reader, corpora, &options, noise, first, end, 0, done), STATUS_OK);
+    for (int epoch = 0; epoch < 2; epoch++) {
+        bool any = true;
+        while (any) {
+            any = false;
+            for (int s = first; s < end; s++) {
+                struct batch batch;
+                bool more;
+                assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
+                any = any || more;
+                for (int side = 0; side < SIDES; side++)
+                    for (size_t i = 0; i < batch.tokens[side] && n + 2 < NOISY_IDS; i++) {
+                        out[n++] = batch.ids[side][i];
+                        if (side == TARGET && batch.inputs)
+                            out[n++] = batch.inputs[i];
+                    }
+            }
+        }
+        reader_next_epoch(reader);
+    }
+    reader_close(reader);
+    return n;
+}
+
+static void test_reader__words_are_dropped_as_often_as_asked(void **state)
+{
+    (void)state;
+    struct corpora *corpora = opened(&shape);
+    struct noise_options noise = {.word_dropout = {0.2, 0.4}, .longest = 1000, .seed = 3};
+    struct reader *reader;
+    size_t seen[SIDES] = {0}, dropped[SIDES] = {0};
+    bool more = true;
+    assert_int_equal(reader_open(&reader, corpora, &options, &noise, 0, 1, 0, 0), STATUS_OK);
+    while (more) {
+        struct batch batch;
+        assert_int_equal(reader_next(reader, &batch, &more), STATUS_OK);
+        for (enum side side = SOURCE; side < SIDES; side++)
+            for (size_t p = 0; p < batch.pairs; p++)
+                for (int32_t i = batch.offsets[side][p]; i < batch.offsets[side][p + 1]; i++) {
+                    size_t place = (size_t)(i - batch.offsets[side][p]);
+                    int32_t stored = made_token(&shape, side, (size_t)batch.pair_numbers[p], place);
+                    int32_t id = (side == TARGET ? batch.inputs : batch.ids[side])[i];
+                    assert_true(side == SOURCE || batch.ids[side][i] == stored);
+                    assert_true(id == stored || (id == TOKEN_UNKNOWN && stored != TOKEN_END));
+                    seen[side] += stored != TOKEN_END;
+                    dropped[side] += id != stored;
+                }
+    }
+    for (int side = 0; side < SIDES; side++) {
+        double expected = noise.word_dropout[side] * (double)seen[side];
+        assert_true(seen[side] > 3000);
+        assert_true((double)dropped[side] > expected * 0.9 && (double)dropped[side] < expected * 1.1);
+    }
+    reader_close(reader);
+    corpora_close(corpora);
+}
+
+/* Any division of the slots among readers, and any start, sees the same noise; another epoch or seed other noise. */
+static void test_reader__noise_depends_on_no_layout(void **state)
+{
+    (void)state;
+    static int32_t whole[NOISY_IDS], part[NOISY_IDS];
+    struct corpora *corpora = opened(&shape);
+    struct noise_options noise = {.word_dropout = {0.3, 0.3}, .longest = 1000, .seed = 3};
+    size_t n = read_noisy(corpora, &noise, 2, 3, 0, whole);
+    assert_int_equal(read_noisy(corpora, &noise, 2, 3, 0, part), n);
+    assert_memory_equal(whole, part, n * sizeof *part);
+    /* Slot 3 beside slot 2: the first update's batch of slot 2 comes first in both. */
+    read_noisy(corpora, &noise, 2, 4, 0, part);
+    assert_memory_equal(whole, part, 100 * sizeof *part);
+    /* Begun in the middle of the epoch: the end is the same. */
+    size_t late = read_noisy(corpora, &noise, 2, 3, 5, part);
+    assert_true(late < n && n < NOISY_IDS - 2);
+    assert_memory_equal(whole + (n - late), part, late * sizeof *part);
+    noise.seed = 4;
+    read_noisy(corpora, &noise, 2, 3, 0, part);
+    assert_memory_not_equal(whole, part, 200 * sizeof *part);
+    corpora_close(corpora);
+}
+
+static void test_reader__characters_cannot_be_sampled(void **state)
+{
+    (void)state;
+    struct corpora *corpora = opened(&shape);
+    struct noise_options noise = {.sampling = 0.1, .longest = 1000};
+    struct reader *reader;
+    assert_int_equal(reader_open(&reader, corpora, &options, &noise, 0, 1, 0, 0), STATUS_CONFIG);
+    assert_non_null(strstr(status_message(),
+            "data.sampling expects a bpe or unigram vocabulary, found the char vocabulary of "));
     corpora_close(corpora);
 }
 
@@ -305,6 +407,9 @@ int main(void)
             cmocka_unit_test(test_reader__closes_at_any_moment),
             cmocka_unit_test(test_reader__a_failure_of_the_thread_reaches_the_caller),
             cmocka_unit_test(test_reader__memory_that_ends_is_told),
+            cmocka_unit_test(test_reader__words_are_dropped_as_often_as_asked),
+            cmocka_unit_test(test_reader__noise_depends_on_no_layout),
+            cmocka_unit_test(test_reader__characters_cannot_be_sampled),
     };
     return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }

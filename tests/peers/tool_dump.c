@@ -114,7 +114,7 @@ static enum status dump_batches(
     TRY(corpora_open(&corpora, &corpus_path, 1));
     int slots = (int)loaded.config.batch.micro_batches;
     struct plan_options plan = {(size_t)loaded.config.batch.tokens, slots, (uint64_t)loaded.config.run.seed};
-    TRY(reader_open(&reader, corpora, &plan, 0, slots, 0, 0));
+    TRY(reader_open(&reader, corpora, &plan, NULL, 0, slots, 0, 0));
     TRY(h5_create(&out, path, H5_CORPUS));
     TRY(put_updates(out, reader, slots, updates));
     TRY(h5_commit(out));

@@ -115,6 +115,8 @@ static void test_config__what_counts_only_with_another(void **state)
             {"validate.metric", "accuracy", "data.valid", NULL, "v.h5",
                     "only with data.valid, found nothing"},
             {"validate.metric", "accuracy", "validate.every", "never", "2e", "found never"},
+            {"data.sampling_alpha", "0.2", "data.sampling", "off", "0.1",
+                    "only with data.sampling, found off"},
             {"log.every", "3u", "log.level", "warning", "detail", "only with log.level info or detail"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct config *config = *state;
@@ -236,10 +238,11 @@ static void test_config__what_a_change_means(void **state)
     } rules[] = {{"model.dropout", CHANGE_NOTED}, {"model.attention_dropout", CHANGE_NOTED},
             {"model.activation_dropout", CHANGE_NOTED}, {"model.", CHANGE_REFUSED},
             {"run.seed", CHANGE_REFUSED}, {"run.", CHANGE_FREE}, {"data.train", CHANGE_REFUSED},
-            {"data.", CHANGE_FREE}, {"optimizer.", CHANGE_NOTED}, {"schedule.", CHANGE_NOTED},
-            {"batch.", CHANGE_NOTED}, {"train.until", CHANGE_FREE}, {"train.time_limit", CHANGE_FREE},
-            {"train.", CHANGE_NOTED}, {"validate.samples", CHANGE_FREE}, {"validate.", CHANGE_NOTED},
-            {"checkpoint.", CHANGE_FREE}, {"comm.", CHANGE_FREE}, {"log.", CHANGE_FREE}};
+            {"data.valid", CHANGE_FREE}, {"data.", CHANGE_NOTED}, {"optimizer.", CHANGE_NOTED},
+            {"schedule.", CHANGE_NOTED}, {"batch.", CHANGE_NOTED}, {"train.until", CHANGE_FREE},
+            {"train.time_limit", CHANGE_FREE}, {"train.", CHANGE_NOTED}, {"validate.samples", CHANGE_FREE},
+            {"validate.", CHANGE_NOTED}, {"checkpoint.", CHANGE_FREE}, {"comm.", CHANGE_FREE},
+            {"log.", CHANGE_FREE}};
     (void)state;
     for (size_t p = 0; p < config_schema.count; p++)
         for (size_t i = 0; i < config_schema.places[p].group->count; i++) {

@@ -1,0 +1,139 @@
+#include "io/vocabulary_model.h"
+
+#include "comm/memory.h"
+#include "io/vocabulary.h"
+
+#include <string.h>
+
+/* Numbers of fields: of the model, of a piece in it, of the settings it was trained with. */
+enum { MODEL_PIECE = 1, MODEL_TRAINER = 2 };
+enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
+enum { TRAINER_KIND = 3 };
+
+enum wire { WIRE_VARINT = 0, WIRE_8_BYTES = 1, WIRE_BYTES = 2, WIRE_4_BYTES = 5 };
+
+static const char *const kind_names[] = {"unigram", "bpe", "word", "char"}; /* numbered from 1 */
+enum { KIND_NAMES = sizeof kind_names / sizeof kind_names[0] };
+
+struct cursor {
+    const uint8_t *at, *end;
+};
+
+struct field {
+    uint64_t number, value; /* value: of a varint */
+    struct cursor body;     /* of the others */
+};
+
+static bool read_varint(struct cursor *cursor, uint64_t *out)
+{
+    *out = 0;
+    for (int shift = 0; shift < 64 && cursor->at < cursor->end; shift += 7) {
+        uint8_t byte = *cursor->at++;
+        *out |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128)
+            return true;
+    }
+    return false;
+}
+
+static bool read_field(struct cursor *cursor, struct field *out)
+{
+    uint64_t tag, bytes;
+    *out = (struct field){0};
+    if (!read_varint(cursor, &tag))
+        return false;
+    out->number = tag >> 3;
+    switch (tag & 7) {
+    case WIRE_VARINT:
+        return read_varint(cursor, &out->value);
+    case WIRE_BYTES:
+        if (!read_varint(cursor, &bytes))
+            return false;
+        break;
+    case WIRE_8_BYTES:
+        bytes = 8;
+        break;
+    case WIRE_4_BYTES:
+        bytes = 4;
+        break;
+    default:
+        return false;
+    }
+    if (bytes > (uint64_t)(cursor->end - cursor->at))
+        return false;
+    out->body = (struct cursor){cursor->at, cursor->at + bytes};
+    cursor->at += bytes;
+    return true;
+}
+
+static bool read_piece(struct cursor body, struct model_piece *out)
+{
+    struct field field;
+    *out = (struct model_piece){.text = "", .type = PIECE_NORMAL};
+    while (body.at < body.end) {
+        if (!read_field(&body, &field))
+            return false;
+        size_t bytes = (size_t)(field.body.end - field.body.at);
+        if (field.number == PIECE_TEXT && bytes > 0) {
+            out->text = (const char *)field.body.at;
+            out->bytes = bytes;
+        } else if (field.number == PIECE_SCORE && bytes == sizeof out->score) {
+            memcpy(&out->score, field.body.at, bytes);
+        } else if (field.number == PIECE_TYPE) {
+            out->type = (enum piece_type)field.value;
+        }
+    }
+    return true;
+}
+
+static bool read_kind(struct cursor body, uint64_t *kind)
+{
+    struct field field;
+    while (body.at < body.end) {
+        if (!read_field(&body, &field))
+            return false;
+        if (field.number == TRAINER_KIND)
+            *kind = field.value;
+    }
+    return *kind >= 1 && *kind <= KIND_NAMES;
+}
+
+/* Counts the pieces where `pieces` is NULL, else fills them in. */
+static bool read_model(struct cursor model, uint64_t *kind, struct model_piece *pieces, size_t *count)
+{
+    struct field field;
+    *count = 0;
+    while (model.at < model.end) {
+        if (!read_field(&model, &field))
+            return false;
+        if (field.number == MODEL_TRAINER && !read_kind(field.body, kind))
+            return false;
+        if (field.number != MODEL_PIECE)
+            continue;
+        if (pieces && !read_piece(field.body, &pieces[*count]))
+            return false;
+        ++*count;
+    }
+    return *count > 0;
+}
+
+enum status vocabulary_model_read(const void *model, size_t bytes, const char *where,
+        const struct kind **kind, struct model_piece **pieces, size_t *count)
+{
+    uint64_t number = 1;
+    struct cursor cursor = {model, (const uint8_t *)model + bytes};
+    *pieces = NULL;
+    bool good = read_model(cursor, &number, NULL, count);
+    if (good) {
+        TRY(memory_new(pieces, "vocabulary", *count, sizeof **pieces));
+        good = read_model(cursor, &number, *pieces, count);
+    }
+    if (!good) {
+        memory_free(*pieces);
+        *pieces = NULL;
+        return status_fail(
+                STATUS_DATA, "%s: expected a SentencePiece model, found %zu other bytes", where, bytes);
+    }
+    *kind = kind_find(&vocabulary_kinds, kind_names[number - 1]);
+    return STATUS_OK;
+}

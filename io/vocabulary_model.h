@@ -1,0 +1,35 @@
+/*
+ * What SentencePiece's library does not tell of a model: its kind, and the type of each piece. Read from the bytes, by
+ * the field numbers of sentencepiece_model.proto.
+ */
+#ifndef IO_VOCABULARY_MODEL_H
+#define IO_VOCABULARY_MODEL_H
+
+#include "comm/kind.h"
+#include "comm/status.h"
+
+#include <stddef.h>
+
+/* As the file numbers them. */
+enum piece_type {
+    PIECE_NORMAL = 1,
+    PIECE_UNKNOWN,
+    PIECE_CONTROL,
+    PIECE_USER_DEFINED,
+    PIECE_UNUSED,
+    PIECE_BYTE
+};
+
+struct model_piece {
+    const char *text; /* borrowed from the model; no 0 at its end */
+    size_t bytes;
+    float score;
+    enum piece_type type;
+};
+
+/* *kind: into vocabulary_kinds. *pieces: in order of ids, allocated. STATUS_DATA naming `where` if the bytes are no
+ * model. */
+enum status vocabulary_model_read(const void *model, size_t bytes, const char *where,
+        const struct kind **kind, struct model_piece **pieces, size_t *count);
+
+#endif
