@@ -49,6 +49,7 @@ try() { # WORDS...
     try --run.directory run --data.train c.h5 --log.every 5s --log.level warning
     try --run.directory '' --data.train c.h5
     try --runs
+    try --run.directory run --config-dump
     try -n 2
 } >errors.txt
 if [ -n "${UPDATE:-}" ]; then
@@ -56,5 +57,14 @@ if [ -n "${UPDATE:-}" ]; then
 fi
 failed=0
 diff -u "$golden" errors.txt || failed=1
+
+# All settings as they would be used, from file and command line: read back they are the same. Nothing is trained.
+printf "run: {directory: \"it's: run #1\"}\ndata: {train: [c.h5, 'd e.h5:2']}\ntrain: {time_limit: 90m}\n" >some.yaml
+"$program" train some.yaml --config-dump --batch.tokens 77 >all.yaml 2>dump.txt || { echo "FAIL: --config-dump: $(cat dump.txt)"; failed=1; }
+for line in "  directory: 'it''s: run #1'" "  train: [c.h5, 'd e.h5:2']" '  time_limit: 90m' '  tokens: 77'; do
+    grep -qFx -- "$line" all.yaml || { echo "FAIL: --config-dump: expected '$line', found $(cat all.yaml)"; failed=1; }
+done
+"$program" train all.yaml --config-dump 2>dump.txt | diff all.yaml - || { echo "FAIL: --config-dump read back differs"; failed=1; }
+[ ! -e "it's: run #1" ] || { echo "FAIL: --config-dump made a run directory"; failed=1; }
 [ ! -e run ] || { echo "FAIL: a refused start left a run directory"; failed=1; }
 exit "$failed"

@@ -1,4 +1,5 @@
 #include "comm/log.h"
+#include "comm/memory.h"
 #include "comm/watch.h"
 #include "comm/world.h"
 #include "train/command.h"
@@ -7,11 +8,25 @@
 #include "train/stop.h"
 #include "train/trainer.h"
 
+struct switches {
+    bool config_dump;
+};
+
+static const struct option rows[] = {
+        {"config-dump", OPTION_BOOL, offsetof(struct switches, config_dump), .value = "false",
+                .help = "prints all settings as they would be used, as YAML; trains nothing"},
+};
+static const struct option_group group = OPTION_GROUP("command", "instead of training", rows);
+static const struct option_place places[] = {{&group, 0}};
+static const struct schema schema = {places, sizeof places / sizeof *places};
+
 /* Defaults, then the file, then the command line. The words are known only once the line is read: so it is read twice. */
-static enum status read_settings(struct config *config, int argc, char **argv, struct text_list *words)
+static enum status read_settings(
+        struct config *config, struct switches *switches, int argc, char **argv, struct text_list *words)
 {
-    const struct option_target target = {&config_schema, config};
-    TRY(options_read_arguments(&target, 1, argc, argv, words));
+    const struct option_target targets[] = {{&config_schema, config}, {&schema, switches}};
+    TRY(options_defaults(&schema, switches));
+    TRY(options_read_arguments(targets, 2, argc, argv, words));
     CHECK(words->count <= 1, STATUS_USAGE, "train: expected one CONFIG.yaml, found %s and %s",
             words->items[0], words->items[1]);
     if (words->count == 1) {
@@ -19,7 +34,7 @@ static enum status read_settings(struct config *config, int argc, char **argv, s
         TRY(options_defaults(&config_schema, config));
         TRY(options_read_yaml(&config_schema, config, words->items[0]));
         struct text_list again = {0};
-        enum status status = options_read_arguments(&target, 1, argc, argv, &again);
+        enum status status = options_read_arguments(targets, 2, argc, argv, &again);
         text_list_release(&again);
         TRY(status);
     }
@@ -51,23 +66,45 @@ static enum status train(const struct config *config)
     return status;
 }
 
+/* Needs no world: what asks may run where no rank can be started. */
+static enum status dump(const struct config *config)
+{
+    char *yaml;
+    TRY(config_check(config, world_launch_size()));
+    TRY(options_write_yaml(&yaml, &config_schema, config, false));
+    if (world_launch_rank() == 0)
+        fputs(yaml, stdout);
+    memory_free(yaml);
+    return STATUS_OK;
+}
+
+static enum status open_and_train(const struct config *config, enum status status)
+{
+    enum status opened = world_open(status == STATUS_OK ? (int)config->comm.threads : 0);
+    if (opened == STATUS_OK)
+        opened = status_agree(status);
+    if (opened == STATUS_OK)
+        opened = train(config);
+    return opened;
+}
+
 /* Every rank reads the settings; what is wrong with them is told once, when the ranks have met. */
 static enum status run(int argc, char **argv)
 {
     struct config config = {0};
+    struct switches switches = {0};
     struct text_list words = {0};
     stop_watch();
     enum status status = options_defaults(&config_schema, &config);
     if (status == STATUS_OK)
-        status = read_settings(&config, argc, argv, &words);
-    enum status opened = world_open(status == STATUS_OK ? (int)config.comm.threads : 0);
-    if (opened == STATUS_OK)
-        opened = status_agree(status);
-    if (opened == STATUS_OK)
-        opened = train(&config);
+        status = read_settings(&config, &switches, argc, argv, &words);
+    if (!switches.config_dump)
+        status = open_and_train(&config, status);
+    else if (status == STATUS_OK)
+        status = dump(&config);
     text_list_release(&words);
     options_release(&config_schema, &config);
-    return opened;
+    return status;
 }
 
 const struct command train_command = {
@@ -76,8 +113,9 @@ const struct command train_command = {
         .usage = "[CONFIG.yaml] [--KEY VALUE]...",
         .examples = "seqtrain train --data.train train.h5 --data.valid valid.h5 --run.directory run\n"
                     "mpirun -n 4 seqtrain train config.yaml --optimizer.learning_rate 0.0005\n"
-                    "seqtrain train config.yaml        # again after a stop: goes on where it was\n",
-        .schemas = {&config_schema},
+                    "seqtrain train config.yaml        # again after a stop: goes on where it was\n"
+                    "seqtrain train config.yaml --config-dump >all.yaml\n",
+        .schemas = {&config_schema, &schema},
         .ranks = true,
         .run = run,
 };
