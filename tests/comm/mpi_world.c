@@ -124,6 +124,12 @@ static void check_sums(void)
     values[COUNT - 1] = -world()->rank;
     EXPECT_OK(world_maximum(values, COUNT));
     EXPECT(values[0] == world()->size - 1 && values[COUNT - 1] == 0);
+    int64_t integers[COUNT], size = world()->size;
+    for (int i = 0; i < COUNT; i++)
+        integers[i] = ((int64_t)1 << 40) * i + world()->rank;
+    EXPECT_OK(world_sum_integers(integers, COUNT));
+    for (int i = 0; i < COUNT; i++)
+        EXPECT(integers[i] == ((int64_t)1 << 40) * i * size + size * (size - 1) / 2);
 }
 
 /* Everybody sends to everybody, two tags, sizes from 0; received in the order of the ranks. */
