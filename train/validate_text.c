@@ -199,15 +199,15 @@ static enum status show_source(struct text_work *work, size_t sample)
 
 static enum status show_reference(struct text_work *work, size_t sample)
 {
-    const char *text = work->text + (work->text ? work->lines[sample] : 0);
-    size_t bytes = work->text ? (size_t)(work->lines[sample + 1] - work->lines[sample]) : 0;
-    if (!work->text) {
-        TRY(to_text(work, TARGET, work->targets.ids + work->targets.offsets[sample],
-                sentence_list_length(&work->targets, sample)));
-        text = work->line;
-        bytes = work->line_bytes;
+    static const char format[] = "          reference    %.*s";
+    if (work->text) {
+        int bytes = (int)(work->lines[sample + 1] - work->lines[sample]);
+        log_line(LOG_INFO, format, bytes, work->text + work->lines[sample]);
+        return STATUS_OK;
     }
-    log_line(LOG_INFO, "          reference    %.*s", (int)bytes, text);
+    TRY(to_text(work, TARGET, work->targets.ids + work->targets.offsets[sample],
+            sentence_list_length(&work->targets, sample)));
+    log_line(LOG_INFO, format, (int)work->line_bytes, work->line);
     return STATUS_OK;
 }
 

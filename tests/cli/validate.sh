@@ -55,6 +55,12 @@ for metric in bleu:gr ter:g; do
     [ "$(readlink "text/best-${metric%:*}.h5")" = "checkpoints/update-$(printf %08d "$update").h5" ] ||
         fail "best-${metric%:*}.h5 is not of update $update but $(readlink "text/best-${metric%:*}.h5")"
 done
+# The command that evaluates comes to the same value, but for what the corpus left out: nothing here.
+value=$(sed -n 's/.*"valid_chrf":\([^,}]*\).*/\1/p' text/metrics.jsonl | sort -gr | head -n 1)
+"$program" evaluate text --source tiny/valid.en --target tiny/valid.de --beam 2 --metrics chrf --json >evaluated.json 2>log ||
+    fail "evaluate: $(cat log)"
+awk -v value="$value" 'match($0, /"chrf[^0-9]*[0-9.]+/) { found = substr($0, RSTART, RLENGTH); sub(/.*[^0-9.]/, "", found); d = found - value; good = d * d < 1e-4 }
+    END { exit !good }' evaluated.json || fail "validation found chrf $value, evaluate $(cat evaluated.json)"
 # shellcheck disable=SC2086
 SEQTRAIN_FAULT=kill:7:0 train 3 text-again $text --validate.beam 2
 # shellcheck disable=SC2086
