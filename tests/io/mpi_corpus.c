@@ -1,7 +1,7 @@
 /* A corpus opened by all ranks: the same facts everywhere, and one verdict where only one rank can see the fault. */
 #include "comm/memory.h"
 #include "comm/world.h"
-#include "io/corpus.h"
+#include "io/corpora.h"
 #include "tests/io/made.h"
 
 #include <stdio.h>
@@ -48,6 +48,24 @@ static void check_good(const char *path)
     expect(facts->longest[SOURCE] == 3 && facts->longest[TARGET] == 3,
             "every rank knows the longest sentence");
     corpus_close(corpus);
+}
+
+/* Several corpora: the same numbers everywhere, and one verdict. */
+static void check_several(const char *good, const char *bad)
+{
+    struct corpora *corpora;
+    char twice[700];
+    snprintf(twice, sizeof twice, "%s:2", good);
+    enum status status = corpora_open(&corpora, (const char *[]){good, twice}, 2);
+    expect(status == STATUS_OK, "two corpora open");
+    if (status == STATUS_OK) {
+        expect(corpora_first(corpora, 2) == 2 * (size_t)PAIRS, "pairs of both are counted");
+        corpora_close(corpora);
+    }
+    expect(corpora_open(&corpora, (const char *[]){good, bad}, 2) == STATUS_DATA,
+            "every rank refuses a bad second corpus");
+    expect(corpora_open(&corpora, (const char *[]){good, "/nothing/here.h5:3"}, 2) == STATUS_MISSING,
+            "every rank misses a second corpus");
 }
 
 static void flip(FILE *file, long at)
@@ -108,6 +126,7 @@ int main(void)
     expect(world_broadcast(paths, sizeof paths, 0) == STATUS_OK, "ranks meet");
     check_good(paths[0]);
     check_bad(paths[1]);
+    check_several(paths[0], paths[1]);
     check_flipped(paths[0]);
     expect(world_barrier() == STATUS_OK, "ranks meet");
     if (world()->rank == 0)

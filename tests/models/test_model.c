@@ -208,6 +208,35 @@ static void test_model__neighbours_and_the_future_are_not_seen(void **state)
     model_close(model);
 }
 
+/* Word dropout: what the decoder sees changes, what it is to predict does not. */
+static void test_model__inputs_are_seen_and_targets_predicted(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options((const char *[]){NULL});
+    struct model *model = tiny_model(&options, true);
+    struct tiny_batch tiny;
+    struct pass pass = {0};
+    struct loss plain, same, dropped, unseen;
+    int32_t inputs[TINY_TOKENS];
+    tiny_batch_fill(&tiny, 6, 9, 3);
+    struct batch *batch = &tiny.batch;
+    memcpy(inputs, batch->ids[TARGET], batch->tokens[TARGET] * sizeof *inputs);
+    assert_int_equal(model_loss(model, batch, &pass, &plain), STATUS_OK);
+    batch->inputs = inputs;
+    assert_int_equal(model_loss(model, batch, &pass, &same), STATUS_OK);
+    assert_true(same.objective == plain.objective);
+    /* The last token of a sentence is never an input. */
+    for (size_t p = 0; p < batch->pairs; p++)
+        inputs[batch->offsets[TARGET][p + 1] - 1] = TOKEN_UNKNOWN;
+    assert_int_equal(model_loss(model, batch, &pass, &unseen), STATUS_OK);
+    assert_true(unseen.objective == plain.objective);
+    for (size_t i = 0; i < batch->tokens[TARGET]; i++)
+        inputs[i] = TOKEN_UNKNOWN;
+    assert_int_equal(model_loss(model, batch, &pass, &dropped), STATUS_OK);
+    assert_true(dropped.objective != plain.objective && dropped.tokens == plain.tokens);
+    model_close(model);
+}
+
 static void test_model__log_probabilities_follow_from_the_logits(void **state)
 {
     (void)state;
@@ -465,6 +494,7 @@ int main(void)
             cmocka_unit_test(test_model__parameters_are_named_and_start_as_they_should),
             cmocka_unit_test(test_model__packed_equals_one_sentence_at_a_time),
             cmocka_unit_test(test_model__neighbours_and_the_future_are_not_seen),
+            cmocka_unit_test(test_model__inputs_are_seen_and_targets_predicted),
             cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
             cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
