@@ -33,7 +33,17 @@ struct corpus_settings {
     bool keep_text;
 };
 
-enum skip_reason { SKIP_EMPTY, SKIP_LONG, SKIP_BAD, SKIP_REASONS };
+enum skip_reason {
+    SKIP_EMPTY,
+    SKIP_SHORT,
+    SKIP_LONG,
+    SKIP_UNEVEN,
+    SKIP_IDENTICAL,
+    SKIP_UNDIVIDED,
+    SKIP_BAD,
+    SKIP_REASONS,
+    SKIP_NOT = SKIP_REASONS /* the pair is kept */
+};
 extern const char *const skip_texts[SKIP_REASONS];
 
 enum status corpus_create(

@@ -9,4 +9,12 @@ const struct side_arrays corpus_names[SIDES] = {
 
 const struct vocabulary_names corpus_joint = {"/vocabulary/joint/model", "/vocabulary/joint/pieces"};
 const char *const side_names[SIDES] = {"source", "target"};
-const char *const skip_texts[SKIP_REASONS] = {"empty", "too long", "no text"};
+const char *const skip_texts[SKIP_REASONS] = {
+        [SKIP_EMPTY] = "empty",
+        [SKIP_SHORT] = "too short",
+        [SKIP_LONG] = "too long",
+        [SKIP_UNEVEN] = "uneven",
+        [SKIP_IDENTICAL] = "identical",
+        [SKIP_UNDIVIDED] = "not one tab",
+        [SKIP_BAD] = "no text",
+};

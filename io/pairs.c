@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 struct pairs {
-    const struct text_list *files; /* [SIDES] */
+    const struct text_list *files; /* [width] */
+    int width;                     /* files side by side: SIDES, or 1 that holds both */
     int spool;                     /* standard input's copy, or -1 */
     struct text *open[SIDES];
     size_t next; /* file to be opened */
@@ -18,13 +19,10 @@ static bool is_standard_input(const char *path)
     return strcmp(path, "-") == 0;
 }
 
-static enum status check_files(const struct text_list files[SIDES], bool *standard)
+static enum status check_standard_input(const struct text_list *files, int width, bool *standard)
 {
-    CHECK(files[SOURCE].count == files[TARGET].count && files[SOURCE].count > 0, STATUS_USAGE,
-            "expected as many source files as target files, found %zu and %zu", files[SOURCE].count,
-            files[TARGET].count);
     size_t count = 0;
-    for (int side = 0; side < SIDES; side++)
+    for (int side = 0; side < width; side++)
         for (size_t i = 0; i < files[side].count; i++)
             count += is_standard_input(files[side].items[i]);
     CHECK(count <= 1, STATUS_USAGE, "standard input (-) can be read once, found it %zu times", count);
@@ -32,13 +30,14 @@ static enum status check_files(const struct text_list files[SIDES], bool *standa
     return STATUS_OK;
 }
 
-enum status pairs_open(struct pairs **out, const struct text_list files[SIDES], bool again)
+static enum status open_pairs(struct pairs **out, const struct text_list *files, int width, bool again)
 {
     bool standard = false;
     struct pairs *pairs = NULL;
-    TRY(check_files(files, &standard));
+    TRY(check_standard_input(files, width, &standard));
     TRY(memory_new(&pairs, "text", 1, sizeof *pairs));
     pairs->files = files;
+    pairs->width = width;
     pairs->spool = -1;
     enum status status = standard && again ? text_spool(&pairs->spool) : STATUS_OK;
     if (status != STATUS_OK) {
@@ -47,6 +46,19 @@ enum status pairs_open(struct pairs **out, const struct text_list files[SIDES], 
     }
     *out = pairs;
     return STATUS_OK;
+}
+
+enum status pairs_open(struct pairs **out, const struct text_list files[SIDES], bool again)
+{
+    CHECK(files[SOURCE].count == files[TARGET].count && files[SOURCE].count > 0, STATUS_USAGE,
+            "expected as many source files as target files, found %zu and %zu", files[SOURCE].count,
+            files[TARGET].count);
+    return open_pairs(out, files, SIDES, again);
+}
+
+enum status pairs_open_joined(struct pairs **out, const struct text_list *files, bool again)
+{
+    return open_pairs(out, files, 1, again);
 }
 
 static void close_files(struct pairs *pairs)
@@ -76,7 +88,7 @@ void pairs_rewind(struct pairs *pairs)
 
 static enum status open_files(struct pairs *pairs)
 {
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < pairs->width; side++) {
         const char *path = pairs->files[side].items[pairs->next];
         if (is_standard_input(path) && pairs->spool >= 0)
             TRY(text_open_spool(&pairs->open[side], pairs->spool, "standard input"));
@@ -105,11 +117,26 @@ static enum status fail_counts(struct pairs *pairs, enum side longer)
             text_path(open[SOURCE]), text_path(open[TARGET]), counts[SOURCE], counts[TARGET]);
 }
 
+static void divide(struct pair *pair)
+{
+    const char *line = pair->text[SOURCE];
+    size_t bytes = pair->bytes[SOURCE];
+    const char *tab = memchr(line, '\t', bytes), *end = line + bytes;
+    pair->faults[TARGET] = pair->faults[SOURCE];
+    pair->text[TARGET] = tab ? tab + 1 : end;
+    pair->bytes[TARGET] = (size_t)(end - pair->text[TARGET]);
+    pair->undivided = !tab || memchr(pair->text[TARGET], '\t', pair->bytes[TARGET]);
+    if (!pair->undivided)
+        pair->bytes[SOURCE] = (size_t)(tab - line);
+}
+
 /* The next lines of the open files; both NULL at their end. */
 static enum status read_pair(struct pairs *pairs, struct pair *out)
 {
-    for (int side = 0; side < SIDES; side++)
+    for (int side = 0; side < pairs->width; side++)
         TRY(text_next(pairs->open[side], &out->text[side], &out->bytes[side], &out->faults[side]));
+    if (pairs->width == 1 && out->text[SOURCE])
+        divide(out);
     if (!out->text[SOURCE] != !out->text[TARGET])
         return fail_counts(pairs, out->text[SOURCE] ? SOURCE : TARGET);
     CHECK(out->text[SOURCE] || text_line_number(pairs->open[SOURCE]) > 0, STATUS_DATA,
@@ -133,10 +160,21 @@ enum status pairs_next(struct pairs *pairs, struct pair *out)
     return STATUS_OK;
 }
 
+bool pair_is_good(const struct pair *pair)
+{
+    return pair->faults[SOURCE] == TEXT_GOOD && pair->faults[TARGET] == TEXT_GOOD && !pair->undivided;
+}
+
 enum status pairs_fail(const struct pairs *pairs, const struct pair *pair)
 {
-    for (int side = 0; side < SIDES; side++)
+    for (int side = 0; side < pairs->width; side++)
         if (pair->faults[side] != TEXT_GOOD)
             return text_fail(pairs->open[side], pair->faults[side]);
+    size_t tabs = 0;
+    for (size_t i = 0; i < pair->bytes[SOURCE]; i++)
+        tabs += pair->text[SOURCE][i] == '\t';
+    if (pair->undivided)
+        return status_fail(STATUS_DATA, "%s:%lld: expected source, one tab and target, found %zu tabs",
+                text_path(pairs->open[SOURCE]), (long long)text_line_number(pairs->open[SOURCE]), tabs);
     return status_fail(STATUS_INTERNAL, "pair %lld has no fault", (long long)pair->number);
 }

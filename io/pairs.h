@@ -1,5 +1,6 @@
 /*
- * Sentence pairs: source and target files read side by side, several files one after the other.
+ * Sentence pairs: source and target files read side by side, or files whose lines hold both sides with a tab between;
+ * several files one after the other.
  */
 #ifndef IO_PAIRS_H
 #define IO_PAIRS_H
@@ -11,21 +12,27 @@
 struct pairs;
 
 struct pair {
-    const char *text[SIDES]; /* NULL at the end; borrowed until the next call */
+    const char *text[SIDES]; /* NULL at the end; borrowed until the next call; no 0 need follow */
     size_t bytes[SIDES];
     enum text_fault faults[SIDES];
+    bool undivided; /* a line that should hold both sides has not exactly one tab: all of it is the source */
     int64_t number; /* from 1, over all files */
 };
 
 /* files[SOURCE] and files[TARGET], as many of each (else STATUS_USAGE), stay the caller's. `-` is standard input, at
  * most once; with `again` it is copied to a temporary file, so that pairs_rewind() can go back. */
 enum status pairs_open(struct pairs **out, const struct text_list files[SIDES], bool again);
+/* As pairs_open(), for files that hold both sides: source, tab, target. */
+enum status pairs_open_joined(struct pairs **out, const struct text_list *files, bool again);
 void pairs_close(struct pairs *pairs);
 
 /* STATUS_DATA if one file of two has more lines, with both counts, or is empty. */
 enum status pairs_next(struct pairs *pairs, struct pair *out);
 
-/* STATUS_DATA naming file and line for a pair with a faulty line. */
+/* Whether both sides are there and are text. */
+bool pair_is_good(const struct pair *pair);
+
+/* STATUS_DATA naming file and line for a pair that is not good. */
 enum status pairs_fail(const struct pairs *pairs, const struct pair *pair);
 
 /* Back to the first pair. */

@@ -28,19 +28,21 @@ void SetMinLogLevel(int level); /* exported by the library, declared in none of 
 
 namespace {
 
-/* What a kind is called by SentencePiece is its name; `exact`: the wanted size is met or refused. */
+/* What a kind is called by SentencePiece is its name. `exact`: the wanted size is met or refused. `bytes`: text that
+ * was written in bytes is read back (words would be joined by U+2581). */
 struct vocabulary_kind {
     struct kind kind;
-    bool exact;
+    bool exact, bytes;
 };
 
 const vocabulary_kind kinds[] = {
-        {{"unigram", "pieces of the likeliest segmentation", "Kudo 2018"}, true},
-        {{"bpe", "byte-pair encoding: the most frequent pairs merged", "Sennrich et al. 2016"}, true},
-        {{"word", "the most frequent words, split at spaces", nullptr}, false},
-        {{"char", "single characters", nullptr}, false},
+        {{"unigram", "pieces of the likeliest segmentation", "Kudo 2018"}, true, true},
+        {{"bpe", "byte-pair encoding: the most frequent pairs merged", "Sennrich et al. 2016"}, true, true},
+        {{"word", "the most frequent words, split at spaces", nullptr}, false, false},
+        {{"char", "single characters", nullptr}, false, true},
 };
 
+constexpr size_t byte_pieces = 256;
 /* The model's bytes depend on it: never the machine's number of cores. */
 constexpr int training_threads = 8;
 /* Above this SentencePiece needs 64-bit positions in its suffix array. */
@@ -99,40 +101,41 @@ template <typename Work> enum status guarded(const char *action, Work work) noex
 }
 
 /* SentencePiece tells a possible size in words only. */
-enum status refuse_size(const std::string &reason, const char *what, const struct kind *kind, size_t size)
+enum status refuse_size(
+        const std::string &reason, const char *what, const struct vocabulary_settings *settings)
 {
-    size_t possible = 0;
+    const char *kind = settings->kind->name;
+    size_t possible = 0, size = settings->size;
     const char *upper = std::strstr(reason.c_str(), "a value <= ");
     const char *lower = std::strstr(reason.c_str(), "required_chars. ");
     if (upper && std::sscanf(upper, "a value <= %zu", &possible) == 1)
         return status_fail(STATUS_DATA,
                 "a %s %s vocabulary of %zu pieces cannot be learned: expected at most %zu, which is all this "
                 "text gives",
-                what, kind->name, size, possible);
+                what, kind, size, possible);
     if (lower && std::sscanf(lower, "required_chars. %*u vs %zu", &possible) == 1)
         return status_fail(STATUS_DATA,
                 "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %zu, one for each "
-                "character "
-                "of this text",
-                what, kind->name, size, possible);
-    return status_fail(STATUS_DATA, "a %s %s vocabulary of %zu pieces cannot be learned: %s", what,
-            kind->name, size, reason.c_str());
+                "%scharacter of this text",
+                what, kind, size, possible, settings->bytes ? "byte and each " : "");
+    return status_fail(STATUS_DATA, "a %s %s vocabulary of %zu pieces cannot be learned: %s", what, kind,
+            size, reason.c_str());
 }
 
 std::unordered_map<std::string, std::string> training_options(
-        const vocabulary_kind &row, size_t size, size_t text_bytes)
+        const struct vocabulary_settings *settings, bool exact, size_t text_bytes)
 {
     return {
-            {"model_type", row.kind.name},
-            {"vocab_size", std::to_string(size)},
-            {"hard_vocab_limit", row.exact ? "true" : "false"},
+            {"model_type", settings->kind->name},
+            {"vocab_size", std::to_string(settings->size)},
+            {"hard_vocab_limit", exact ? "true" : "false"},
             {"normalization_rule_name", "nmt_nfkc"},
             {"eos_id", std::to_string(TOKEN_END)},
             {"unk_id", std::to_string(TOKEN_UNKNOWN)},
             {"bos_id", std::to_string(TOKEN_START)},
             {"pad_id", "-1"},
-            {"character_coverage", "1.0"},
-            {"byte_fallback", "false"},
+            {"character_coverage", std::to_string(settings->coverage)},
+            {"byte_fallback", settings->bytes ? "true" : "false"},
             {"input_sentence_size", "0"},
             {"num_threads", std::to_string(training_threads)},
             {"train_extremely_large_corpus", text_bytes >= large_corpus ? "true" : "false"},
@@ -152,25 +155,32 @@ extern "C" {
 
 const struct kind_table vocabulary_kinds = KIND_TABLE("vocabulary", kinds);
 
-enum status vocabulary_train(char **model, size_t *model_bytes, const char *what, const struct kind *kind,
-        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count)
+enum status vocabulary_train(char **model, size_t *model_bytes, const char *what,
+        const struct vocabulary_settings *settings, const char *const *lines, const size_t *line_bytes,
+        size_t lines_count)
 {
+    const auto &row = *reinterpret_cast<const vocabulary_kind *>(settings->kind);
+    const char *kind = row.kind.name;
+    size_t fewest = TOKEN_FIRST_PIECE + 1 + (settings->bytes ? byte_pieces : 0);
     CHECK(lines_count > 0, STATUS_DATA, "a %s %s vocabulary cannot be learned: expected text, found no line",
-            what, kind->name);
-    CHECK(size > TOKEN_FIRST_PIECE && size <= INT32_MAX - VOCABULARY_EXTRA, STATUS_DATA,
-            "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %d", what, kind->name,
-            size, TOKEN_FIRST_PIECE + 1);
+            what, kind);
+    CHECK(row.bytes || !settings->bytes, STATUS_CONFIG,
+            "a %s %s vocabulary cannot be learned: expected a kind of which what is unknown can be written "
+            "in bytes, found %s",
+            what, kind, kind);
+    CHECK(settings->size >= fewest && settings->size <= INT32_MAX - VOCABULARY_EXTRA, STATUS_DATA,
+            "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %zu", what, kind,
+            settings->size, fewest);
     return guarded("learn a vocabulary", [&] {
         size_t text_bytes = 0;
         for (size_t i = 0; i < lines_count; i++)
             text_bytes += line_bytes[i];
-        const auto &row = *reinterpret_cast<const vocabulary_kind *>(kind);
         lines_in_memory iterator(lines, line_bytes, lines_count);
         std::string bytes;
         auto result = sentencepiece::SentencePieceTrainer::Train(
-                training_options(row, size, text_bytes), &iterator, &bytes);
+                training_options(settings, row.exact, text_bytes), &iterator, &bytes);
         if (!result.ok())
-            return refuse_size(result.ToString(), what, kind, size);
+            return refuse_size(result.ToString(), what, settings);
         TRY(memory_copy(model, "vocabulary", bytes.data(), bytes.size()));
         *model_bytes = bytes.size();
         return STATUS_OK;

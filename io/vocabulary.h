@@ -27,11 +27,20 @@ extern const struct kind_table vocabulary_kinds;
 
 struct vocabulary;
 
-/* Learns `size` pieces (<mask> and <pad> not counted) from lines in memory; `what` names the text in messages: "source". *model: the bytes of a
- * SentencePiece model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA
- * naming a possible size if the text cannot give so many pieces. */
-enum status vocabulary_train(char **model, size_t *model_bytes, const char *what, const struct kind *kind,
-        size_t size, const char *const *lines, const size_t *line_bytes, size_t lines_count);
+/* How a vocabulary is learned. */
+struct vocabulary_settings {
+    const struct kind *kind;
+    size_t size; /* pieces, <mask> and <pad> not counted */
+    double coverage; /* share of the text's characters that have pieces, 0.98 to 1; the rarest others are unknown */
+    bool bytes; /* 256 of the pieces are single bytes, and what would be unknown is written in them */
+};
+
+/* Learns from lines in memory; `what` names the text in messages: "source". *model: the bytes of a SentencePiece
+ * model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA naming a possible size if the
+ * text cannot give so many pieces; STATUS_CONFIG for a kind that cannot be written in bytes (word). */
+enum status vocabulary_train(char **model, size_t *model_bytes, const char *what,
+        const struct vocabulary_settings *settings, const char *const *lines, const size_t *line_bytes,
+        size_t lines_count);
 
 /* From the bytes of a SentencePiece model. STATUS_DATA if they are none, or if </s>, <unk>, <s> are
  * not 0, 1, 2. */

@@ -63,7 +63,7 @@ static enum status open_pairs(void *context)
 
 static enum status add_pair(struct evaluating *e, const struct pair *pair)
 {
-    if (pair->faults[SOURCE] != TEXT_GOOD || pair->faults[TARGET] != TEXT_GOOD)
+    if (!pair_is_good(pair))
         return pairs_fail(e->pairs, pair);
     for (int side = 0; side < SIDES; side++) {
         const struct text_line line = {.text = pair->text[side],

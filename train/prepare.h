@@ -8,19 +8,37 @@
 #include "io/pairs.h"
 
 struct prepare_options {
-    struct text_list text[SIDES];
+    struct text_list text[SIDES], joined; /* two files side by side, or files that hold both sides */
     char *output, *vocab;
     int64_t vocab_size, vocab_sample;
-    const struct kind *vocab_kind, *bad_lines;
-    bool joint, separate;
-    int64_t max_length, compression, seed;
+    const struct kind *vocab_kind;
+    double coverage;
+    bool byte_fallback, joint, separate;
+    int64_t min_length, max_length; /* tokens, </s> included */
+    double max_ratio;               /* 0: any */
+    const struct kind *bad_lines, *identical;
+    int64_t compression, seed;
     bool text_kept;
 };
 
-extern const struct kind_table bad_line_kinds; /* refuse, skip */
+/* ---- what is left out (prepare_filters.c) ---- */
 
-/* Whether a faulty line is left out rather than an error. */
-bool prepare_skips_bad(const struct prepare_options *options);
+extern const struct kind_table bad_line_kinds; /* refuse, skip */
+extern const struct kind_table pair_way_kinds; /* keep, drop */
+
+/* Whether a pair that is not good is an error, rather than left out. */
+bool prepare_refuses(const struct prepare_options *options, const struct pair *pair);
+
+/* Why a pair is left out, as far as its text tells, and as far as its numbers of tokens (</s> not included) do. */
+enum skip_reason prepare_filter_text(const struct prepare_options *options, const struct pair *pair);
+enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t counts[SIDES]);
+
+enum { PREPARE_TOLD = 512 }; /* bytes enough for all reasons */
+
+/* "2 with an empty line, 1 longer than --max-length", or "none". Returns out. */
+const char *prepare_tell_skipped(const int64_t skipped[SKIP_REASONS], char *out, size_t bytes);
+
+/* ---- the work ---- */
 
 /* Learns the vocabularies from a seeded sample of the pairs, or reads those of options->vocab. The same pointer twice:
  * joint. The caller closes with prepare_release_vocabularies(). */

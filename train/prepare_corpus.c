@@ -16,7 +16,7 @@ struct line_pair {
     int32_t *ids[SIDES];
     size_t rooms[SIDES], counts[SIDES];
     enum status statuses[SIDES];
-    bool bad;
+    enum skip_reason reason;
 };
 
 struct block {
@@ -35,13 +35,13 @@ static void block_release(struct block *block)
     memory_free(block->text);
 }
 
-static enum status block_add(struct block *block, const struct pair *pair, bool bad)
+static enum status block_add(struct block *block, const struct pair *pair, enum skip_reason reason)
 {
     struct line_pair *line = &block->pairs[block->count++];
     line->number = pair->number;
-    line->bad = bad;
+    line->reason = reason;
     for (int side = 0; side < SIDES; side++) {
-        size_t bytes = bad ? 0 : pair->bytes[side];
+        size_t bytes = reason == SKIP_NOT ? pair->bytes[side] : 0;
         TRY(memory_grow(&block->text, "text", &block->room, block->used + bytes + 1, 1));
         memcpy(block->text + block->used, pair->text[side], bytes);
         line->starts[side] = block->used;
@@ -60,10 +60,9 @@ static enum status block_read(struct block *block, const struct prepare_options 
         TRY(pairs_next(pairs, &pair));
         if (!pair.text[SOURCE])
             break;
-        bool bad = pair.faults[SOURCE] != TEXT_GOOD || pair.faults[TARGET] != TEXT_GOOD;
-        if (bad && !prepare_skips_bad(options))
+        if (prepare_refuses(options, &pair))
             return pairs_fail(pairs, &pair);
-        TRY(block_add(block, &pair, bad));
+        TRY(block_add(block, &pair, prepare_filter_text(options, &pair)));
     }
     return STATUS_OK;
 }
@@ -89,18 +88,6 @@ static enum status block_encode(struct block *block, struct vocabulary *const vo
     return STATUS_OK;
 }
 
-static bool is_skipped(const struct line_pair *line, size_t longest, enum skip_reason *reason)
-{
-    *reason = SKIP_BAD;
-    if (line->bad)
-        return true;
-    *reason = SKIP_EMPTY;
-    if (line->counts[SOURCE] == 0 || line->counts[TARGET] == 0)
-        return true;
-    *reason = SKIP_LONG;
-    return line->counts[SOURCE] + 1 > longest || line->counts[TARGET] + 1 > longest;
-}
-
 static void count_pair(const struct line_pair *line, struct prepare_counts *counts)
 {
     counts->pairs++;
@@ -116,8 +103,9 @@ static enum status block_write(const struct block *block, const struct prepare_o
 {
     for (size_t i = 0; i < block->count; i++) {
         const struct line_pair *line = &block->pairs[i];
-        enum skip_reason reason;
-        if (is_skipped(line, (size_t)options->max_length, &reason)) {
+        enum skip_reason reason =
+                line->reason == SKIP_NOT ? prepare_filter_tokens(options, line->counts) : line->reason;
+        if (reason != SKIP_NOT) {
             counts->skipped[reason]++;
             TRY(corpus_skip(writer, line->number, reason));
             continue;
@@ -143,13 +131,9 @@ static enum status write_all(const struct prepare_options *options, struct pairs
         log_progress(progress);
     } while (block->count > 0);
     log_progress(NULL);
-    const int64_t *skipped = counts->skipped;
-    CHECK(counts->pairs > 0, STATUS_DATA,
-            "expected sentence pairs, found none to keep: %lld with an empty line, %lld with more than %lld "
-            "tokens "
-            "on a side (--max-length), %lld with a line that is no text",
-            (long long)skipped[SKIP_EMPTY], (long long)skipped[SKIP_LONG], (long long)options->max_length,
-            (long long)skipped[SKIP_BAD]);
+    char skipped[PREPARE_TOLD];
+    CHECK(counts->pairs > 0, STATUS_DATA, "expected sentence pairs, found none to keep: %s",
+            prepare_tell_skipped(counts->skipped, skipped, sizeof skipped));
     return STATUS_OK;
 }
 

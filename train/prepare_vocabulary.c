@@ -68,10 +68,9 @@ static enum status sample_read(
         TRY(pairs_next(pairs, &pair));
         if (!pair.text[SOURCE])
             return STATUS_OK;
-        bool bad = pair.faults[SOURCE] != TEXT_GOOD || pair.faults[TARGET] != TEXT_GOOD;
-        if (bad && !prepare_skips_bad(options))
+        if (prepare_refuses(options, &pair))
             return pairs_fail(pairs, &pair);
-        if (!bad && pair.bytes[SOURCE] > 0 && pair.bytes[TARGET] > 0)
+        if (prepare_filter_text(options, &pair) == SKIP_NOT)
             TRY(sample_add(sample, &stream, &pair));
     }
 }
@@ -95,6 +94,10 @@ static enum status learn(const struct prepare_options *options, const struct sam
         int end, struct vocabulary **out)
 {
     const char **lines = NULL, *what = end - first == SIDES ? "joint" : side_names[first];
+    const struct vocabulary_settings settings = {.kind = options->vocab_kind,
+            .size = (size_t)options->vocab_size,
+            .coverage = options->coverage,
+            .bytes = options->byte_fallback};
     size_t *bytes = NULL, room = sample->count * (size_t)(end - first), model_bytes;
     char *model = NULL;
     enum status status = memory_new(&lines, "sample", room, sizeof *lines);
@@ -102,10 +105,9 @@ static enum status learn(const struct prepare_options *options, const struct sam
         status = memory_new(&bytes, "sample", room, sizeof *bytes);
     if (status == STATUS_OK) {
         size_t count = list_lines(sample, first, end, lines, bytes);
-        log_line(LOG_INFO, "learning a %s %s vocabulary of %lld pieces from %zu lines", what,
-                options->vocab_kind->name, (long long)options->vocab_size, count);
-        status = vocabulary_train(&model, &model_bytes, what, options->vocab_kind,
-                (size_t)options->vocab_size, lines, bytes, count);
+        log_line(LOG_INFO, "learning a %s %s vocabulary of %zu pieces from %zu lines", what,
+                settings.kind->name, settings.size, count);
+        status = vocabulary_train(&model, &model_bytes, what, &settings, lines, bytes, count);
     }
     if (status == STATUS_OK)
         status = vocabulary_open(out, model, model_bytes, "the vocabulary just learned");

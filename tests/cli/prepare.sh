@@ -1,46 +1,7 @@
 #!/bin/bash
 # seqtrain prepare: good text, and each kind of bad input with its exit status, its words, and nothing left behind.
-set -u
-BUILD=$(cd "${BUILD:-build}" && pwd)
-seqtrain=$BUILD/seqtrain
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failures=0
-
-fail() { # what
-    echo "FAIL: $*"
-    sed 's/^/    /' err
-    failures=$((failures + 1))
-}
-
-expect() { # status, words that the message holds (| between them), arguments of prepare...
-    local status=$1 words=$2 found
-    shift 2
-    rm -f out.h5
-    "$seqtrain" prepare --output out.h5 "$@" >out 2>err
-    found=$?
-    [ "$found" = "$status" ] || fail "prepare $*: expected status $status, found $found"
-    while [ -n "$words" ]; do
-        grep -qF -- "${words%%|*}" err || fail "prepare $*: '${words%%|*}' is not in the message"
-        [[ $words == *"|"* ]] || break
-        words=${words#*|}
-    done
-    if [ "$status" = 0 ]; then
-        [ -s out.h5 ] || fail "prepare $*: no corpus"
-    else
-        [ ! -e out.h5 ] || fail "prepare $*: left out.h5"
-    fi
-    [ -z "$(ls -- *.tmp 2>/dev/null)" ] || fail "prepare $*: left a temporary file"
-}
-
-says() { # words in the summary
-    grep -qF -- "$1" out || { fail "'$1' is not in the summary"; cat out; }
-}
-
-same() { # two files
-    cmp -s "$1" "$2" || fail "$1 and $2 differ"
-}
+# shellcheck disable=SC2154
+. "$(dirname "$0")/prepare.bash"
 
 # Root reads everything: nobody does it, with a copy of the program in a folder that is open to all.
 cp "$seqtrain" program
@@ -71,6 +32,7 @@ done >a.en 3>a.de
 expect 0 "joint unigram vocabulary of 60 pieces from 400 lines" --source a.en --target a.de $small
 says "200 sentence pairs"
 says "vocabulary of 60 pieces (joint)"
+says "left out    none"
 says "next: seqtrain train"
 mv out.h5 plain.h5
 expect 0 "" --source a.en --target a.de $small
@@ -115,12 +77,12 @@ cmp -s out.h5 plain.h5 && fail "--no-text and --compression change nothing"
 { head -n 5 a.de; echo; head -n 5 a.de; echo "  "; echo kurz; } >e.de
 expect 0 "" --source e.en --target e.de --vocab plain.h5
 says "10 sentence pairs"
-says "2 with an empty line, 1 longer than 256 tokens, 0 that are no text"
+says "left out    2 with an empty line, 1 longer than --max-length"
 printf 'good\nb\xffd\nx\0y\nfine\n' >b.en
 printf 'gut\nb\nxy\nfein\n' >b.de
 expect 0 "" --source b.en --target b.de --vocab plain.h5 --bad-lines skip
 says "2 sentence pairs"
-says "2 that are no text"
+says "left out    2 that are no text"
 
 # ---- bad input ----
 : >empty.en
@@ -164,7 +126,7 @@ largest=$(sed -n 's/.*expected at most \([0-9]*\),.*/\1/p' err)
 expect 0 "" --source a.en --target a.de --vocab-size "${largest:-0}"
 expect 65 "a source unigram vocabulary of 5000 pieces|expected at most" --source a.en --target a.de --vocab-size 5000 --separate
 expect 65 "expected at least" --source a.en --target a.de --vocab-size 8
-expect 65 "found none to keep: 0 with an empty line, 200 with more than 3 tokens" \
+expect 65 "found none to keep: 200 longer than --max-length" \
     --source a.en --target a.de --max-length 3 $small
 printf '\n\n' >blank.en
 expect 65 "found none of which both lines hold text" --source blank.en --target blank.en $small
@@ -199,10 +161,12 @@ done
 # ---- wrong command lines ----
 expect 64 "as many source files as target files, found 2 and 1" --source a1.en a2.en --target a.de
 expect 64 "found it 2 times" --source - --target - <a.en
-for word in "--vocab-size 9" "--vocab-size 8000" "--vocab-kind unigram" --vocab-sample=5 --joint --no-joint --separate "--seed 1"; do
+for word in "--vocab-size 9" "--vocab-size 8000" "--vocab-kind unigram" --vocab-sample=5 --joint --no-joint --separate "--seed 1" \
+    --byte-fallback "--character-coverage 1"; do
     expect 64 "is about a vocabulary to be learned; --vocab plain.h5" --source a.en --target a.de --vocab plain.h5 $word
 done
 expect 64 "found both" --source a.en --target a.de --joint --separate
+expect 64 "--source FILE is missing"
 expect 64 "--target FILE is missing" --source a.en
 expect 64 "found word" word --source a.en --target a.de
 expect 78 "max-length" --source a.en --target a.de --max-length many

@@ -80,8 +80,9 @@ struct vocabulary *made_vocabulary(void)
     char *model;
     size_t size;
     struct vocabulary *vocabulary;
-    const struct kind *kind = kind_find(&vocabulary_kinds, "char");
-    must(vocabulary_train(&model, &size, "joint", kind, 40, lines, bytes, 4) == STATUS_OK, "no vocabulary");
+    const struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, "char"), .size = 40, .coverage = 1};
+    must(vocabulary_train(&model, &size, "joint", &settings, lines, bytes, 4) == STATUS_OK, "no vocabulary");
     must(vocabulary_open(&vocabulary, model, size, "made") == STATUS_OK, "no vocabulary");
     memory_free(model);
     return vocabulary;

@@ -26,8 +26,9 @@ static void says(const char *words)
 
 static enum status train(const char *kind, size_t size, char **model, size_t *bytes)
 {
-    return vocabulary_train(
-            model, bytes, "joint", kind_find(&vocabulary_kinds, kind), size, pointers, sizes, LINES);
+    const struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, kind), .size = size, .coverage = 1};
+    return vocabulary_train(model, bytes, "joint", &settings, pointers, sizes, LINES);
 }
 
 static struct vocabulary *made(const char *kind, size_t size)
@@ -170,6 +171,60 @@ static void test_vocabulary__unseen_and_special_ids(void **state)
     vocabulary_close(vocabulary);
 }
 
+/* All kinds but words give back what they have never seen, in 256 pieces of their own. */
+static void test_vocabulary__bytes_leave_nothing_unknown(void **state)
+{
+    (void)state;
+    static const char line[] = "Sch\xC3\xB6n \xE6\xBC\xA2";
+    int32_t *ids = NULL;
+    char *model, *text = NULL;
+    size_t id_room = 0, text_room = 0, count, bytes;
+    for (size_t k = 0; k < kind_count(&vocabulary_kinds); k++) {
+        struct vocabulary_settings settings = {
+                .kind = kind_at(&vocabulary_kinds, k), .size = 310, .coverage = 1, .bytes = true};
+        enum status status = vocabulary_train(&model, &bytes, "joint", &settings, pointers, sizes, LINES);
+        if (strcmp(settings.kind->name, "word") == 0) {
+            assert_int_equal(status, STATUS_CONFIG);
+            says("can be written in bytes, found word");
+            continue;
+        }
+        struct vocabulary *vocabulary;
+        assert_int_equal(status, STATUS_OK);
+        assert_int_equal(vocabulary_open(&vocabulary, model, bytes, "test"), STATUS_OK);
+        memory_free(model);
+        assert_int_equal(
+                vocabulary_encode(vocabulary, line, strlen(line), &ids, &id_room, &count), STATUS_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_int_not_equal(ids[i], TOKEN_UNKNOWN);
+        assert_int_equal(vocabulary_decode(vocabulary, ids, count, &text, &text_room, &bytes), STATUS_OK);
+        assert_string_equal(text, line);
+        vocabulary_close(vocabulary);
+        settings.size = 259;
+        assert_int_equal(
+                vocabulary_train(&model, &bytes, "joint", &settings, pointers, sizes, LINES), STATUS_DATA);
+        says("expected at least 260");
+    }
+    memory_free(ids);
+    memory_free(text);
+}
+
+/* Digits are frequent here, f is not. */
+static void test_vocabulary__rare_characters_are_left_out(void **state)
+{
+    (void)state;
+    struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, "char"), .size = 1000, .coverage = 0.98};
+    char *model;
+    size_t bytes;
+    struct vocabulary *whole = made("char", 1000), *covered;
+    assert_int_equal(vocabulary_train(&model, &bytes, "joint", &settings, pointers, sizes, LINES), STATUS_OK);
+    assert_int_equal(vocabulary_open(&covered, model, bytes, "test"), STATUS_OK);
+    memory_free(model);
+    assert_in_range(vocabulary_pieces(covered), 10, vocabulary_pieces(whole) - 1);
+    vocabulary_close(covered);
+    vocabulary_close(whole);
+}
+
 static void test_vocabulary__the_model_opens_again(void **state)
 {
     (void)state;
@@ -216,6 +271,8 @@ int main(void)
             cmocka_unit_test(test_vocabulary__a_refusal_names_a_possible_size),
             cmocka_unit_test(test_vocabulary__words_and_characters_may_be_fewer),
             cmocka_unit_test(test_vocabulary__unseen_and_special_ids),
+            cmocka_unit_test(test_vocabulary__bytes_leave_nothing_unknown),
+            cmocka_unit_test(test_vocabulary__rare_characters_are_left_out),
             cmocka_unit_test(test_vocabulary__the_model_opens_again),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -40,8 +40,10 @@ static enum status learn_vocabulary(struct made *made)
     static const char line[] = "zero one two three four five six seven eight nine";
     const char *lines[] = {line};
     const size_t bytes[] = {sizeof line - 1};
-    TRY(vocabulary_train(&made->vocabulary_model, &made->vocabulary_bytes, "joint",
-            kind_find(&vocabulary_kinds, "word"), 13, lines, bytes, 1));
+    const struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, "word"), .size = 13, .coverage = 1};
+    TRY(vocabulary_train(
+            &made->vocabulary_model, &made->vocabulary_bytes, "joint", &settings, lines, bytes, 1));
     return vocabulary_open(&made->vocabulary, made->vocabulary_model, made->vocabulary_bytes, "tool");
 }
 

@@ -23,8 +23,9 @@ static int setup(void **state)
     const size_t bytes[] = {strlen(lines[0])};
     char *model;
     size_t model_bytes;
-    if (vocabulary_train(&model, &model_bytes, "test", kind_find(&vocabulary_kinds, "word"), 6, lines, bytes,
-                1) != STATUS_OK ||
+    const struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, "word"), .size = 6, .coverage = 1};
+    if (vocabulary_train(&model, &model_bytes, "test", &settings, lines, bytes, 1) != STATUS_OK ||
             vocabulary_open(&vocabularies[SOURCE], model, model_bytes, "test") != STATUS_OK)
         return 1;
     vocabularies[TARGET] = vocabularies[SOURCE];

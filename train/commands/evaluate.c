@@ -54,7 +54,7 @@ static enum status add_lines(struct evaluation *evaluation, enum evaluation_side
     struct pair pair;
     TRY(pairs_next(pairs, &pair));
     while (pair.text[SOURCE]) {
-        if (pair.faults[SOURCE] != TEXT_GOOD || pair.faults[TARGET] != TEXT_GOOD)
+        if (!pair_is_good(&pair))
             return pairs_fail(pairs, &pair);
         TRY(evaluation_add(evaluation, side, pair.text[SOURCE], pair.bytes[SOURCE], pair.text[TARGET],
                 pair.bytes[TARGET]));

@@ -11,21 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BAD_REFUSE, BAD_SKIP };
-
-static const struct kind bad_lines[] = {
-        [BAD_REFUSE] = {"refuse", "stop with an error that names file and line", NULL},
-        [BAD_SKIP] = {"skip", "leave the pair out and list it", NULL},
-};
-const struct kind_table bad_line_kinds = KIND_TABLE("way with bad lines", bad_lines);
-
 #define AT(field) offsetof(struct prepare_options, field)
 
 static const struct option rows[] = {
-        {"source", OPTION_LIST, AT(text[SOURCE]), .required = true, .placeholder = "FILE",
+        {"source", OPTION_LIST, AT(text[SOURCE]), .placeholder = "FILE",
                 .help = "source text, a sentence a line; .gz is read as it is, - is standard input"},
-        {"target", OPTION_LIST, AT(text[TARGET]), .required = true, .placeholder = "FILE",
+        {"target", OPTION_LIST, AT(text[TARGET]), .placeholder = "FILE",
                 .help = "target text, line by line with the source; several files pair in order"},
+        {"pairs", OPTION_LIST, AT(joined), .placeholder = "FILE",
+                .help = "instead of these: text with source, a tab and target on each line"},
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
@@ -35,14 +29,28 @@ static const struct option rows[] = {
         {"vocab-kind", OPTION_CHOICE, AT(vocab_kind), .value = "unigram", .kinds = &vocabulary_kinds,
                 .help = "how text is cut into pieces"},
         {"joint", OPTION_BOOL, AT(joint), .value = "false",
-                .help = "learn one vocabulary for both sides (this is the default)"},
+                .help = "learn one vocabulary for both sides, as without --separate"},
         {"separate", OPTION_BOOL, AT(separate), .value = "false", .help = "learn a vocabulary for each side"},
         {"vocab-sample", OPTION_INTEGER, AT(vocab_sample), .value = "2000000", .minimum = 1, .maximum = 1e10,
                 .help = "most lines a vocabulary learns from, drawn at random"},
+        {"character-coverage", OPTION_REAL, AT(coverage), .value = "1", .minimum = 0.98, .maximum = 1,
+                .help = "share of the sample's characters that get pieces, as 0.9995; rarer ones are "
+                        "unknown"},
+        {"byte-fallback", OPTION_BOOL, AT(byte_fallback), .value = "false",
+                .needs = "vocab-kind=unigram|bpe|char",
+                .help = "256 of the pieces are bytes: what would be unknown is written in them"},
         {"max-length", OPTION_INTEGER, AT(max_length), .value = "256", .minimum = 2, .maximum = 1e6,
                 .help = "tokens of a sentence, </s> included; longer pairs are left out and listed"},
+        {"min-length", OPTION_INTEGER, AT(min_length), .value = "2", .minimum = 2, .maximum = 1e6,
+                .help = "likewise; shorter pairs are left out and listed"},
+        {"max-ratio", OPTION_REAL, AT(max_ratio), .value = "off", .minimum = 1, .maximum = 1e6, .zero = "off",
+                .help = "pairs of which one side has more than so many times the other's tokens are left out "
+                        "and listed"},
+        {"identical", OPTION_CHOICE, AT(identical), .value = "keep", .kinds = &pair_way_kinds,
+                .help = "pairs with the same line on both sides"},
         {"bad-lines", OPTION_CHOICE, AT(bad_lines), .value = "refuse", .kinds = &bad_line_kinds,
-                .help = "lines that are no UTF-8, hold NUL bytes or are longer than a megabyte"},
+                .help = "lines that are no UTF-8, hold NUL bytes, are longer than a megabyte, or in --pairs "
+                        "have not exactly one tab"},
         {"text", OPTION_BOOL, AT(text_kept), .value = "true",
                 .help = "keep the target lines in the file, for BLEU while training (--no-text: do not)"},
         {"compression", OPTION_INTEGER, AT(compression), .value = "1", .minimum = 0, .maximum = 9,
@@ -55,16 +63,11 @@ static const struct option_group group = OPTION_GROUP("prepare", "text to corpus
 static const struct option_place places[] = {{&group, 0}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-bool prepare_skips_bad(const struct prepare_options *options)
-{
-    return options->bad_lines == &bad_lines[BAD_SKIP];
-}
-
 /* With --vocab nothing is learned: settings of the learning would be accepted and ignored. */
 static enum status check_unlearned(const char *vocab, int argc, char **argv)
 {
-    static const char *const names[] = {
-            "vocab-size", "vocab-kind", "vocab-sample", "joint", "separate", "seed"};
+    static const char *const names[] = {"vocab-size", "vocab-kind", "vocab-sample", "character-coverage",
+            "byte-fallback", "joint", "separate", "seed"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(!options_given(argc, argv, names[i]), STATUS_USAGE,
                 "--%s is about a vocabulary to be learned; --vocab %s takes one that exists", names[i],
@@ -86,8 +89,26 @@ static enum status check_output(const char *output)
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
 }
 
+/* Two files side by side, or one that holds both sides. */
+static enum status check_text(const struct prepare_options *options)
+{
+    for (int side = 0; side < SIDES; side++) {
+        bool given = options->text[side].count > 0;
+        CHECK(!given || options->joined.count == 0, STATUS_USAGE,
+                "--%s gives one side of the text and --pairs both: expected one of these, found both",
+                side_names[side]);
+        CHECK(given || options->joined.count > 0, STATUS_USAGE, "--%s FILE is missing", side_names[side]);
+    }
+    return STATUS_OK;
+}
+
 static enum status check(struct prepare_options *options, int argc, char **argv)
 {
+    TRY(check_text(options));
+    TRY(options_check_needs(&schema, options));
+    CHECK(options->min_length <= options->max_length, STATUS_USAGE,
+            "--min-length %lld leaves no pair within --max-length %lld", (long long)options->min_length,
+            (long long)options->max_length);
     CHECK(!options->joint || !options->separate, STATUS_USAGE, "expected --joint or --separate, found both");
     options->separate |= !options->joint && options_given(argc, argv, "joint"); /* --no-joint */
     if (options->vocab)
@@ -114,12 +135,10 @@ static void print_summary(const struct prepare_options *options, struct vocabula
             (double)facts.st_size * 1e-6);
     for (int side = 0; side < SIDES; side++)
         print_side((enum side)side, counts, vocabularies[side], vocabularies[SOURCE] == vocabularies[TARGET]);
-    const int64_t *skipped = counts->skipped;
-    printf("  left out    %lld with an empty line, %lld longer than %lld tokens, %lld that are no text; "
-           "listed in "
-           "/skipped\n",
-            (long long)skipped[SKIP_EMPTY], (long long)skipped[SKIP_LONG], (long long)options->max_length,
-            (long long)skipped[SKIP_BAD]);
+    char skipped[PREPARE_TOLD];
+    printf("  left out    %s\n", prepare_tell_skipped(counts->skipped, skipped, sizeof skipped));
+    if (strcmp(skipped, "none") != 0)
+        printf("              each line and reason: seqtrain info %s --skipped\n", options->output);
     printf("next: seqtrain train --data.train %s%s --run.directory run\n",
             options->vocab ? "TRAIN.h5 --data.valid " : "", options->output);
 }
@@ -129,7 +148,9 @@ static enum status prepare(const struct prepare_options *options)
     struct pairs *pairs;
     struct vocabulary *vocabularies[SIDES];
     struct prepare_counts counts;
-    TRY(pairs_open(&pairs, options->text, options->vocab == NULL));
+    bool again = options->vocab == NULL;
+    TRY(options->joined.count ? pairs_open_joined(&pairs, &options->joined, again)
+                              : pairs_open(&pairs, options->text, again));
     enum status status = prepare_vocabularies(options, pairs, vocabularies);
     if (status == STATUS_OK) {
         status = prepare_corpus(options, pairs, vocabularies, &counts);
@@ -165,12 +186,15 @@ const struct command prepare_command = {
         .name = "prepare",
         .summary = "makes a corpus file from parallel text",
         .usage = "--source FILE... --target FILE... --output O.h5\n"
-                 "--source FILE... --target FILE... --vocab FILE --output O.h5",
+                 "--source FILE... --target FILE... --vocab FILE --output O.h5\n"
+                 "--pairs FILE... [--vocab FILE] --output O.h5",
         .examples = "seqtrain prepare --source train.en --target train.de --output train.h5\n"
                     "seqtrain prepare --source valid.en --target valid.de \\\n"
                     "    --output valid.h5 --vocab train.h5\n"
                     "xzcat b.en.xz | seqtrain prepare --source - --target b.de.gz \\\n"
-                    "    --output b.h5 --vocab-size 32000",
+                    "    --output b.h5 --vocab-size 32000\n"
+                    "zcat crawl.tsv.gz | seqtrain prepare --pairs - --output crawl.h5 \\\n"
+                    "    --max-ratio 3 --identical drop --bad-lines skip --byte-fallback",
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,
