@@ -141,6 +141,14 @@ enum status checkpoint_load(struct checkpoint *checkpoint, const struct blocks *
         const struct flat_array *arrays, size_t array_count, const struct flat_plane *planes,
         size_t plane_count, const struct field *fields, size_t field_count);
 
+/* ---- the checkpoints of a run ---- */
+
+/* Paths of all checkpoints of a run directory, oldest first; a directory without any has none. */
+enum status checkpoint_list(struct text_list *out, const char *run);
+
+/* The update in the name of a file; false for other names. */
+bool checkpoint_update(const char *path, int64_t *update);
+
 /* ---- averages ---- */
 
 /* Paths of the `count` newest checkpoints of a run directory, oldest first: STATUS_MISSING if there are fewer. */

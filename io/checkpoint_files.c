@@ -129,8 +129,7 @@ static enum status add_best(struct listing *out, const char *link)
     if (length < 0)
         return STATUS_OK;
     target[length] = '\0';
-    const char *slash = strrchr(target, '/');
-    return parse_name(slash ? slash + 1 : target, &update) ? list_add(out, update) : STATUS_OK;
+    return checkpoint_update(target, &update) ? list_add(out, update) : STATUS_OK;
 }
 
 /* The updates that the links best*.h5 beside FOLDER point to. */
@@ -245,9 +244,21 @@ enum status checkpoint_find(char **path, const char *folder, bool clean)
     return status;
 }
 
+/* The paths of the `count` newest of `listing`, oldest first. */
+static enum status add_paths(
+        struct text_list *out, const char *folder, const struct listing *listing, size_t count)
+{
+    char path[PATH_MAX];
+    for (size_t i = count; i-- > 0;) {
+        TRY(checkpoint_name(path, folder, listing->updates[i]));
+        TRY(text_list_add(out, path));
+    }
+    return STATUS_OK;
+}
+
 enum status checkpoint_newest(struct text_list *out, const char *run, size_t count)
 {
-    char folder[PATH_MAX], path[PATH_MAX];
+    char folder[PATH_MAX];
     struct listing listing = {0};
     TRY(join(folder, run, "checkpoints"));
     enum status status = list_folder(&listing, folder, false);
@@ -255,13 +266,28 @@ enum status checkpoint_newest(struct text_list *out, const char *run, size_t cou
         status = status_fail(STATUS_MISSING,
                 "%s: expected %zu or more checkpoints, found %zu (checkpoint.keep is how many a run keeps)",
                 folder, count, listing.count);
-    for (size_t i = count; i-- > 0 && status == STATUS_OK;) {
-        status = checkpoint_name(path, folder, listing.updates[i]);
-        if (status == STATUS_OK)
-            status = text_list_add(out, path);
-    }
+    if (status == STATUS_OK)
+        status = add_paths(out, folder, &listing, count);
     memory_free(listing.updates);
     return status;
+}
+
+enum status checkpoint_list(struct text_list *out, const char *run)
+{
+    char folder[PATH_MAX];
+    struct listing listing = {0};
+    TRY(join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK)
+        status = add_paths(out, folder, &listing, listing.count);
+    memory_free(listing.updates);
+    return status;
+}
+
+bool checkpoint_update(const char *path, int64_t *update)
+{
+    const char *slash = strrchr(path, '/');
+    return parse_name(slash ? slash + 1 : path, update);
 }
 
 /* ---- resolving ---- */

@@ -156,6 +156,13 @@ typedef enum status options_difference(
 enum status options_compare(const struct schema *schema, const void *now, const char *record, size_t bytes,
         options_difference *visit, void *context);
 
+/* Calls `visit` for every option of the table in turn, with its value as text ("": not given); stops at the first status
+ * that is not OK. */
+typedef enum status options_visitor(
+        void *context, const struct option *option, const char *value, bool is_default);
+enum status options_visit(
+        const struct schema *schema, const void *settings, options_visitor *visit, void *context);
+
 /* Help: one block a group, each option with its default, bounds or choices. */
 void options_print_help(FILE *out, const struct schema *schema);
 

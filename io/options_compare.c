@@ -45,3 +45,18 @@ enum status options_compare(const struct schema *schema, const void *now, const 
     memory_free(then);
     return status;
 }
+
+enum status options_visit(
+        const struct schema *schema, const void *settings, options_visitor *visit, void *context)
+{
+    char text[OPTION_TEXT_LIMIT * 16];
+    for (size_t i = 0; i < options_count(schema); i++) {
+        struct option_at at = options_at(schema, i);
+        const void *field = option_field_const(settings, at);
+        bool is_default;
+        TRY(value_is_default(at.option, field, &is_default));
+        value_format(at.option, field, text, sizeof text);
+        TRY(visit(context, at.option, text, is_default));
+    }
+    return STATUS_OK;
+}

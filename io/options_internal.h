@@ -7,7 +7,7 @@
  *     options_yaml.c       YAML -> settings; options_write.c: settings -> YAML
  *     options_arguments.c  command line -> settings
  *     options_needs.c      options that count only together with another
- *     options_compare.c    settings against a stored record; options_help.c: help; options_check.c: the table itself
+ *     options_compare.c    settings against a stored record or the defaults; options_help.c: help; options_check.c: the table itself
  */
 #ifndef IO_OPTIONS_INTERNAL_H
 #define IO_OPTIONS_INTERNAL_H

@@ -18,15 +18,6 @@
 
 enum { BEAT_SECONDS = 30, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
 
-/* Who holds a lock; one "key value" a line in the file. */
-struct holder {
-    char host[64], boot[64], job[64], since[32];
-    char space[64]; /* process namespace: in a container other process numbers are in use */
-    long pid;
-    long long born;    /* when the process started, clock ticks since boot: process numbers come back */
-    long long restart; /* of the Slurm job */
-};
-
 struct run_lock {
     char *path;
     char text[TEXT_BYTES];
@@ -61,9 +52,9 @@ static long long born_at(long pid)
     return at ? atoll(at) : -1;
 }
 
-static void describe_self(struct holder *self)
+static void describe_self(struct run_holder *self)
 {
-    *self = (struct holder){.pid = (long)getpid(), .born = born_at((long)getpid())};
+    *self = (struct run_holder){.pid = (long)getpid(), .born = born_at((long)getpid())};
     gethostname(self->host, sizeof self->host - 1);
     read_line("/proc/sys/kernel/random/boot_id", self->boot, sizeof self->boot);
     if (readlink("/proc/self/ns/pid", self->space, sizeof self->space - 1) < 0)
@@ -77,18 +68,18 @@ static void describe_self(struct holder *self)
     strftime(self->since, sizeof self->since, "%FT%TZ", &utc);
 }
 
-/* ---- the file ---- */
+/* ---- the file: one "key value" a line ---- */
 
-static void format(const struct holder *h, char text[TEXT_BYTES])
+static void format(const struct run_holder *h, char text[TEXT_BYTES])
 {
     snprintf(text, TEXT_BYTES,
             "host %s\npid %ld\nborn %lld\nboot %s\nspace %s\njob %s\nrestart %lld\nsince %s\n", h->host,
             h->pid, h->born, h->boot, h->space, h->job, h->restart, h->since);
 }
 
-static bool parse(const char *text, struct holder *h)
+static bool parse(const char *text, struct run_holder *h)
 {
-    *h = (struct holder){0};
+    *h = (struct run_holder){0};
     return sscanf(text,
                    "host %63s\npid %ld\nborn %lld\nboot %63s\nspace %63s\njob %63s\nrestart %lld\nsince %31s",
                    h->host, &h->pid, &h->born, h->boot, h->space, h->job, &h->restart, h->since) == 8;
@@ -122,7 +113,7 @@ static enum status write_text(const char *path, const char *text)
 /* ---- taking ---- */
 
 /* `now`: a time stamp of the same file server, so that clocks of different hosts do not matter. */
-static bool is_stale(const struct holder *holder, const struct holder *self, time_t beat, time_t now)
+static bool is_stale(const struct run_holder *holder, const struct run_holder *self, time_t beat, time_t now)
 {
     if (now - beat > STALE_SECONDS)
         return true;
@@ -151,18 +142,51 @@ static void put_aside(const char *path, const char *stale)
     unlink(aside);
 }
 
-static enum status fail_busy(const char *path, const char *text, const struct holder *holder)
+void run_holder_words(const struct run_holder *holder, char *out, size_t bytes)
 {
+    if (holder->host[0] == '\0') {
+        snprintf(out, bytes, "an unknown process");
+        return;
+    }
+    bool job = strcmp(holder->job, "-") != 0;
+    snprintf(out, bytes, "process %ld on %s%s%s, since %s", holder->pid, holder->host, job ? ", job " : "",
+            job ? holder->job : "", holder->since);
+}
+
+static enum status fail_busy(const char *path, const char *text, const struct run_holder *holder)
+{
+    char words[TEXT_BYTES];
     if (holder->host[0] == '\0')
         return status_fail(STATUS_BUSY,
                 "%s: the run directory is in use by an unknown process (found '%.60s')", path, text);
-    bool job = strcmp(holder->job, "-") != 0;
-    return status_fail(STATUS_BUSY, "%s: the run directory is in use by process %ld on %s%s%s, since %s",
-            path, holder->pid, holder->host, job ? ", job " : "", job ? holder->job : "", holder->since);
+    run_holder_words(holder, words, sizeof words);
+    return status_fail(STATUS_BUSY, "%s: the run directory is in use by %s", path, words);
+}
+
+/* `known`: the lock names its holder; else only its age tells. */
+static bool is_held(
+        bool known, const struct run_holder *holder, const struct run_holder *self, time_t beat, time_t now)
+{
+    return known ? !is_stale(holder, self, beat, now) : now - beat <= STALE_SECONDS;
+}
+
+bool run_lock_is_held(const char *folder, struct run_holder *out)
+{
+    char path[4096], text[TEXT_BYTES];
+    struct run_holder self;
+    struct stat found;
+    describe_self(&self);
+    snprintf(path, sizeof path, "%s/lock", folder);
+    if (!read_text(path, text, &found))
+        return false;
+    bool known = parse(text, out);
+    if (!known)
+        *out = (struct run_holder){0};
+    return is_held(known, out, &self, found.st_mtime, time(NULL));
 }
 
 /* One try; STATUS_OK with *taken false: a stale lock was put aside, try again. */
-static enum status try_take(const char *path, const char *fresh, const struct holder *self, bool *taken)
+static enum status try_take(const char *path, const char *fresh, const struct run_holder *self, bool *taken)
 {
     char text[TEXT_BYTES];
     struct stat own, found;
@@ -175,10 +199,9 @@ static enum status try_take(const char *path, const char *fresh, const struct ho
         return STATUS_OK;
     if (!read_text(path, text, &found))
         return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
-    struct holder holder;
+    struct run_holder holder;
     bool known = parse(text, &holder);
-    if (known ? !is_stale(&holder, self, found.st_mtime, own.st_mtime)
-              : own.st_mtime - found.st_mtime <= STALE_SECONDS)
+    if (is_held(known, &holder, self, found.st_mtime, own.st_mtime))
         return fail_busy(path, text, &holder);
     log_line(LOG_WARNING, "took over the run directory from process %ld on %s, which is gone", holder.pid,
             holder.host);
@@ -186,7 +209,7 @@ static enum status try_take(const char *path, const char *fresh, const struct ho
     return STATUS_OK;
 }
 
-static enum status take(struct run_lock *lock, const char *fresh, const struct holder *self)
+static enum status take(struct run_lock *lock, const char *fresh, const struct run_holder *self)
 {
     enum status status = write_text(fresh, lock->text);
     bool taken = false;
@@ -243,7 +266,7 @@ static void stop_beating(struct run_lock *lock)
 enum status run_lock_take(struct run_lock **out, const char *folder)
 {
     struct run_lock *lock;
-    struct holder self;
+    struct run_holder self;
     char path[4096], fresh[4096];
     describe_self(&self);
     snprintf(path, sizeof path, "%s/lock", folder);

@@ -4,6 +4,7 @@
 #include "train/validate.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void history_release(struct history *history)
@@ -12,6 +13,18 @@ void history_release(struct history *history)
     for (int m = 0; m < METRICS_LIMIT; m++)
         memory_free(history->values[m].reals);
     *history = (struct history){0};
+}
+
+size_t history_fields(struct history *history, struct field *out, char (*names)[H5_NAME_LIMIT])
+{
+    size_t count = kind_count(&metric_kinds);
+    out[0] = (struct field){
+            "/state/history/update", FIELD_INTEGERS, &history->updates, "update of each validation"};
+    for (size_t m = 0; m < count; m++) {
+        snprintf(names[m], sizeof names[m], "/state/history/%s", kind_at(&metric_kinds, m)->name);
+        out[1 + m] = (struct field){names[m], FIELD_REALS, &history->values[m], "at each validation"};
+    }
+    return 1 + count;
 }
 
 /* One more value; those that are missing before it are NaN. */

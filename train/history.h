@@ -22,6 +22,11 @@ struct history {
 
 void history_release(struct history *history);
 
+/* The fields of a checkpoint that hold it, for saving and loading: names [HISTORY_FIELDS] is room for what they are called.
+ * Returns how many there are. */
+enum { HISTORY_FIELDS = 1 + METRICS_LIMIT };
+size_t history_fields(struct history *history, struct field *out, char (*names)[H5_NAME_LIMIT]);
+
 /* A validation after `update`: values [METRICS_LIMIT], NaN for what was not computed. */
 enum status history_add(struct history *history, int64_t update, const double *values);
 

@@ -33,15 +33,6 @@ static void record_planes(struct trainer *trainer, struct trainer_record *out)
                 .description = "moving average of a parameter"};
 }
 
-static void record_history(struct history *history, struct trainer_record *out)
-{
-    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
-        snprintf(out->rows[m], sizeof out->rows[m], "/state/history/%s", kind_at(&metric_kinds, m)->name);
-        out->fields[out->field_count++] =
-                (struct field){out->rows[m], FIELD_REALS, &history->values[m], "at each validation"};
-    }
-}
-
 void trainer_record(struct trainer *trainer, struct trainer_record *out)
 {
     struct run_state *state = &trainer->state;
@@ -64,11 +55,10 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
             {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
             {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
-            {"/state/history/update", FIELD_INTEGERS, &state->history.updates, "update of each validation"},
     };
     out->field_count = sizeof fields / sizeof fields[0];
     memcpy(out->fields, fields, sizeof fields);
-    record_history(&state->history, out);
+    out->field_count += history_fields(&state->history, out->fields + out->field_count, out->names);
     record_planes(trainer, out);
 }
 

@@ -34,7 +34,7 @@ struct run_state {
     struct history history;
 };
 
-enum { STATE_FIELDS = 15 + METRICS_LIMIT };
+enum { STATE_FIELDS = 14 + HISTORY_FIELDS };
 
 struct trainer {
     const struct config *config;
@@ -79,7 +79,7 @@ enum { TRAINER_PLANES = 2 + OPTIMIZER_PLANES }; /* weights and their averages */
 struct trainer_record {
     struct flat_plane planes[TRAINER_PLANES];
     size_t plane_count;
-    char rows[METRICS_LIMIT][H5_NAME_LIMIT]; /* names of fields */
+    char names[HISTORY_FIELDS][H5_NAME_LIMIT]; /* of fields of the history */
     struct field fields[STATE_FIELDS];
     size_t field_count;
 };

@@ -266,6 +266,25 @@ static void test_average__finds_the_newest_of_a_run(void **state)
     assert_int_equal(checkpoint_newest(&list, files_path("nowhere"), 1), STATUS_MISSING);
 }
 
+static void test_average__lists_the_checkpoints_of_a_run(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {100, 9, 20};
+    make_run(false, updates, 3);
+    struct text_list list = {0};
+    int64_t update = 0;
+    assert_int_equal(checkpoint_list(&list, files_path("run")), STATUS_OK);
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.items[0], name_of(9));
+    assert_string_equal(list.items[2], name_of(100));
+    assert_true(checkpoint_update(list.items[2], &update));
+    assert_int_equal(update, 100);
+    assert_false(checkpoint_update("run/last.h5", &update));
+    text_list_release(&list);
+    assert_int_equal(checkpoint_list(&list, files_path("nowhere")), STATUS_OK);
+    assert_int_equal(list.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +294,7 @@ int main(void)
             cmocka_unit_test_setup_teardown(test_average__refuses_what_does_not_go_together, enter, leave),
             cmocka_unit_test_setup_teardown(test_average__leaves_nothing_when_the_disk_fails, enter, leave),
             cmocka_unit_test_setup_teardown(test_average__finds_the_newest_of_a_run, enter, leave),
+            cmocka_unit_test_setup_teardown(test_average__lists_the_checkpoints_of_a_run, enter, leave),
     };
     return cmocka_run_group_tests_name("average", tests, NULL, NULL);
 }

@@ -411,6 +411,32 @@ static void test_options__clashing_rows_are_found(void **state)
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, sample_setup, sample_teardown)
 
+/* Every value in order; those that differ from the default with a star before. */
+static enum status append_value(
+        void *context, const struct option *option, const char *value, bool is_default)
+{
+    char *out = context;
+    CHECK(strcmp(value, "stop") != 0, STATUS_DATA, "stopped at %s", option->name);
+    snprintf(out + strlen(out), 512 - strlen(out), "%s%s=%s\n", is_default ? "" : "*", option->name, value);
+    return STATUS_OK;
+}
+
+static void test_options__every_value_is_visited(void **state)
+{
+    struct all *all = *state;
+    char out[512] = "";
+    assert_int_equal(options_set(&sample_schema, all, "model.width", "12", NULL), STATUS_OK);
+    assert_int_equal(options_set(&sample_schema, all, "model.cell", "lstm", NULL), STATUS_OK);
+    assert_int_equal(options_set(&sample_schema, all, "train.files", "a b", NULL), STATUS_OK);
+    assert_int_equal(options_visit(&sample_schema, all, append_value, out), STATUS_OK);
+    assert_string_equal(out,
+            "*model.width=12\nmodel.threads=auto\nmodel.rate=0.1\nmodel.bias=true\nmodel.cell=lstm\n"
+            "train.until=10e\ntrain.limit=never\ntrain.label=\nout=\n*train.files=a b\ntrain.scale=1\n");
+    assert_int_equal(options_set(&sample_schema, all, "train.label", "stop", NULL), STATUS_OK);
+    assert_refused(
+            options_visit(&sample_schema, all, append_value, out), STATUS_DATA, "stopped at train.label");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +458,7 @@ int main(void)
             cmocka_unit_test(test_options__a_good_table_passes),
             cmocka_unit_test(test_options__bad_rows_are_found),
             cmocka_unit_test(test_options__clashing_rows_are_found),
+            WITH(test_options__every_value_is_visited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "comm/fault.h"
 #include "comm/memory.h"
 #include "io/run.h"
+#include "io/run_lock.h"
 #include "tests/io/made.h"
 
 #include <dirent.h>
@@ -103,7 +104,11 @@ static void test_run__second_holder_is_refused_and_told_of_the_first(void **stat
     assert_int_equal(run_open(&second, path), STATUS_BUSY);
     snprintf(pid, sizeof pid, "process %ld", (long)getpid());
     assert_non_null(strstr(status_message(), pid));
+    struct run_holder holder;
+    assert_true(run_lock_is_held(path, &holder));
+    assert_int_equal(holder.pid, getpid());
     run_close(first);
+    assert_false(run_lock_is_held(path, &holder));
     assert_int_equal(run_open(&second, path), STATUS_OK);
     run_close(second);
 }
@@ -119,6 +124,8 @@ static void test_run__lock_of_a_dead_process_is_taken_over(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_non_null(read_file("lock"));
+    struct run_holder holder;
+    assert_false(run_lock_is_held(path, &holder));
     assert_int_equal(run_open(&run, path), STATUS_OK);
     run_close(run);
 }
@@ -131,9 +138,14 @@ static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void
     write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
-    char lock[700];
+    struct run_holder holder;
+    char lock[700], words[128];
+    assert_true(run_lock_is_held(path, &holder));
+    run_holder_words(&holder, words, sizeof words);
+    assert_string_equal(words, "process 1 on elsewhere, job 77, since then");
     snprintf(lock, sizeof lock, "touch -d '11 minutes ago' %s/lock", path);
     assert_int_equal(system(lock), 0);
+    assert_false(run_lock_is_held(path, &holder));
     assert_int_equal(run_open(&run, path), STATUS_OK);
     run_close(run);
 }
