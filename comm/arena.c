@@ -39,7 +39,7 @@ static enum status add_chunk(struct arena *arena, size_t bytes)
     CHECK(arena->count < CHUNK_LIMIT, STATUS_INTERNAL, "arena '%s' needs more than %d chunks", arena->label,
             CHUNK_LIMIT);
     struct chunk *chunk = &arena->chunks[arena->count];
-    TRY(memory_new(&chunk->memory, arena->label, bytes, 1));
+    TRY(memory_take(&chunk->memory, arena->label, bytes, 1));
     chunk->bytes = bytes;
     chunk->used = 0;
     POISON(chunk->memory, bytes);

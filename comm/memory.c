@@ -72,14 +72,22 @@ static struct header *header_of(void *pointer)
     return (struct header *)((char *)pointer - MEMORY_ALIGNMENT);
 }
 
-enum status memory_new(void *out, const char *label, size_t count, size_t size)
+enum status memory_take(void *out, const char *label, size_t count, size_t size)
 {
     size_t bytes;
     void *block;
     CHECK(size_multiply(&bytes, count, size), STATUS_INTERNAL, "%zu items of %zu bytes for '%s' are too many",
             count, size, label);
     TRY(allocate(&block, label, bytes));
-    memset(block, 0, bytes);
+    memcpy(out, &block, sizeof block);
+    return STATUS_OK;
+}
+
+enum status memory_new(void *out, const char *label, size_t count, size_t size)
+{
+    void *block = NULL;
+    TRY(memory_take(&block, label, count, size));
+    memset(block, 0, count * size);
     memcpy(out, &block, sizeof block);
     return STATUS_OK;
 }

@@ -30,6 +30,9 @@ bool size_add(size_t *out, size_t a, size_t b);
  * STATUS_INTERNAL naming label and size. */
 enum status memory_new(void *out, const char *label, size_t count, size_t size);
 
+/* As memory_new(), not zeroed: a large block takes memory of the machine only where it is written. */
+enum status memory_take(void *out, const char *label, size_t count, size_t size);
+
 /* As memory_new() for a block that grows: keeps the old contents; *(void **)out may be NULL at
  * first. */
 enum status memory_resize(void *out, const char *label, size_t count, size_t size);

@@ -91,6 +91,11 @@ enum status checkpointer_open(struct checkpointer **out, const struct checkpoint
 enum status checkpoint_save(struct checkpointer *checkpointer, const struct checkpoint_contents *contents,
         int64_t update, const struct best_names *best);
 
+/* Bytes that a save holds on `rank` of blocks->ranks: the copy, messages between owners, and about what waits to be
+ * written. Of contents it looks at arrays and planes. Nothing is sent. */
+enum status checkpoint_held_bytes(
+        size_t *out, const struct blocks *blocks, int rank, const struct checkpoint_contents *contents);
+
 /* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
  * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
  * intact and nothing is left of the failed one, unless checkpoint_is_named(). */

@@ -50,6 +50,8 @@ bool part_next(const struct blocks *blocks, size_t *position, size_t end, struct
 
 /* ---- packed chunks between threads (checkpoint_queue.c) ---- */
 
+enum { QUEUE_BYTES = 16 << 20 }; /* that wait in a queue at most, but for one chunk */
+
 struct packet {
     struct packet *next;
     uint8_t *data; /* memory_new() */

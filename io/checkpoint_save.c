@@ -22,7 +22,7 @@
  */
 enum { CHUNK_TAG = 7002, FAILURE_TAG = 7003, SENDS_LIMIT = 64 };
 
-static const size_t QUEUE_BYTES = (size_t)16 << 20, ARRIVAL_BYTES = (size_t)32 << 20;
+static const size_t ARRIVAL_BYTES = (size_t)32 << 20;
 
 /* A packet on its way between ranks. */
 struct travelling {

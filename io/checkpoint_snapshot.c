@@ -88,6 +88,7 @@ struct gathering {
     struct save *save;
     const struct blocks *blocks;
     const struct checkpoint_contents *contents;
+    int rank;                 /* whose; of blocks->ranks */
     struct traffic *out, *in; /* [ranks] */
     size_t own_floats;
 };
@@ -101,7 +102,7 @@ enum step {
 static void handle_part(struct gathering *g, enum step step, const struct part *part, const float *own,
         int unit_owner, float *to)
 {
-    int rank = world()->rank;
+    int rank = g->rank;
     if (part->owner == rank && unit_owner == rank) {
         if (step == STEP_COPY)
             memcpy(to, own + part->own, part->count * sizeof *to);
@@ -128,7 +129,7 @@ static void handle_unit(struct gathering *g, enum step step, const struct unit *
             memcpy(to, plane->values + unit->first, unit->count * sizeof *to);
         return;
     }
-    int rank = world()->rank, unit_owner = blocks_owner(g->blocks, unit->first, NULL);
+    int rank = g->rank, unit_owner = blocks_owner(g->blocks, unit->first, NULL);
     size_t position = unit->first;
     struct part part;
     while (part_next(g->blocks, &position, unit->first + unit->count, &part))
@@ -145,11 +146,11 @@ static void walk(struct gathering *g, enum step step)
             units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     struct unit unit;
     size_t own = 0, floats = 0;
-    for (int r = 0; r < world()->size; r++)
+    for (int r = 0; r < g->blocks->ranks; r++)
         g->out[r].done = g->in[r].done = 0;
     while (units_next(&units, &unit)) {
         struct own_unit *mine = NULL;
-        if (blocks_owner(g->blocks, unit.first, NULL) == world()->rank) {
+        if (blocks_owner(g->blocks, unit.first, NULL) == g->rank) {
             size_t size = unit_floats(unit.shape);
             if (step != STEP_COUNT) {
                 mine = &g->save->units[own];
@@ -200,16 +201,21 @@ static void exchange_parts(struct gathering *g)
             ;
 }
 
+/* What is copied, sent and received. */
+static enum status count(struct gathering *g)
+{
+    size_t size = (size_t)g->blocks->ranks;
+    TRY(memory_new(&g->out, "checkpoint", size, sizeof *g->out));
+    TRY(memory_new(&g->in, "checkpoint", size, sizeof *g->in));
+    walk(g, STEP_COUNT);
+    return STATUS_OK;
+}
+
 static enum status gather_units(struct gathering *g)
 {
-    size_t size = (size_t)world()->size;
-    enum status status = memory_new(&g->out, "checkpoint", size, sizeof *g->out);
+    enum status status = count(g);
     if (status == STATUS_OK)
-        status = memory_new(&g->in, "checkpoint", size, sizeof *g->in);
-    if (status == STATUS_OK) {
-        walk(g, STEP_COUNT);
         status = allocate(g);
-    }
     TRY(status_agree(status));
     walk(g, STEP_COPY);
     exchange_parts(g);
@@ -220,7 +226,7 @@ static enum status gather_units(struct gathering *g)
 enum status snapshot_take(
         struct save *save, const struct blocks *blocks, const struct checkpoint_contents *contents)
 {
-    struct gathering g = {.save = save, .blocks = blocks, .contents = contents};
+    struct gathering g = {.save = save, .blocks = blocks, .contents = contents, .rank = world()->rank};
     enum status status = status_agree(copy_contents(save, contents));
     if (status == STATUS_OK)
         status = gather_units(&g);
@@ -230,6 +236,23 @@ enum status snapshot_take(
         if (g.in)
             memory_free(g.in[r].values);
     }
+    memory_free(g.out);
+    memory_free(g.in);
+    return status;
+}
+
+enum status checkpoint_held_bytes(
+        size_t *out, const struct blocks *blocks, int rank, const struct checkpoint_contents *contents)
+{
+    struct save save = {.contents = *contents};
+    struct gathering g = {.save = &save, .blocks = blocks, .contents = contents, .rank = rank};
+    enum status status = count(&g);
+    size_t floats = g.own_floats;
+    for (int r = 0; status == STATUS_OK && r < blocks->ranks; r++)
+        floats += g.out[r].floats + g.in[r].floats;
+    size_t waiting = rank == 0 ? QUEUE_BYTES / 2 : 0; /* measured */
+    *out = floats * sizeof(float);
+    *out += waiting < *out ? waiting : *out;
     memory_free(g.out);
     memory_free(g.in);
     return status;

@@ -203,6 +203,48 @@ static const struct option_place places[] = {
 };
 const struct schema config_schema = {places, sizeof places / sizeof places[0]};
 
+/* ---- reading ---- */
+
+/* The words are known only once the line is read: so it is read twice if there is a file. */
+static enum status read_file_and_line(struct config *config, const char *file,
+        const struct option_target *targets, size_t count, int argc, char **argv)
+{
+    struct text_list again = {0};
+    options_release(&config_schema, config);
+    TRY(options_defaults(&config_schema, config));
+    TRY(options_read_yaml(&config_schema, config, file));
+    enum status status = options_read_arguments(targets, count, argc, argv, &again);
+    text_list_release(&again);
+    return status;
+}
+
+enum status config_read(
+        struct config *config, const char *command, const struct option_target *more, int argc, char **argv)
+{
+    const struct option_target targets[] = {
+            {&config_schema, config}, more ? *more : (struct option_target){0}};
+    size_t count = more ? 2 : 1;
+    struct text_list words = {0};
+    enum status status = options_read_arguments(targets, count, argc, argv, &words);
+    if (status == STATUS_OK && words.count > 1)
+        status = status_fail(STATUS_USAGE, "%s: expected one CONFIG.yaml, found %s and %s", command,
+                words.items[0], words.items[1]);
+    if (status == STATUS_OK && words.count == 1)
+        status = read_file_and_line(config, words.items[0], targets, count, argc, argv);
+    text_list_release(&words);
+    return status;
+}
+
+enum status config_complete(struct config *config)
+{
+    TRY(options_check_required(&config_schema, config));
+    TRY(options_check_needs(&config_schema, config));
+    config_resolve(config);
+    return STATUS_OK;
+}
+
+/* ---- checks ---- */
+
 static enum status check_file_name(const char *name, const char *text)
 {
     CHECK(!text || text[0], STATUS_CONFIG, "%s expects a name, found ''", name);

@@ -93,6 +93,14 @@ bool config_is_of_model(const struct option *option);
 /* Defaults that follow another setting (schedule.total: train.until), so that records hold what counts. */
 void config_resolve(struct config *config);
 
+/* Settings as a command finds them: the defaults it holds, then the one CONFIG.yaml among the words, if any, then the
+ * switches. `more`: the command's own switches, or NULL. The config is the caller's to release in any case. */
+enum status config_read(
+        struct config *config, const char *command, const struct option_target *more, int argc, char **argv);
+
+/* Once all is read: what the rows say must be given, and what they need of one another; then config_resolve(). */
+enum status config_complete(struct config *config);
+
 /* What rows cannot check alone: settings against one another and against the number of ranks
  * (STATUS_CONFIG). */
 enum status config_check(const struct config *config, int ranks);

@@ -161,6 +161,7 @@ enum status trainer_open_moments(struct trainer *trainer, const struct blocks *b
 {
     const struct parameters *parameters = model_parameters(trainer->model);
     TRY(freeze_open(&trainer->frozen, parameters, &trainer->config->train.freeze));
+    TRY(ema_open(&trainer->ema, trainer->config->train.ema, blocks));
     return optimizer_open(
             &trainer->optimizer, &trainer->config->optimizer, parameters, blocks, rank, trainer->frozen);
 }
@@ -274,7 +275,6 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     TRY(exchange_open(&trainer->exchange, (const struct reduce_kind *)config->comm.reduce,
             model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
     TRY(status_agree(trainer_open_moments(trainer, exchange_blocks(trainer->exchange), world()->rank)));
-    TRY(status_agree(ema_open(&trainer->ema, config->train.ema, exchange_blocks(trainer->exchange))));
     say_frozen(trainer);
     say_layout(trainer);
     TRY(status_agree(open_state(trainer)));

@@ -20,30 +20,6 @@ static const struct option_group group = OPTION_GROUP("command", "instead of tra
 static const struct option_place places[] = {{&group, 0}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-/* Defaults, then the file, then the command line. The words are known only once the line is read: so it is read twice. */
-static enum status read_settings(
-        struct config *config, struct switches *switches, int argc, char **argv, struct text_list *words)
-{
-    const struct option_target targets[] = {{&config_schema, config}, {&schema, switches}};
-    TRY(options_defaults(&schema, switches));
-    TRY(options_read_arguments(targets, 2, argc, argv, words));
-    CHECK(words->count <= 1, STATUS_USAGE, "train: expected one CONFIG.yaml, found %s and %s",
-            words->items[0], words->items[1]);
-    if (words->count == 1) {
-        options_release(&config_schema, config);
-        TRY(options_defaults(&config_schema, config));
-        TRY(options_read_yaml(&config_schema, config, words->items[0]));
-        struct text_list again = {0};
-        enum status status = options_read_arguments(targets, 2, argc, argv, &again);
-        text_list_release(&again);
-        TRY(status);
-    }
-    TRY(options_check_required(&config_schema, config));
-    TRY(options_check_needs(&config_schema, config));
-    config_resolve(config);
-    return STATUS_OK;
-}
-
 /* The last words, for log.txt: main() tells them to people when the log is closed. */
 static void record_end(enum status status)
 {
@@ -93,16 +69,19 @@ static enum status run(int argc, char **argv)
 {
     struct config config = {0};
     struct switches switches = {0};
-    struct text_list words = {0};
+    const struct option_target own = {&schema, &switches};
     stop_watch();
-    enum status status = options_defaults(&config_schema, &config);
+    enum status status = options_defaults(&schema, &switches);
     if (status == STATUS_OK)
-        status = read_settings(&config, &switches, argc, argv, &words);
+        status = options_defaults(&config_schema, &config);
+    if (status == STATUS_OK)
+        status = config_read(&config, "train", &own, argc, argv);
+    if (status == STATUS_OK)
+        status = config_complete(&config);
     if (!switches.config_dump)
         status = open_and_train(&config, status);
     else if (status == STATUS_OK)
         status = dump(&config);
-    text_list_release(&words);
     options_release(&config_schema, &config);
     return status;
 }
