@@ -250,7 +250,7 @@ enum status checkpoint_held_bytes(
     size_t floats = g.own_floats;
     for (int r = 0; status == STATUS_OK && r < blocks->ranks; r++)
         floats += g.out[r].floats + g.in[r].floats;
-    size_t waiting = rank == 0 ? QUEUE_BYTES / 2 : 0; /* measured */
+    size_t waiting = rank == 0 ? QUEUE_BYTES : QUEUE_BYTES / 2;
     *out = floats * sizeof(float);
     *out += waiting < *out ? waiting : *out;
     memory_free(g.out);

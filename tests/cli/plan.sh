@@ -1,0 +1,83 @@
+#!/bin/bash
+# plan: what a run would take, and that a real run then takes it; what train would refuse is refused.
+# shellcheck disable=SC2034,SC2154
+. "$(dirname "$0")/common.bash"
+make_corpus tiny 300 1
+unset OPENBLAS_CORETYPE
+
+plans() { # NAME [words]: the plan as NAME.json
+    local name=$1
+    shift
+    "$program" plan tiny.yaml --comm.threads 1 --json "$@" >"$name.json" 2>"$name.log"
+    status=$?
+    expect "$name" 0
+}
+figure() { grep -o "\"$2\":[0-9.e+-]*" "$1.json" | head -n 1 | cut -d : -f 2; } # PLAN KEY
+near() { # WHAT EXPECTED FOUND SHARE
+    awk -v a="$2" -v b="$3" -v s="$4" 'BEGIN { exit !(a > 0 && b > 0 && b >= a * (1 - s) && b <= a * (1 + s)) }' ||
+        fail "$1: expected $2 within $4, found $3"
+}
+
+# ---- an epoch as it is then trained ----
+plans small
+train 0 small --train.until 1e --checkpoint.every never --validate.every never
+expect small 0
+updates=$(wc -l <small/metrics.jsonl)
+[ "$(figure small updates)" = "$updates" ] || fail "planned $(figure small updates) updates, trained $updates"
+tokens=$(sed 's/.*"tokens":\([0-9]*\).*/\1/' small/metrics.jsonl | awk '{ n += $1; if ($1 > most) most = $1 } END { print n, most }')
+near "tokens of an epoch" "${tokens% *}" "$(awk -v a="$(figure small source_tokens)" -v b="$(figure small target_tokens)" 'BEGIN { print a + b }')" 0
+[ "$(figure small update_tokens_most)" = "${tokens#* }" ] || fail "planned $(figure small update_tokens_most) tokens an update at most, trained ${tokens#* }"
+[ "$(figure small parameters)" = "$("$program" info small --json | sed -n 's/.*"parameters":\([0-9]*\).*/\1/p')" ] ||
+    fail "planned $(figure small parameters) parameters"
+
+# ---- memory and a checkpoint of a model of some size, on 1 and 2 ranks ----
+cat >rank.sh <<'END'
+#!/bin/bash
+"$@" &
+pid=$! most=0
+while kill -0 $pid 2>/dev/null; do
+    now=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$pid/status 2>/dev/null)
+    [ "${now:-0}" -le "$most" ] || most=$now
+    sleep 0.02
+done
+echo $((most * 1024)) >"hwm.${OMPI_COMM_WORLD_RANK:-0}"
+wait $pid
+END
+chmod +x rank.sh
+wide=(--model.width 256 --model.ffn_width 1024 --model.heads 4 --model.encoder_layers 2 --model.decoder_layers 2 --batch.tokens 600
+    --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u)
+for ranks in 1 2; do
+    plans wide --ranks $ranks "${wide[@]}"
+    mpirun -n $ranks ./rank.sh "$program" train tiny.yaml --run.directory wide --comm.threads 1 "${wide[@]}" --train.until 4u >wide.log 2>&1
+    status=$?
+    expect wide 0
+    near "memory on $ranks ranks" "$(cat hwm.* | sort -n | tail -n 1)" "$(figure wide memory_bytes)" 0.1
+    near "a checkpoint" "$(stat -c %s "$(newest wide)")" "$(figure wide checkpoint_bytes)" 0.1
+    [ "$ranks" = 1 ] || near "bytes sent" $((4 * $(figure wide parameters))) "$(figure wide update_bytes_sent)" 0.01
+    rm -rf wide hwm.*
+done
+[ "$(figure wide good_ranks_below)" = 2 ] || fail "2 ranks of 4 micro-batches are not told to be good"
+
+# ---- words, and what nothing is written by ----
+"$program" plan tiny.yaml --ranks 3 >words.log 2>err.log
+status=$?
+expect words 0 '^model .*parameters: embeddings [0-9]+, encoder [0-9]+' '^epoch  ' '^ranks .*; 2 or 4 would exchange less' '^memory .* MB a rank'
+[ ! -s err.log ] || fail "plan says: $(cat err.log)"
+plans named --run.directory named
+[ ! -e named ] || fail "plan made the run directory"
+
+# ---- what train would refuse ----
+refuses() { # STATUS WORD words
+    local expected=$1 word=$2
+    shift 2
+    "$program" plan "$@" >refused.log 2>&1
+    status=$?
+    expect refused "$expected" "$word"
+}
+refuses 78 'batch.micro_batches' tiny.yaml --ranks 9
+refuses 78 'data.train' --ranks 2
+refuses 66 'absent.h5' --data.train absent.h5
+refuses 78 'batch.tokens 5' tiny.yaml --batch.tokens 5
+refuses 78 'train.r_drop' tiny.yaml --train.r_drop 1 --model.dropout 0 --model.attention_dropout 0 --model.activation_dropout 0
+refuses 64 'plan: expected one CONFIG.yaml' tiny.yaml more.yaml
+exit "$failed"
