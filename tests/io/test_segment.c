@@ -37,12 +37,17 @@ struct made {
     size_t stored_room, drawn_room, stored_count, drawn_count;
 };
 
+static void learn(char **model, size_t *bytes, const char *kind, size_t size)
+{
+    const struct vocabulary_settings settings = {
+            .kind = kind_find(&vocabulary_kinds, kind), .size = size, .coverage = 1};
+    assert_int_equal(vocabulary_train(model, bytes, "joint", &settings, pointers, sizes, LINES), STATUS_OK);
+}
+
 static void make(struct made *made, const char *kind, size_t size)
 {
     *made = (struct made){0};
-    assert_int_equal(vocabulary_train(&made->model, &made->bytes, "joint", kind_find(&vocabulary_kinds, kind),
-                             size, pointers, sizes, LINES),
-            STATUS_OK);
+    learn(&made->model, &made->bytes, kind, size);
     assert_int_equal(vocabulary_open(&made->vocabulary, made->model, made->bytes, "test"), STATUS_OK);
     assert_int_equal(segmenter_open(&made->segmenter, made->model, made->bytes, "test"), STATUS_OK);
 }
@@ -321,9 +326,7 @@ static void test_segment__what_cannot_be_cut_is_refused(void **state)
     for (int k = 0; k < 2; k++) {
         char *model, words[100];
         size_t bytes;
-        assert_int_equal(vocabulary_train(&model, &bytes, "joint", kind_find(&vocabulary_kinds, kinds[k]), 60,
-                                 pointers, sizes, LINES),
-                STATUS_OK);
+        learn(&model, &bytes, kinds[k], 60);
         assert_int_equal(segmenter_open(&segmenter, model, bytes, "some.h5"), STATUS_CONFIG);
         snprintf(words, sizeof words,
                 "data.sampling expects a bpe or unigram vocabulary, found the %s vocabulary of some.h5",
