@@ -110,9 +110,19 @@ format:
 memcheck: programs
 	@BUILD=$(build) tests/memcheck.sh
 
-## install: program and recipes under PREFIX
-install: all
+$(build)/share/%: $(build)/seqtrain
+	@mkdir -p $(@D)
+	$(quiet)$(build)/seqtrain $(print) >$@.tmp && mv $@.tmp $@
+$(build)/share/seqtrain.1: print = man
+$(build)/share/seqtrain.bash: print = completion bash
+$(build)/share/_seqtrain: print = completion zsh
+
+## install: program, manual page, completion and recipes under PREFIX
+install: all $(addprefix $(build)/share/,seqtrain.1 seqtrain.bash _seqtrain)
 	install -Dm755 $(build)/seqtrain $(DESTDIR)$(PREFIX)/bin/seqtrain
+	install -Dm644 $(build)/share/seqtrain.1 $(DESTDIR)$(PREFIX)/share/man/man1/seqtrain.1
+	install -Dm644 $(build)/share/seqtrain.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/seqtrain
+	install -Dm644 $(build)/share/_seqtrain $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_seqtrain
 	for f in train/recipes/*.yaml; do install -Dm644 $$f $(DESTDIR)$(PREFIX)/share/seqtrain/recipes/$$(basename $$f); done
 
 ## clean: removes build/

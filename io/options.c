@@ -96,9 +96,9 @@ enum status options_check_required(const struct schema *schema, const void *sett
         if (!option->required || !value_is_absent(option, option_field_const(settings, at)))
             continue;
         if (!strchr(option->name, '.'))
-            return status_fail(STATUS_USAGE, "--%s %s is missing", option->name, value_placeholder(option));
+            return status_fail(STATUS_USAGE, "--%s %s is missing", option->name, option_placeholder(option));
         return status_fail(STATUS_CONFIG, "%s is not set: expected in the YAML file, or as --%s %s",
-                option->name, option->name, value_placeholder(option));
+                option->name, option->name, option_placeholder(option));
     }
     return STATUS_OK;
 }

@@ -166,6 +166,12 @@ enum status options_visit(
 /* Help: one block a group, each option with its default, bounds or choices. */
 void options_print_help(FILE *out, const struct schema *schema);
 
+/* For other forms of help. N, FILE ...: what stands for the value; and " (default 8; from 1 to 4096)", what stands
+ * after the first line of its help, or "". */
+const char *option_placeholder(const struct option *option);
+enum { OPTION_LIMITS_BYTES = 512 };
+void option_limits(const struct option *option, char out[OPTION_LIMITS_BYTES]);
+
 /* Checks the table itself: duplicate names, defaults that do not parse or break their bounds,
  * missing help, choices without kinds, needs that are no options or choices, result-shaping periods with clock units.
  * STATUS_INTERNAL naming the row. For tests. */

@@ -110,7 +110,7 @@ static enum status missing_value(const struct arguments *arguments, const struct
     const char *found = arguments->next < arguments->argc ? arguments->argv[arguments->next] : "nothing";
     value_expected(s->at.option, expected, sizeof expected);
     return status_fail(STATUS_USAGE, "--%s %s: expected %s, found %s", s->name,
-            value_placeholder(s->at.option), expected, found);
+            option_placeholder(s->at.option), expected, found);
 }
 
 static enum status take_list(struct arguments *arguments, const struct word_switch *s)

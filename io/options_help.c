@@ -48,9 +48,9 @@ static void add_limit(char *out, size_t bytes, const char *format, ...)
     va_end(arguments);
 }
 
-/* " (required)", " (default 8; from 1 to 4096)": what stands after the help of an option. */
-static void describe_limits(const struct option *option, char *out, size_t bytes)
+void option_limits(const struct option *option, char out[OPTION_LIMITS_BYTES])
 {
+    const size_t bytes = OPTION_LIMITS_BYTES;
     bool other_zero = option->zero && (!option->value || strcmp(option->zero, option->value) != 0);
     const char * or = other_zero ? ", or " : "", *zero = other_zero ? option->zero : "";
     out[0] = '\0';
@@ -94,12 +94,12 @@ static void print_choices(FILE *out, const struct kind_table *kinds)
 
 static void print_option(FILE *out, const struct option *option)
 {
-    char limits[OPTION_TEXT_LIMIT * 2], text[OPTION_TEXT_LIMIT * 4];
+    char limits[OPTION_LIMITS_BYTES], text[OPTION_TEXT_LIMIT * 4];
     bool negatable = option->type == OPTION_BOOL;
     int column = fprintf(out, "  --%s%s", negatable ? "[no-]" : "", option->name);
     if (!negatable)
-        column += fprintf(out, " %s%s", value_placeholder(option), option->type == OPTION_LIST ? "..." : "");
-    describe_limits(option, limits, sizeof limits);
+        column += fprintf(out, " %s%s", option_placeholder(option), option->type == OPTION_LIST ? "..." : "");
+    option_limits(option, limits);
     const char *second = strchr(option->help, '\n');
     int first = second ? (int)(second - option->help) : (int)strlen(option->help);
     snprintf(text, sizeof text, "%.*s%s", first, option->help, limits);

@@ -72,9 +72,6 @@ size_t value_size(const struct option *option);
 /* What the option expects, as a phrase: "a whole number from 1 to 64 or auto". */
 void value_expected(const struct option *option, char *out, size_t bytes);
 
-/* N, FILE ...: what stands for the value in help. */
-const char *value_placeholder(const struct option *option);
-
 /* The value as text; LIST: words separated by blanks; absent: "". */
 void value_format(const struct option *option, const void *field, char *out, size_t bytes);
 

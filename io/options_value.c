@@ -468,7 +468,7 @@ void value_expected(const struct option *option, char *out, size_t bytes)
     types[option->type].expected(option, out, bytes);
 }
 
-const char *value_placeholder(const struct option *option)
+const char *option_placeholder(const struct option *option)
 {
     return option->placeholder ? option->placeholder : types[option->type].placeholder;
 }

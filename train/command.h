@@ -31,11 +31,13 @@ struct command {
     const struct schema *schemas[2];           /* what its switches are; NULL where absent */
     bool ranks;                                /* may run under mpirun on several ranks */
     enum status (*run)(int argc, char **argv); /* arguments after the name */
+    const struct kind_table *words;            /* what its words, not switches, are; NULL: files */
 };
 
 /* Those built in: their files in commands/. */
 extern const struct command prepare_command, train_command, translate_command, score_command,
-        evaluate_command, average_command, info_command, plan_command, help_command, generate_command;
+        evaluate_command, average_command, info_command, completion_command, man_command, plan_command,
+        help_command, generate_command;
 
 /* The commands, NULL at the end: the table in main.c. */
 extern const struct command *const commands[];

@@ -23,6 +23,8 @@ const struct command *const commands[] = {
         &average_command,
         &info_command,
         &plan_command,
+        &completion_command,
+        &man_command,
         &help_command,
         NULL,
 };

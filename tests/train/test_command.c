@@ -28,8 +28,8 @@ static enum status run(int argc, char **argv)
 }
 
 static const struct command score = {"score", "gives marks", "FILE [--output FILE]",
-        "seqtrain score a\nseqtrain score b", {&schema}, true, run};
-static const struct command plain = {"plain", "does little", "", "seqtrain plain", {NULL}, false, run};
+        "seqtrain score a\nseqtrain score b", {&schema}, true, run, NULL};
+static const struct command plain = {"plain", "does little", "", "seqtrain plain", {NULL}, false, run, NULL};
 const struct command *const commands[] = {&score, &plain, NULL};
 
 static void test_command__is_found_by_its_whole_name(void **state)

@@ -68,4 +68,5 @@ const struct command generate_command = {
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,
+        .words = &generator_kinds,
 };
