@@ -22,25 +22,41 @@ size_t plan_length(const struct plan *plan, int side, size_t i)
     return (size_t)(plan->offsets[side][i + 1] - plan->offsets[side][i]);
 }
 
-static enum status see_lengths(struct plan *plan, const struct part *part)
+/* Pairs of a corpus with a sentence that no micro-batch has room for. */
+struct too_long {
+    size_t count;
+    size_t pair, source, target; /* the first */
+};
+
+static enum status check_lengths(
+        const struct plan *plan, const struct part *part, const struct too_long *found)
 {
     const struct corpus_facts *facts = corpus_facts(part->corpus);
-    size_t limit = plan->options.tokens;
     size_t longest = facts->longest[facts->longest[SOURCE] < facts->longest[TARGET] ? TARGET : SOURCE];
+    CHECK(found->count == 0, STATUS_CONFIG,
+            "batch.tokens %zu: expected at least the longest sentence of %s (%zu tokens), found pair %zu of "
+            "%zu "
+            "with %zu source and %zu target tokens; %zu of its pairs are too long",
+            plan->options.tokens, corpus_path(part->corpus), longest, found->pair + 1, part->pairs,
+            found->source, found->target, found->count);
+    return STATUS_OK;
+}
+
+static enum status see_lengths(struct plan *plan, const struct part *part)
+{
+    struct too_long found = {0};
+    size_t limit = plan->options.tokens;
     for (size_t first = 0; first < part->pairs; first += LENGTH_PAIRS) {
         size_t left = part->pairs - first, count = left < LENGTH_PAIRS ? left : LENGTH_PAIRS;
         TRY(plan_read_offsets(plan, part->corpus, first, count));
         for (size_t i = 0; i < count; i++) {
             size_t source = plan_length(plan, SOURCE, i), target = plan_length(plan, TARGET, i);
-            CHECK(source <= limit && target <= limit, STATUS_CONFIG,
-                    "batch.tokens %zu: expected at least the longest sentence of %s (%zu tokens), found pair "
-                    "%zu "
-                    "of %zu with %zu source and %zu target tokens",
-                    limit, corpus_path(part->corpus), longest, first + i + 1, part->pairs, source, target);
+            if ((source > limit || target > limit) && found.count++ == 0)
+                found = (struct too_long){1, first + i, source, target};
             plan->chunk_tokens[part->first_chunk + (first + i) / plan->chunk_pairs] += source + target;
         }
     }
-    return STATUS_OK;
+    return check_lengths(plan, part, &found);
 }
 
 /* ---- life ---- */

@@ -238,6 +238,11 @@ static void test_plan__a_sentence_that_fits_in_no_batch_is_refused(void **state)
             shape.pairs, made_length(&shape, SOURCE, pair), made_length(&shape, TARGET, pair));
     assert_non_null(strstr(status_message(), words));
     assert_non_null(strstr(status_message(), "batch.tokens 29"));
+    size_t count = 0;
+    for (pair = 0; pair < shape.pairs; pair++)
+        count += made_length(&shape, SOURCE, pair) > 29 || made_length(&shape, TARGET, pair) > 29;
+    snprintf(words, sizeof words, "; %zu of its pairs are too long", count);
+    assert_non_null(strstr(status_message(), words));
     corpora_close(corpora);
 }
 
