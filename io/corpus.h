@@ -39,6 +39,7 @@ enum skip_reason {
     SKIP_LONG,
     SKIP_UNEVEN,
     SKIP_IDENTICAL,
+    SKIP_DUPLICATE,
     SKIP_UNDIVIDED,
     SKIP_BAD,
     SKIP_REASONS,

@@ -15,6 +15,7 @@ const char *const skip_texts[SKIP_REASONS] = {
         [SKIP_LONG] = "too long",
         [SKIP_UNEVEN] = "uneven",
         [SKIP_IDENTICAL] = "identical",
+        [SKIP_DUPLICATE] = "duplicate",
         [SKIP_UNDIVIDED] = "not one tab",
         [SKIP_BAD] = "no text",
 };

@@ -23,6 +23,7 @@
 #include "io/plan.h"       /* struct plan: which pairs make which micro-batch */
 #include "io/reader.h"     /* struct reader: read-ahead thread */
 #include "io/run.h"        /* struct run_directory: lock, metrics */
+#include "io/spool.h"      /* temporary files */
 #include "io/text.h"       /* lines, checked */
 #include "io/vocabulary.h" /* SentencePiece */
 

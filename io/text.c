@@ -2,11 +2,11 @@
 
 #include "comm/fault.h"
 #include "comm/memory.h"
+#include "io/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,21 +85,7 @@ enum status text_open_spool(struct text **out, int descriptor, const char *name)
     return text_start(out, copy, name);
 }
 
-static enum status write_all(int descriptor, const char *bytes, size_t count, const char *path)
-{
-    while (count > 0) {
-        ssize_t written = write(descriptor, bytes, count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0 || fault_fires(FAULT_WRITE))
-            return status_fail_errno("copy standard input to", path);
-        bytes += written;
-        count -= (size_t)written;
-    }
-    return STATUS_OK;
-}
-
-static enum status copy_standard_input(int descriptor, char *buffer, const char *path)
+static enum status copy_standard_input(int spool, char *buffer)
 {
     for (;;) {
         ssize_t count = read(STDIN_FILENO, buffer, READ_BYTES);
@@ -109,29 +95,24 @@ static enum status copy_standard_input(int descriptor, char *buffer, const char 
             return status_fail_errno("read", "standard input");
         if (count == 0)
             return STATUS_OK;
-        TRY(write_all(descriptor, buffer, (size_t)count, path));
+        TRY(spool_append(spool, buffer, (size_t)count));
     }
 }
 
 enum status text_spool(int *descriptor)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    snprintf(path, sizeof path, "%s/seqtrain-XXXXXX", folder && *folder ? folder : "/tmp");
-    int file = mkstemp(path);
-    if (file < 0)
-        return status_fail_errno("create", path);
-    unlink(path);
+    int spool;
     char *buffer = NULL;
+    TRY(spool_open(&spool));
     enum status status = memory_new(&buffer, "text", READ_BYTES, 1);
     if (status == STATUS_OK)
-        status = copy_standard_input(file, buffer, path);
+        status = copy_standard_input(spool, buffer);
     memory_free(buffer);
     if (status != STATUS_OK) {
-        close(file);
+        close(spool);
         return status;
     }
-    *descriptor = file;
+    *descriptor = spool;
     return STATUS_OK;
 }
 

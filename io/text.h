@@ -23,9 +23,8 @@ enum text_fault { TEXT_GOOD, TEXT_BAD_UTF8, TEXT_NUL, TEXT_TOO_LONG };
 /* STATUS_MISSING, STATUS_PERMISSION or STATUS_IO if it cannot be opened; a folder is STATUS_IO. */
 enum status text_open(struct text **out, const char *path);
 
-/* Standard input can be read once. text_spool() copies it into a temporary file without a name (in TMPDIR, else
- * /tmp), which is gone when its descriptor, the caller's, is closed; text_open_spool() reads that from its start,
- * as often as needed and one reader at a time. Messages say `name`. */
+/* Standard input can be read once. text_spool() copies it into a temporary file of spool.h; text_open_spool() reads that from
+ * its start, as often as needed and one reader at a time. Messages say `name`. */
 enum status text_spool(int *descriptor);
 enum status text_open_spool(struct text **out, int descriptor, const char *name);
 

@@ -6,6 +6,7 @@
 
 #include "io/corpus.h"
 #include "io/pairs.h"
+#include "train/prepare_duplicates.h"
 
 struct prepare_options {
     struct text_list text[SIDES], joined; /* two files side by side, or files that hold both sides */
@@ -16,7 +17,7 @@ struct prepare_options {
     bool byte_fallback, joint, separate;
     int64_t min_length, max_length; /* tokens, </s> included */
     double max_ratio;               /* 0: any */
-    const struct kind *bad_lines, *identical;
+    const struct kind *bad_lines, *identical, *duplicates;
     int64_t compression, seed;
     bool text_kept;
 };
@@ -26,11 +27,21 @@ struct prepare_options {
 extern const struct kind_table bad_line_kinds; /* refuse, skip */
 extern const struct kind_table pair_way_kinds; /* keep, drop */
 
-/* Whether a pair that is not good is an error, rather than left out. */
-bool prepare_refuses(const struct prepare_options *options, const struct pair *pair);
+/* The text that is prepared, with what is known of it. */
+struct prepare_text {
+    const struct prepare_options *options;
+    struct pairs *pairs;
+    struct duplicates *duplicates; /* NULL: not looked for */
+};
 
-/* Why a pair is left out, as far as its text tells, and as far as its numbers of tokens (</s> not included) do. */
-enum skip_reason prepare_filter_text(const struct prepare_options *options, const struct pair *pair);
+enum status prepare_open_text(struct prepare_text *text, const struct prepare_options *options);
+void prepare_close_text(struct prepare_text *text);
+
+/* The next pair, as pairs_next() has it, and why it is left out as far as its text tells. STATUS_DATA for a pair that
+ * is not good, unless such are skipped. */
+enum status prepare_next(const struct prepare_text *text, struct pair *pair, enum skip_reason *reason);
+
+/* Why a pair is left out as far as its numbers of tokens, </s> not included, tell. */
 enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t counts[SIDES]);
 
 enum { PREPARE_TOLD = 512 }; /* bytes enough for all reasons */
@@ -42,8 +53,7 @@ const char *prepare_tell_skipped(const int64_t skipped[SKIP_REASONS], char *out,
 
 /* Learns the vocabularies from a seeded sample of the pairs, or reads those of options->vocab. The same pointer twice:
  * joint. The caller closes with prepare_release_vocabularies(). */
-enum status prepare_vocabularies(
-        const struct prepare_options *options, struct pairs *pairs, struct vocabulary *out[SIDES]);
+enum status prepare_vocabularies(const struct prepare_text *text, struct vocabulary *out[SIDES]);
 void prepare_release_vocabularies(struct vocabulary *vocabularies[SIDES]);
 
 struct prepare_counts {
@@ -51,7 +61,7 @@ struct prepare_counts {
 };
 
 /* Writes options->output. STATUS_DATA if no pair is left. */
-enum status prepare_corpus(const struct prepare_options *options, struct pairs *pairs,
-        struct vocabulary *const vocabularies[SIDES], struct prepare_counts *counts);
+enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
+        struct prepare_counts *counts);
 
 #endif

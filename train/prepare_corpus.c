@@ -52,17 +52,16 @@ static enum status block_add(struct block *block, const struct pair *pair, enum 
 }
 
 /* Fills the block; leaves it empty at the end of the text. */
-static enum status block_read(struct block *block, const struct prepare_options *options, struct pairs *pairs)
+static enum status block_read(struct block *block, const struct prepare_text *text)
 {
     struct pair pair;
+    enum skip_reason reason;
     block->count = block->used = 0;
     while (block->count < BLOCK_PAIRS && block->used < BLOCK_BYTES) {
-        TRY(pairs_next(pairs, &pair));
+        TRY(prepare_next(text, &pair, &reason));
         if (!pair.text[SOURCE])
             break;
-        if (prepare_refuses(options, &pair))
-            return pairs_fail(pairs, &pair);
-        TRY(block_add(block, &pair, prepare_filter_text(options, &pair)));
+        TRY(block_add(block, &pair, reason));
     }
     return STATUS_OK;
 }
@@ -117,16 +116,15 @@ static enum status block_write(const struct block *block, const struct prepare_o
     return STATUS_OK;
 }
 
-static enum status write_all(const struct prepare_options *options, struct pairs *pairs,
-        struct vocabulary *const vocabularies[SIDES], struct corpus_writer *writer, struct block *block,
-        struct prepare_counts *counts)
+static enum status write_all(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
+        struct corpus_writer *writer, struct block *block, struct prepare_counts *counts)
 {
     TRY(memory_new(&block->pairs, "text", BLOCK_PAIRS, sizeof *block->pairs));
     do {
         char progress[80];
-        TRY(block_read(block, options, pairs));
+        TRY(block_read(block, text));
         TRY(block_encode(block, vocabularies));
-        TRY(block_write(block, options, writer, counts));
+        TRY(block_write(block, text->options, writer, counts));
         snprintf(progress, sizeof progress, "%lld pairs", (long long)counts->pairs);
         log_progress(progress);
     } while (block->count > 0);
@@ -137,9 +135,10 @@ static enum status write_all(const struct prepare_options *options, struct pairs
     return STATUS_OK;
 }
 
-enum status prepare_corpus(const struct prepare_options *options, struct pairs *pairs,
-        struct vocabulary *const vocabularies[SIDES], struct prepare_counts *counts)
+enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
+        struct prepare_counts *counts)
 {
+    const struct prepare_options *options = text->options;
     struct corpus_writer *writer;
     struct corpus_settings settings = {.vocabularies = {vocabularies[SOURCE], vocabularies[TARGET]},
             .compression = (int)options->compression,
@@ -147,7 +146,7 @@ enum status prepare_corpus(const struct prepare_options *options, struct pairs *
     struct block block = {0};
     memset(counts, 0, sizeof *counts);
     TRY(corpus_create(&writer, options->output, &settings));
-    enum status status = write_all(options, pairs, vocabularies, writer, &block, counts);
+    enum status status = write_all(text, vocabularies, writer, &block, counts);
     block_release(&block);
     if (status != STATUS_OK) {
         corpus_discard(writer);

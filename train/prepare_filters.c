@@ -26,27 +26,85 @@ static const char *const reasons[SKIP_REASONS] = {
         [SKIP_LONG] = "longer than --max-length",
         [SKIP_UNEVEN] = "more uneven than --max-ratio",
         [SKIP_IDENTICAL] = "with the same line on both sides",
+        [SKIP_DUPLICATE] = "that were there before",
         [SKIP_UNDIVIDED] = "without exactly one tab",
         [SKIP_BAD] = "that are no text",
 };
 
-bool prepare_refuses(const struct prepare_options *options, const struct pair *pair)
+/* Passes over the text once. */
+static enum status find_duplicates(struct prepare_text *text)
 {
-    return !pair_is_good(pair) && options->bad_lines == &bad_lines[BAD_REFUSE];
+    struct duplicates *duplicates;
+    struct pair pair;
+    enum skip_reason reason;
+    TRY(duplicates_open(&duplicates));
+    enum status status = prepare_next(text, &pair, &reason);
+    while (status == STATUS_OK && pair.text[SOURCE]) {
+        if (reason == SKIP_NOT)
+            status = duplicates_add(duplicates, &pair);
+        if (status == STATUS_OK)
+            status = prepare_next(text, &pair, &reason);
+    }
+    if (status == STATUS_OK)
+        status = duplicates_find(duplicates);
+    if (status != STATUS_OK) {
+        duplicates_close(duplicates);
+        return status;
+    }
+    pairs_rewind(text->pairs);
+    text->duplicates = duplicates;
+    return STATUS_OK;
 }
 
-enum skip_reason prepare_filter_text(const struct prepare_options *options, const struct pair *pair)
+enum status prepare_open_text(struct prepare_text *text, const struct prepare_options *options)
 {
-    if (!pair_is_good(pair))
-        return pair->faults[SOURCE] == TEXT_GOOD && pair->faults[TARGET] == TEXT_GOOD ? SKIP_UNDIVIDED
-                                                                                      : SKIP_BAD;
-    const size_t *bytes = pair->bytes;
-    if (bytes[SOURCE] == 0 || bytes[TARGET] == 0)
+    bool unique = options->duplicates == &pair_ways[PAIRS_DROP];
+    bool again = unique || !options->vocab;
+    *text = (struct prepare_text){.options = options};
+    TRY(options->joined.count ? pairs_open_joined(&text->pairs, &options->joined, again)
+                              : pairs_open(&text->pairs, options->text, again));
+    enum status status = unique ? find_duplicates(text) : STATUS_OK;
+    if (status != STATUS_OK)
+        prepare_close_text(text);
+    return status;
+}
+
+void prepare_close_text(struct prepare_text *text)
+{
+    pairs_close(text->pairs);
+    duplicates_close(text->duplicates);
+}
+
+static bool is_identical(const struct pair *pair)
+{
+    size_t bytes = pair->bytes[SOURCE];
+    return bytes == pair->bytes[TARGET] && memcmp(pair->text[SOURCE], pair->text[TARGET], bytes) == 0;
+}
+
+static enum skip_reason filter_text(const struct prepare_text *text, const struct pair *pair)
+{
+    if (pair->faults[SOURCE] != TEXT_GOOD || pair->faults[TARGET] != TEXT_GOOD)
+        return SKIP_BAD;
+    if (pair->undivided)
+        return SKIP_UNDIVIDED;
+    if (pair->bytes[SOURCE] == 0 || pair->bytes[TARGET] == 0)
         return SKIP_EMPTY;
-    if (options->identical == &pair_ways[PAIRS_DROP] && bytes[SOURCE] == bytes[TARGET] &&
-            memcmp(pair->text[SOURCE], pair->text[TARGET], bytes[SOURCE]) == 0)
+    if (text->options->identical == &pair_ways[PAIRS_DROP] && is_identical(pair))
         return SKIP_IDENTICAL;
+    if (text->duplicates && duplicates_has(text->duplicates, pair->number))
+        return SKIP_DUPLICATE;
     return SKIP_NOT;
+}
+
+enum status prepare_next(const struct prepare_text *text, struct pair *pair, enum skip_reason *reason)
+{
+    TRY(pairs_next(text->pairs, pair));
+    if (!pair->text[SOURCE])
+        return STATUS_OK;
+    if (!pair_is_good(pair) && text->options->bad_lines == &bad_lines[BAD_REFUSE])
+        return pairs_fail(text->pairs, pair);
+    *reason = filter_text(text, pair);
+    return STATUS_OK;
 }
 
 enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t counts[SIDES])

@@ -59,18 +59,16 @@ static enum status sample_add(
     return place < sample->limit ? keep(&sample->pairs[place], pair) : STATUS_OK;
 }
 
-static enum status sample_read(
-        struct sample *sample, const struct prepare_options *options, struct pairs *pairs)
+static enum status sample_read(struct sample *sample, const struct prepare_text *text)
 {
-    struct random_stream stream = random_stream((uint64_t)options->seed, RANDOM_SAMPLE, 0, 0, 0);
+    struct random_stream stream = random_stream((uint64_t)text->options->seed, RANDOM_SAMPLE, 0, 0, 0);
     struct pair pair;
+    enum skip_reason reason;
     for (;;) {
-        TRY(pairs_next(pairs, &pair));
+        TRY(prepare_next(text, &pair, &reason));
         if (!pair.text[SOURCE])
             return STATUS_OK;
-        if (prepare_refuses(options, &pair))
-            return pairs_fail(pairs, &pair);
-        if (prepare_filter_text(options, &pair) == SKIP_NOT)
+        if (reason == SKIP_NOT)
             TRY(sample_add(sample, &stream, &pair));
     }
 }
@@ -117,10 +115,11 @@ static enum status learn(const struct prepare_options *options, const struct sam
     return status;
 }
 
-static enum status learn_all(const struct prepare_options *options, struct pairs *pairs,
-        struct sample *sample, struct vocabulary *out[SIDES])
+static enum status learn_all(
+        const struct prepare_text *text, struct sample *sample, struct vocabulary *out[SIDES])
 {
-    TRY(sample_read(sample, options, pairs));
+    const struct prepare_options *options = text->options;
+    TRY(sample_read(sample, text));
     CHECK(sample->count > 0, STATUS_DATA,
             "expected sentence pairs, found none of which both lines hold text");
     if (options->separate) {
@@ -210,9 +209,9 @@ static enum status read_all(const char *path, struct vocabulary *out[SIDES])
     return status;
 }
 
-enum status prepare_vocabularies(
-        const struct prepare_options *options, struct pairs *pairs, struct vocabulary *out[SIDES])
+enum status prepare_vocabularies(const struct prepare_text *text, struct vocabulary *out[SIDES])
 {
+    const struct prepare_options *options = text->options;
     out[SOURCE] = out[TARGET] = NULL;
     enum status status;
     if (options->vocab) {
@@ -220,9 +219,9 @@ enum status prepare_vocabularies(
     } else {
         size_t lines = (size_t)options->vocab_sample;
         struct sample sample = {.limit = options->separate ? lines : (lines + 1) / 2};
-        status = learn_all(options, pairs, &sample, out);
+        status = learn_all(text, &sample, out);
         sample_release(&sample);
-        pairs_rewind(pairs);
+        pairs_rewind(text->pairs);
     }
     if (status != STATUS_OK)
         prepare_release_vocabularies(out);

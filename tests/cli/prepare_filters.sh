@@ -99,6 +99,32 @@ expect 78 "max-ratio expects a number from 1 to 1000000 or off" $words --max-rat
 expect 78 "min-length" $words --min-length 1
 expect 78 "identical" $words --identical yes
 
+# Enough pairs for full chunks of what is compared; each of 61 comes again and again, two differ in where the tab is.
+{
+    seq 300 | awk '{ for (i = 0; i < 1200; i++) printf "text %d\tText %d\n", (i * 7 + $1) % 60, (i * 7 + $1) % 60 }'
+    printf 'text\t5 Text 5\ntext\t5 Text 5\n\ttext\ntext\ttext\ntext\ttext\n'
+} >again.tsv
+seq 1200 | awk '{ printf "text %d\tText %d\n", (($1 - 1) * 7 + 1) % 60, (($1 - 1) * 7 + 1) % 60 }' | awk '!seen[$0]++' >once.tsv
+printf 'text\t5 Text 5\n\ttext\ntext\ttext\n' >>once.tsv
+expect 0 "" --pairs once.tsv --vocab words.h5
+fingerprint=$("$seqtrain" info out.h5 --json | grep -o '"fingerprint":"[^"]*"')
+expect 0 "" --pairs again.tsv --vocab words.h5 --duplicates drop
+says "62 sentence pairs"
+says "left out    1 with an empty line, 359942 that were there before"
+[ "$fingerprint" = "$("$seqtrain" info out.h5 --json | grep -o '"fingerprint":"[^"]*"')" ] || fail "--duplicates drop does not keep the first"
+"$seqtrain" info out.h5 --skipped | tail -n 3 | sed 's/^ *//' | cmp -s - <(printf 'line 360002: duplicate\nline 360003: empty\nline 360005: duplicate\n') ||
+    fail "the last lines left out are $("$seqtrain" info out.h5 --skipped | tail -n 3)"
+expect 0 "" --pairs - --vocab words.h5 --duplicates drop --identical drop <again.tsv
+says "left out    1 with an empty line, 2 with the same line on both sides, 359941 that were there before"
+expect 0 "from 120 lines" --source good.en good.en --target good.de good.de $small --duplicates drop
+says "left out    60 that were there before"
+expect 65 "bad.tsv:2: expected source, one tab and target" --pairs bad.tsv --vocab words.h5 --duplicates drop
+reads=$(($(stat -c %s again.tsv) / 131072 + 20)) # more than the text takes
+for site in write:3 "read:$reads"; do
+    SEQTRAIN_FAULT=$site expect 74 "temporary file in" --pairs again.tsv --vocab words.h5 --duplicates drop
+done
+TMPDIR=$folder/nowhere expect 66 "cannot create a temporary file in $folder/nowhere" --pairs again.tsv --vocab words.h5 --duplicates drop
+
 # What is left out for its text, the vocabulary does not learn from.
 { cat good.tsv; yes 'qqqq	qqqq' | head -n 40; } >copied.tsv
 expect 0 "from 200 lines" --pairs copied.tsv $small

@@ -5,7 +5,6 @@
  */
 #include "comm/memory.h"
 #include "io/checkpoint.h"
-#include "io/generate.h"
 #include "train/command.h"
 #include "train/weights.h"
 
@@ -341,7 +340,9 @@ static enum status tell_kinds(cJSON *facts)
     for (size_t c = 0; commands[c]; c++)
         for (size_t s = 0; s < sizeof commands[c]->schemas / sizeof *commands[c]->schemas; s++)
             add_schema(facts, &shown, commands[c]->schemas[s]);
-    add_kinds(facts, &shown, "generate", &generator_kinds);
+    for (size_t c = 0; commands[c]; c++)
+        if (commands[c]->words)
+            add_kinds(facts, &shown, commands[c]->name, commands[c]->words);
     return STATUS_OK;
 }
 

@@ -48,6 +48,8 @@ static const struct option rows[] = {
                         "and listed"},
         {"identical", OPTION_CHOICE, AT(identical), .value = "keep", .kinds = &pair_way_kinds,
                 .help = "pairs with the same line on both sides"},
+        {"duplicates", OPTION_CHOICE, AT(duplicates), .value = "keep", .kinds = &pair_way_kinds,
+                .help = "pairs that are the same as one before them"},
         {"bad-lines", OPTION_CHOICE, AT(bad_lines), .value = "refuse", .kinds = &bad_line_kinds,
                 .help = "lines that are no UTF-8, hold NUL bytes, are longer than a megabyte, or in --pairs "
                         "have not exactly one tab"},
@@ -145,20 +147,18 @@ static void print_summary(const struct prepare_options *options, struct vocabula
 
 static enum status prepare(const struct prepare_options *options)
 {
-    struct pairs *pairs;
+    struct prepare_text text;
     struct vocabulary *vocabularies[SIDES];
     struct prepare_counts counts;
-    bool again = options->vocab == NULL;
-    TRY(options->joined.count ? pairs_open_joined(&pairs, &options->joined, again)
-                              : pairs_open(&pairs, options->text, again));
-    enum status status = prepare_vocabularies(options, pairs, vocabularies);
+    TRY(prepare_open_text(&text, options));
+    enum status status = prepare_vocabularies(&text, vocabularies);
     if (status == STATUS_OK) {
-        status = prepare_corpus(options, pairs, vocabularies, &counts);
+        status = prepare_corpus(&text, vocabularies, &counts);
         if (status == STATUS_OK)
             print_summary(options, vocabularies, &counts);
         prepare_release_vocabularies(vocabularies);
     }
-    pairs_close(pairs);
+    prepare_close_text(&text);
     return status;
 }
 
@@ -194,7 +194,7 @@ const struct command prepare_command = {
                     "xzcat b.en.xz | seqtrain prepare --source - --target b.de.gz \\\n"
                     "    --output b.h5 --vocab-size 32000\n"
                     "zcat crawl.tsv.gz | seqtrain prepare --pairs - --output crawl.h5 \\\n"
-                    "    --max-ratio 3 --identical drop --bad-lines skip --byte-fallback",
+                    "    --max-ratio 3 --duplicates drop --bad-lines skip --byte-fallback",
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,
