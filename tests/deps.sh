@@ -31,11 +31,13 @@ missing() { # "tests" as well
 }
 all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev"
 
-# For `make lint`, `make memcheck` and the fault tests; the program needs none of them.
+# For `make lint`, `make memcheck`, the fault tests and the tests of completion and manual page; the program needs none.
 development() {
     command -v clang-format >/dev/null 2>&1 || echo clang-format
     command -v valgrind >/dev/null 2>&1 || echo valgrind
     command -v shellcheck >/dev/null 2>&1 || echo shellcheck
+    command -v zsh >/dev/null 2>&1 || echo zsh
+    command -v groff >/dev/null 2>&1 || echo groff-base
 }
 
 tell() { # what is missing, "tests"

@@ -25,7 +25,8 @@ static const struct titled files[] = {
 static const struct titled environment[] = {
         {"OMP_NUM_THREADS", "threads of each rank, where comm.threads is auto"},
         {"OPENBLAS_CORETYPE", "kernels of OpenBLAS; chosen for this CPU where it is not set"},
-        {"TMPDIR", "where standard input is kept when it must be read twice; else /tmp"},
+        {"TMPDIR",
+                "temporary files of prepare: standard input that is read twice, hashes of pairs; else /tmp"},
 };
 
 static const char description[] =
