@@ -15,19 +15,11 @@
 
 /* ---- names ---- */
 
-static enum status join(char out[PATH_MAX], const char *folder, const char *name)
-{
-    int length = snprintf(out, PATH_MAX, "%s/%s", folder, name);
-    CHECK(length > 0 && length < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s/%s",
-            PATH_MAX, folder, name);
-    return STATUS_OK;
-}
-
 enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update)
 {
     char name[64];
     snprintf(name, sizeof name, "update-%08lld.h5", (long long)update);
-    return join(out, folder, name);
+    return path_join(out, folder, name);
 }
 
 static bool parse_name(const char *name, int64_t *update)
@@ -82,7 +74,7 @@ static enum status list_folder(struct listing *out, const char *folder, bool cle
         if (parse_name(entry->d_name, &update))
             status = list_add(out, update);
         else if (clean && ends_with(entry->d_name, ".h5.tmp") &&
-                 join(path, folder, entry->d_name) == STATUS_OK)
+                 path_join(path, folder, entry->d_name) == STATUS_OK)
             unlink(path);
     }
     closedir(stream);
@@ -260,7 +252,7 @@ enum status checkpoint_newest(struct text_list *out, const char *run, size_t cou
 {
     char folder[PATH_MAX];
     struct listing listing = {0};
-    TRY(join(folder, run, "checkpoints"));
+    TRY(path_join(folder, run, "checkpoints"));
     enum status status = list_folder(&listing, folder, false);
     if (status == STATUS_OK && listing.count < count)
         status = status_fail(STATUS_MISSING,
@@ -276,7 +268,7 @@ enum status checkpoint_list(struct text_list *out, const char *run)
 {
     char folder[PATH_MAX];
     struct listing listing = {0};
-    TRY(join(folder, run, "checkpoints"));
+    TRY(path_join(folder, run, "checkpoints"));
     enum status status = list_folder(&listing, folder, false);
     if (status == STATUS_OK)
         status = add_paths(out, folder, &listing, listing.count);
@@ -299,12 +291,12 @@ static enum status resolve_run(char **path, const char *run)
     char candidate[PATH_MAX], folder[PATH_MAX];
     struct stat facts;
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
-        TRY(join(candidate, run, links[i]));
+        TRY(path_join(candidate, run, links[i]));
         if (stat(candidate, &facts) == 0)
             return memory_text(path, "text", candidate);
     }
     struct listing listing;
-    TRY(join(folder, run, "checkpoints"));
+    TRY(path_join(folder, run, "checkpoints"));
     enum status status = list_folder(&listing, folder, false);
     if (status == STATUS_OK && listing.count == 0)
         status = status_fail(STATUS_MISSING,

@@ -10,6 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+enum status path_join(char out[PATH_MAX], const char *folder, const char *name)
+{
+    int length = snprintf(out, PATH_MAX, "%s/%s", folder, name);
+    CHECK(length > 0 && length < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s/%s",
+            PATH_MAX, folder, name);
+    return STATUS_OK;
+}
+
 /* Whether a fault is to happen here, with errno as the call would leave it. */
 static bool fails(enum fault_site site, int error)
 {

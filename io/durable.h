@@ -6,7 +6,11 @@
 
 #include "comm/status.h"
 
+#include <limits.h>
 #include <stddef.h>
+
+/* FOLDER/NAME. */
+enum status path_join(char out[PATH_MAX], const char *folder, const char *name);
 
 /* Brings the folder that holds `path` to the disk. */
 enum status durable_sync_folder(const char *path);

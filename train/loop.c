@@ -238,6 +238,14 @@ static bool complete(const struct trainer *trainer)
            validation_exhausted(trainer);
 }
 
+const char *loop_completed_by(const struct trainer *trainer)
+{
+    if (!complete(trainer) || validation_due(trainer))
+        return NULL;
+    bool until = period_reached(trainer->config->train.until, place_of(&trainer->state));
+    return until ? "train.until" : "validate.patience";
+}
+
 /* A save that fails on the way costs a checkpoint, not the run. */
 static void warn_of_start(enum status status)
 {
@@ -356,10 +364,9 @@ static enum status nothing_to_do(struct trainer *trainer)
         log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
         return STATUS_OK;
     }
-    bool until = period_reached(trainer->config->train.until, place_of(state));
     log_line(LOG_INFO, "nothing to do: %s has reached %s after %lld updates (%lld epochs)",
-            run_path(trainer->run), until ? "train.until" : "the end of validate.patience",
-            (long long)state->update, (long long)state->epoch);
+            run_path(trainer->run), loop_completed_by(trainer), (long long)state->update,
+            (long long)state->epoch);
     return STATUS_OK;
 }
 
@@ -372,7 +379,7 @@ static enum status whole_run(struct loop *loop)
 
 enum status loop_run(struct trainer *trainer)
 {
-    if (complete(trainer) && !validation_due(trainer))
+    if (loop_completed_by(trainer))
         return nothing_to_do(trainer);
     int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
     double now = clock_now();

@@ -11,4 +11,8 @@
  * first two cases. Collective. */
 enum status loop_run(struct trainer *trainer);
 
+/* The setting that leaves the run nothing to do, "train.until" or "validate.patience"; NULL: there is something. Looks at
+ * config, state and validate.every of the trainer alone. */
+const char *loop_completed_by(const struct trainer *trainer);
+
 #endif
