@@ -101,7 +101,7 @@ init() { # RUN CRC [words]: its weights before the first update have that CRC
 init tuned "$(crc_of last.h5)" 1 tuned --run.init last.h5
 init tuned2 "$(crc_of averages.h5)" 2 tuned2 --run.init ema/last.h5 --train.ema 0.5 --run.seed 3
 grep -q 'from the averaged weights of ema/last.h5' tuned2.log || fail "tuned2: does not tell that the weights are averages"
-init tuned3 "$(crc_of plain)" 2 tuned3 --run.init plain --optimizer.kind sgd --schedule.warmup 0
+init tuned3 "$(crc_of plain/best.h5)" 2 tuned3 --run.init plain --optimizer.kind sgd --schedule.warmup 0
 # The same command again goes on with the run; its weights may be gone.
 mv last.h5 gone.h5
 train 2 tuned --run.init last.h5 --train.until 3u

@@ -59,7 +59,7 @@ static void test_info__curve_has_means_of_columns_and_marks(void **state)
                                "           |\n"
                                "         1 |               ...............\n"
                                "           +------------------------------\n"
-                               "            1                            60\n");
+                               "            1                           60\n");
     points_release(&dots);
     points_release(&marks);
 }
