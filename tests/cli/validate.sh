@@ -37,6 +37,7 @@ diff <(losses_of early) <(losses_of again) || fail "again: other metrics"
 # shellcheck disable=SC2086
 train 1 again $early
 expect again 0 'nothing to do: again has reached validate.patience after 8 updates'
+"$program" info again | grep -q '^reason  *validate.patience is reached$' || fail "info does not tell the end of patience"
 # shellcheck disable=SC2086
 train 1 again $early --validate.patience 4
 expect again 0 'validate.patience was 3, is now 4' 'stopped early: 4 validations' 'trained 10 updates'

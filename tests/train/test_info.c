@@ -71,8 +71,9 @@ static void test_info__a_flat_curve_is_one_line(void **state)
     add(&marks, 100, 2);
     add(&marks, 200, 2);
     draw(&dots, &marks, 40);
-    assert_non_null(
-            strstr(drawn, "\nloss by update   o validation\n         2 |o                          o\n"));
+    assert_non_null(strstr(drawn,
+            "\nloss by update   o validation\n         2 |o                          o\n           |\n"));
+    assert_non_null(strstr(drawn, "\n           |\n           +---")); /* the value stands once */
     points_release(&marks);
 }
 

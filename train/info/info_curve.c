@@ -101,7 +101,8 @@ static void print_canvas(FILE *out, const struct canvas *canvas)
         int length = canvas->width;
         while (length > 0 && canvas->lines[line][length - 1] == ' ')
             length--;
-        if (line == 0 || line == LINES - 1)
+        bool bottom = line == LINES - 1 && canvas->lowest < canvas->highest;
+        if (line == 0 || bottom)
             fprintf(out, "%*.4g |", LABEL, line == 0 ? canvas->highest : canvas->lowest);
         else
             fprintf(out, "%*s |", LABEL, "");
