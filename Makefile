@@ -88,6 +88,12 @@ test:
 test-peers: all $(toolbin)
 	@BUILD=$(build) tests/peers/run.sh
 
+## test-slurm: stop, requeue and resume on a Slurm cluster made on this machine (as root, some minutes)
+test-slurm:
+	@tests/deps.sh ensure slurm
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(build) tests/slurm/run.sh $(TESTS)
+
 ## bench: training speed against PyTorch, alternating sides
 bench: all
 	@BUILD=$(build) tests/bench/run.sh
@@ -134,6 +140,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers bench demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:

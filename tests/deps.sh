@@ -1,7 +1,7 @@
 #!/bin/sh
 # What seqtrain is built with: `deps.sh check` tells what is missing for the program, `deps.sh check tests` what for it and
 # its tests; `deps.sh install` brings all, development tools too (Debian: apt, as root or sudo); `deps.sh ensure [tests]`
-# installs what is missing where that needs no question, else tells it.
+# installs what is missing where that needs no question, else tells it. In place of tests, slurm: for tests of jobs.
 set -u
 PKG=${PKG:-pkg-config}
 MPICC=${MPICC:-mpicc}
@@ -16,9 +16,9 @@ has_hdf5() {
             "$HDF5_DIR/include/H5public.h" 2>/dev/null
 }
 
-missing() { # "tests" as well
+missing() { # "tests" or "slurm" as well
     command -v "$CXX" >/dev/null 2>&1 || echo build-essential
-    command -v "$PKG" >/dev/null 2>&1 || { echo "pkg-config $all_libraries"; [ -z "$1" ] || echo libcmocka-dev; return; }
+    command -v "$PKG" >/dev/null 2>&1 || { echo "pkg-config $all_libraries"; [ "$1" != tests ] || echo libcmocka-dev; return; }
     command -v "$MPICC" >/dev/null 2>&1 || echo libopenmpi-dev
     command -v mpirun >/dev/null 2>&1 || command -v srun >/dev/null 2>&1 || echo openmpi-bin
     $PKG --exists "$BLAS" || if [ "$BLAS" = openblas ]; then echo libopenblas-openmp-dev; else echo "$BLAS"; fi
@@ -27,9 +27,19 @@ missing() { # "tests" as well
     $PKG --exists sentencepiece || echo libsentencepiece-dev
     $PKG --exists yaml-0.1 || echo libyaml-dev
     $PKG --exists libcjson || echo libcjson-dev
-    [ -z "$1" ] || $PKG --exists cmocka || echo libcmocka-dev
+    [ "$1" != tests ] || $PKG --exists cmocka || echo libcmocka-dev
+    [ "$1" != slurm ] || missing_slurm
 }
 all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev"
+
+# For `make test-slurm`: a cluster on this machine.
+missing_slurm() {
+    command -v slurmctld >/dev/null 2>&1 || echo slurmctld
+    command -v slurmd >/dev/null 2>&1 || echo slurmd
+    command -v sbatch >/dev/null 2>&1 || echo slurm-client
+    command -v munged >/dev/null 2>&1 || echo munge
+    command -v ip >/dev/null 2>&1 || echo iproute2
+}
 
 # For `make lint`, `make memcheck`, the fault tests and the tests of completion and manual page; the program needs none.
 development() {
@@ -84,7 +94,7 @@ install)
     apt_install "$absent"
     ;;
 *)
-    echo "usage: deps.sh check [tests] | ensure [tests] | install" >&2
+    echo "usage: deps.sh check [tests|slurm] | ensure [tests|slurm] | install" >&2
     exit 64
     ;;
 esac
