@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034 shell=bash
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+tests=$(realpath tests/cli)
 program=$(realpath "${BUILD:-build}/seqtrain")
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
