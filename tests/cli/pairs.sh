@@ -5,6 +5,7 @@
 # shellcheck disable=SC2034,SC2154
 . "$(dirname "$0")/common.bash"
 share=${PAIRS_SHARE:-1/1}
+walked=0
 make_corpus tiny 120 1 --vocab-kind bpe
 "$program" generate numbers --output more --lines 60 --test-lines 20 --seed 2 >log 2>&1 &&
     "$program" prepare --source more/train.en --target more/train.de --output more.h5 --vocab tiny.h5 >>log 2>&1 || { cat log; exit 1; }
@@ -41,20 +42,22 @@ for option in optimizer.kind schedule.kind model.norm model.activation model.tie
 done
 
 awk -f "$tests/pairs.awk" factors | awk -v share="$share" '{ split(share, s, "/") } NR % s[2] == s[1] % s[2]' >rows
-while read -r row; do
+while read -r row <&3; do
     set -f # encoder/* is a pattern of parameters
     # shellcheck disable=SC2086
     set -- $row
+    walked=$((walked + 1))
     rm -rf straight again
-    train 0 straight --train.until 7u --checkpoint.every 2u "$@"
+    train 0 straight --train.until 7u --schedule.warmup 2 --checkpoint.every 2u "$@"
     expect straight 0 'trained|ended'
-    SEQTRAIN_FAULT=kill:5:0 train 3 again --train.until 7u --checkpoint.every 2u "$@"
+    SEQTRAIN_FAULT=kill:5:0 train 3 again --train.until 7u --schedule.warmup 2 --checkpoint.every 2u "$@"
     [ "$status" -ge 128 ] || fail "expected the first start to be killed, found status $status: $(tail -n 3 again.log)"
-    train 2 again --train.until 7u --checkpoint.every 2u "$@"
+    train 2 again --train.until 7u --schedule.warmup 2 --checkpoint.every 2u "$@"
     expect again 0
     cmp "$(newest straight)" "$(newest again)" && diff <(losses_of straight) <(losses_of again) >/dev/null ||
         fail "1 rank straight and 3, then 2 ranks differ with: $row"
     set +f
-done <rows
-echo "$(wc -l <rows) rows"
+done 3<rows
+echo "$walked rows"
+[ "$walked" = "$(wc -l <rows)" ] || fail "walked $walked rows of $(wc -l <rows)"
 exit "$failed"
