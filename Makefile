@@ -25,7 +25,7 @@ LDLIBS   += $(if $(HDF5_DIR),-L$(HDF5_DIR)/lib -Wl$(comma)-rpath$(comma)$(HDF5_D
             $(shell $(PKG) --libs $(packages) 2>/dev/null) -lstdc++ -lm
 
 sources := $(wildcard comm/*.c io/*.c io/*/*.c models/*.c models/*/*.c train/*.c train/*/*.c)
-objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/vocabulary.cc)
+objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/text/vocabulary.cc)
 tests   := $(wildcard tests/*/test_*.c tests/*/mpi_*.c)
 tools   := $(wildcard tests/*/tool_*.c)
 helpers := $(filter-out $(tests) $(tools),$(wildcard tests/*.c tests/*/*.c))

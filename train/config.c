@@ -3,7 +3,7 @@
 #include "comm/exchange.h"
 #include "comm/memory.h"
 #include "io/corpora.h"
-#include "train/validation.h"
+#include "train/training/validation.h"
 
 #include <string.h>
 

@@ -8,9 +8,9 @@
 #include "comm/log.h"
 #include "io/options.h"
 #include "models/models.h"
-#include "train/metrics.h"
-#include "train/optimizer.h"
-#include "train/schedule.h"
+#include "train/metrics/metrics.h"
+#include "train/optimizers/optimizer.h"
+#include "train/training/schedule.h"
 
 struct run_options {
     char *directory;

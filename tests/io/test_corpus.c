@@ -7,7 +7,7 @@
 
 #include "comm/fault.h"
 #include "comm/memory.h"
-#include "io/corpus_names.h"
+#include "io/corpus/names.h"
 #include "tests/io/made.h"
 
 #include <fcntl.h>

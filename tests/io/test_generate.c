@@ -8,7 +8,7 @@
 #include "comm/fault.h"
 #include "comm/memory.h"
 #include "io/generate.h"
-#include "io/generate_rules.h"
+#include "io/generate/rules.h"
 #include "io/text.h"
 #include "tests/io/made.h"
 

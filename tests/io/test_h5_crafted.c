@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
-#include "io/h5_internal.h"
+#include "io/h5/internal.h"
 #include "tests/io/h5_files.h"
 
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
-#include "io/options_internal.h"
+#include "io/options/internal.h"
 #include "tests/io/option_sample.h"
 
 /* ---- values ---- */

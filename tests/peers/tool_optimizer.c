@@ -7,7 +7,7 @@
  * all in that order; OUT: the values afterwards.
  */
 #include "comm/memory.h"
-#include "train/optimizer.h"
+#include "train/optimizers/optimizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

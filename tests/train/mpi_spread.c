@@ -1,10 +1,10 @@
 /* Work spread over ranks: the same batches, results and failures on any number of them. */
-#include "train/spread.h"
+#include "train/inference/spread.h"
 
 #include "comm/memory.h"
 #include "tests/comm/expect.h"
 #include "tests/models/tiny.h"
-#include "train/sentence_list.h"
+#include "train/inference/sentence_list.h"
 
 #include <string.h>
 

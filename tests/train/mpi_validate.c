@@ -1,5 +1,5 @@
 /* Validation: the sums of a plain loop over sorted windows, bit for bit, on any number of ranks. */
-#include "train/validate.h"
+#include "train/training/validate.h"
 
 #include "comm/memory.h"
 #include "tests/comm/expect.h"

@@ -11,7 +11,7 @@
 #include "comm/exchange.h"
 #include "comm/memory.h"
 #include "train/config.h"
-#include "train/validate.h"
+#include "train/training/validate.h"
 
 static int setup(void **state)
 {

@@ -11,7 +11,7 @@
 
 #include "comm/memory.h"
 #include "comm/random.h"
-#include "train/ema.h"
+#include "train/training/ema.h"
 
 enum { FLOATS = 3 * BLOCK_FLOATS + 123, UPDATES = 25 };
 

@@ -8,7 +8,7 @@
 
 #include "comm/memory.h"
 #include "tests/train/toy_parameters.h"
-#include "train/freeze.h"
+#include "train/training/freeze.h"
 
 static enum status freeze(bool **out, const struct parameters *parameters, char *first, char *second)
 {

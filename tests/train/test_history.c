@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
-#include "train/history.h"
-#include "train/validate.h"
+#include "train/training/history.h"
+#include "train/training/validate.h"
 
 #include <math.h>
 #include <string.h>

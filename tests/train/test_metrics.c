@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "comm/memory.h"
-#include "train/metrics.h"
+#include "train/metrics/metrics.h"
 
 #define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
 

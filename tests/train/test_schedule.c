@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/schedule.h"
+#include "train/training/schedule.h"
 
 static const double PI = 3.14159265358979323846;
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "train/period.h"
-#include "train/stop.h"
+#include "train/training/stop.h"
 
 static const int signals[] = {SIGUSR1, SIGTERM, SIGINT};
 

@@ -11,7 +11,7 @@
 
 #include "comm/memory.h"
 #include "tests/models/tiny.h"
-#include "train/translation_format.h"
+#include "train/inference/translation_format.h"
 
 /* Pieces 3, 4, 5 are the words one, two and a quotation mark. */
 static struct vocabulary *vocabularies[SIDES];

@@ -8,7 +8,7 @@
 
 #include "comm/memory.h"
 #include "tests/models/tiny.h"
-#include "train/translation_record.h"
+#include "train/inference/translation_record.h"
 
 enum { SOURCE_TOKENS = 3 };
 

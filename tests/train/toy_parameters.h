@@ -2,7 +2,7 @@
 #ifndef TESTS_TRAIN_TOY_PARAMETERS_H
 #define TESTS_TRAIN_TOY_PARAMETERS_H
 
-#include "train/optimizer.h"
+#include "train/optimizers/optimizer.h"
 
 enum { TOY_PARAMETERS = 5 };
 

@@ -5,7 +5,7 @@
 #include "io/checkpoint.h"
 #include "train/command.h"
 #include "train/config.h"
-#include "train/weights.h"
+#include "train/inference/weights.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 #include "comm/world.h"
 #include "io/pairs.h"
 #include "train/command.h"
-#include "train/evaluation.h"
-#include "train/saved_model.h"
+#include "train/inference/evaluation.h"
+#include "train/inference/saved_model.h"
 
 #include <string.h>
 

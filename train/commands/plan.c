@@ -5,7 +5,7 @@
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "train/command.h"
-#include "train/estimate.h"
+#include "train/training/estimate.h"
 
 #include <cjson/cJSON.h>
 

@@ -1,7 +1,7 @@
 /*
  * seqtrain prepare: two text files become one corpus file.
  */
-#include "train/prepare.h"
+#include "train/prepare/prepare.h"
 #include "comm/memory.h"
 #include "train/command.h"
 

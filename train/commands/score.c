@@ -4,9 +4,9 @@
 #include "comm/memory.h"
 #include "io/text.h"
 #include "train/command.h"
-#include "train/rounds.h"
-#include "train/sentence_list.h"
-#include "train/weights.h"
+#include "train/inference/rounds.h"
+#include "train/inference/sentence_list.h"
+#include "train/inference/weights.h"
 
 struct settings {
     char *text[SIDES];

@@ -4,9 +4,9 @@
 #include "comm/world.h"
 #include "train/command.h"
 #include "train/config.h"
-#include "train/loop.h"
-#include "train/stop.h"
-#include "train/trainer.h"
+#include "train/training/loop.h"
+#include "train/training/stop.h"
+#include "train/training/trainer.h"
 
 struct switches {
     bool config_dump;

@@ -5,10 +5,10 @@
 #include "comm/world.h"
 #include "io/text.h"
 #include "train/command.h"
-#include "train/rounds.h"
-#include "train/translation_format.h"
-#include "train/translation_record.h"
-#include "train/weights.h"
+#include "train/inference/rounds.h"
+#include "train/inference/translation_format.h"
+#include "train/inference/translation_record.h"
+#include "train/inference/weights.h"
 
 #include <string.h>
 

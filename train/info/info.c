@@ -4,7 +4,7 @@
 #include "comm/memory.h"
 #include "io/vocabulary.h"
 #include "io/vocabulary_model.h"
-#include "train/validate.h"
+#include "train/training/validate.h"
 
 #include <math.h>
 #include <string.h>

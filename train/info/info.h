@@ -14,7 +14,7 @@
 #define TRAIN_INFO_INFO_H
 
 #include "train/config.h"
-#include "train/history.h"
+#include "train/training/history.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  *
  * An order of which the corpus has no n-gram at all makes it 0 ("effective order" off).
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <math.h>
 #include <stdio.h>

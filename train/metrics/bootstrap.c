@@ -1,6 +1,6 @@
 #include "comm/memory.h"
 #include "comm/random.h"
-#include "train/metrics.h"
+#include "train/metrics/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>

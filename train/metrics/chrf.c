@@ -2,7 +2,7 @@
  * chrF (Popović, WMT 2015): the F2 score of character n-grams up to 6, white space left out; chrF++ (WMT 2017) adds words
  * and pairs of words. Precisions and recalls are averaged over the orders that both sides have.
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  *
  *     root --a--> "a" --b--> "a b" --c--> "a b c"          a word is the node of its characters
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <string.h>
 

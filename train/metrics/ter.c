@@ -2,7 +2,7 @@
  * TER (Snover et al., AMTA 2006): edits a reference word, with the limits of Tercom as sacrebleu has them; ter_shift.c
  * counts the edits. Text is lower-cased and split at white space, nothing else.
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <stdio.h>
 

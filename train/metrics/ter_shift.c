@@ -12,7 +12,7 @@
  *     hyp.  \ \ \                 looks: there the cost is UNREACHED.
  *            \ \ \
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <math.h>
 #include <string.h>

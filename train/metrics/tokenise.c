@@ -5,7 +5,7 @@
  * pass reads the last one's output from left to right and looks at no character twice, as its regular expression does.
  * Runs of blanks are kept as one: no pass can tell, and so none more than doubles a line.
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 #include <string.h>
 

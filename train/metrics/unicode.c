@@ -6,7 +6,7 @@
  * are is known here for Latin, Greek, Cyrillic and whatever else has both cases; a letter with one case only (Georgian,
  * phonetic alphabets) is not looked for next to a sigma.
  */
-#include "train/metrics/metrics_internal.h"
+#include "train/metrics/internal.h"
 
 enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2 };
 enum { CAPITAL_DOTTED_I = 0x130, DOT_ABOVE = 0x307 };

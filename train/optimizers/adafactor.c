@@ -15,7 +15,7 @@
 #include "comm/fixed.h"
 #include "comm/memory.h"
 #include "comm/vector.h"
-#include "train/optimizer_internal.h"
+#include "train/optimizers/internal.h"
 
 #include <math.h>
 #include <string.h>

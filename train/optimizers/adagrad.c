@@ -3,7 +3,7 @@
  *     g += decay · p        s += g²        p -= rate · g / (sqrt(s) + epsilon)
  */
 #include "comm/vector.h"
-#include "train/optimizer_internal.h"
+#include "train/optimizers/internal.h"
 
 #include <math.h>
 

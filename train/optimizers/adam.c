@@ -5,7 +5,7 @@
  *     p -= rate / (1 - beta1^t) · m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
  */
 #include "comm/vector.h"
-#include "train/optimizer_internal.h"
+#include "train/optimizers/internal.h"
 
 #include <math.h>
 

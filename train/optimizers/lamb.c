@@ -7,7 +7,7 @@
  * or |u| is 0.
  */
 #include "comm/vector.h"
-#include "train/optimizer_internal.h"
+#include "train/optimizers/internal.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *     p -= rate · b         (Nesterov: p -= rate · (g + momentum · b))
  */
 #include "comm/vector.h"
-#include "train/optimizer_internal.h"
+#include "train/optimizers/internal.h"
 
 struct factors {
     float scale, decay, momentum;

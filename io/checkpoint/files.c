@@ -1,0 +1,326 @@
+#include "io/checkpoint/internal.h"
+
+#include "comm/log.h"
+#include "comm/memory.h"
+#include "comm/world.h"
+#include "io/durable.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- names ---- */
+
+enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update)
+{
+    char name[64];
+    snprintf(name, sizeof name, "update-%08lld.h5", (long long)update);
+    return path_join(out, folder, name);
+}
+
+static bool parse_name(const char *name, int64_t *update)
+{
+    char again[64];
+    long long value;
+    if (sscanf(name, "update-%lld.h5", &value) != 1 || value < 0)
+        return false;
+    snprintf(again, sizeof again, "update-%08lld.h5", value);
+    *update = value;
+    return strcmp(again, name) == 0;
+}
+
+/* ---- what is there ---- */
+
+struct listing {
+    int64_t *updates; /* newest first */
+    size_t count, capacity;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static enum status list_add(struct listing *listing, int64_t update)
+{
+    TRY(memory_grow(
+            &listing->updates, "checkpoint", &listing->capacity, listing->count + 1, sizeof(int64_t)));
+    listing->updates[listing->count++] = update;
+    return STATUS_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* Checkpoints of a folder by update; a folder that is not there has none. The caller frees `updates`. */
+static enum status list_folder(struct listing *out, const char *folder, bool clean)
+{
+    memset(out, 0, sizeof *out);
+    DIR *stream = opendir(folder);
+    if (!stream)
+        return errno == ENOENT ? STATUS_OK : status_fail_errno("list", folder);
+    enum status status = STATUS_OK;
+    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));) {
+        char path[PATH_MAX];
+        int64_t update;
+        if (parse_name(entry->d_name, &update))
+            status = list_add(out, update);
+        else if (clean && ends_with(entry->d_name, ".h5.tmp") &&
+                 path_join(path, folder, entry->d_name) == STATUS_OK)
+            unlink(path);
+    }
+    closedir(stream);
+    if (out->count)
+        qsort(out->updates, out->count, sizeof *out->updates, newest_first);
+    return status;
+}
+
+/* ---- links and retention ---- */
+
+/* RUN/name for FOLDER = RUN/checkpoints, and what a link there says to reach FOLDER/file. */
+static enum status link_names(
+        char link[PATH_MAX], char target[PATH_MAX], const char *folder, const char *name, const char *file)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    const char *slash = memrchr(folder, '/', length);
+    size_t start = slash ? (size_t)(slash - folder) + 1 : 0;
+    int written = snprintf(link, PATH_MAX, "%.*s%s", (int)start, folder, name);
+    CHECK(written < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s", PATH_MAX, folder);
+    written = snprintf(target, PATH_MAX, "%.*s/%s", (int)(length - start), folder + start, file);
+    CHECK(written < PATH_MAX, STATUS_IO, "expected paths of less than %d bytes, found %s", PATH_MAX, folder);
+    return STATUS_OK;
+}
+
+static enum status point(const char *folder, const char *name, const char *file)
+{
+    char link[PATH_MAX], target[PATH_MAX];
+    char now[PATH_MAX];
+    TRY(link_names(link, target, folder, name, file));
+    ssize_t length = readlink(link, now, sizeof now);
+    if (length == (ssize_t)strlen(target) && memcmp(now, target, (size_t)length) == 0)
+        return STATUS_OK;
+    return durable_link(target, link);
+}
+
+/* Adds the update that a link best*.h5 points to. */
+static enum status add_best(struct listing *out, const char *link)
+{
+    char target[PATH_MAX];
+    int64_t update;
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0)
+        return STATUS_OK;
+    target[length] = '\0';
+    return checkpoint_update(target, &update) ? list_add(out, update) : STATUS_OK;
+}
+
+/* The updates that the links best*.h5 beside FOLDER point to. */
+static enum status list_best(struct listing *out, const char *folder)
+{
+    char run[PATH_MAX], link[PATH_MAX], target[PATH_MAX];
+    memset(out, 0, sizeof *out);
+    TRY(link_names(run, target, folder, "", ""));
+    DIR *stream = opendir(run[0] ? run : ".");
+    CHECK(stream, STATUS_IO, "cannot read the folder %s", run);
+    enum status status = STATUS_OK;
+    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));)
+        if (strncmp(entry->d_name, "best", strlen("best")) == 0 && ends_with(entry->d_name, ".h5")) {
+            status = link_names(link, target, folder, entry->d_name, "");
+            if (status == STATUS_OK)
+                status = add_best(out, link);
+        }
+    closedir(stream);
+    return status;
+}
+
+static bool listed(const struct listing *listing, int64_t update)
+{
+    size_t i = 0;
+    while (i < listing->count && listing->updates[i] != update)
+        i++;
+    return i < listing->count;
+}
+
+/* Keeps the newest `keep` up to `update` and the best. Later ones are of a run that was ahead: not ours to remove. */
+static enum status retain(const struct checkpoint_options *options, int64_t update)
+{
+    struct listing listing = {0}, best;
+    int kept = 0;
+    enum status status = list_best(&best, options->folder);
+    if (status == STATUS_OK)
+        status = list_folder(&listing, options->folder, false);
+    for (size_t i = 0; i < listing.count && status == STATUS_OK; i++) {
+        int64_t other = listing.updates[i];
+        char path[PATH_MAX];
+        if (other > update || kept++ < options->keep || listed(&best, other))
+            continue;
+        status = checkpoint_name(path, options->folder, other);
+        if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT)
+            status = status_fail_errno("remove", path);
+    }
+    memory_free(listing.updates);
+    memory_free(best.updates);
+    return status;
+}
+
+enum status checkpoint_relink(const char *folder, int64_t update, const struct best_names *best)
+{
+    char path[PATH_MAX], link[NAME_MAX];
+    TRY(checkpoint_name(path, folder, update));
+    if (access(path, F_OK) != 0)
+        return STATUS_OK;
+    const char *file = strrchr(path, '/') + 1;
+    TRY(point(folder, "last.h5", file));
+    for (size_t i = 0; best && i < best->count; i++) {
+        const char *name = best->items[i];
+        snprintf(link, sizeof link, "best%s%s.h5", name[0] ? "-" : "", name);
+        TRY(point(folder, link, file));
+    }
+    return STATUS_OK;
+}
+
+enum status checkpoint_publish(
+        const struct checkpoint_options *options, int64_t update, const struct best_names *best)
+{
+    TRY(checkpoint_relink(options->folder, update, best));
+    return options->keep > 0 ? retain(options, update) : STATUS_OK;
+}
+
+/* ---- finding ---- */
+
+/* The newest of `listing` that verifies, on all ranks; counts of rank 0. Collective. */
+static enum status find_good(char **path, const char *folder, const struct listing *listing)
+{
+    uint64_t count = listing->count;
+    TRY(world_broadcast(&count, sizeof count, 0));
+    for (uint64_t i = 0; i < count; i++) {
+        char candidate[PATH_MAX];
+        int64_t update = world()->rank == 0 ? listing->updates[i] : 0;
+        struct h5_file *file;
+        TRY(world_broadcast(&update, sizeof update, 0));
+        TRY(checkpoint_name(candidate, folder, update));
+        enum status status = h5_open(&file, candidate, H5_CHECKPOINT, true);
+        if (status == STATUS_OK) {
+            h5_close(file);
+            return status_agree(memory_text(path, "text", candidate));
+        }
+        log_line(LOG_WARNING, "passing over a checkpoint: %s", status_message());
+    }
+    CHECK(count == 0, STATUS_DATA,
+            "%s: expected a checkpoint that verifies, found %llu that do not; the last: %s", folder,
+            (unsigned long long)count, status_message());
+    return STATUS_OK;
+}
+
+enum status checkpoint_find(char **path, const char *folder, bool clean)
+{
+    struct listing listing = {0};
+    *path = NULL;
+    enum status status = STATUS_OK;
+    if (world()->rank == 0)
+        status = list_folder(&listing, folder, clean);
+    status = status_agree(status);
+    if (status == STATUS_OK)
+        status = find_good(path, folder, &listing);
+    memory_free(listing.updates);
+    return status;
+}
+
+/* The paths of the `count` newest of `listing`, oldest first. */
+static enum status add_paths(
+        struct text_list *out, const char *folder, const struct listing *listing, size_t count)
+{
+    char path[PATH_MAX];
+    for (size_t i = count; i-- > 0;) {
+        TRY(checkpoint_name(path, folder, listing->updates[i]));
+        TRY(text_list_add(out, path));
+    }
+    return STATUS_OK;
+}
+
+enum status checkpoint_newest(struct text_list *out, const char *run, size_t count)
+{
+    char folder[PATH_MAX];
+    struct listing listing = {0};
+    TRY(path_join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK && listing.count < count)
+        status = status_fail(STATUS_MISSING,
+                "%s: expected %zu or more checkpoints, found %zu (checkpoint.keep is how many a run keeps)",
+                folder, count, listing.count);
+    if (status == STATUS_OK)
+        status = add_paths(out, folder, &listing, count);
+    memory_free(listing.updates);
+    return status;
+}
+
+enum status checkpoint_list(struct text_list *out, const char *run)
+{
+    char folder[PATH_MAX];
+    struct listing listing = {0};
+    TRY(path_join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK)
+        status = add_paths(out, folder, &listing, listing.count);
+    memory_free(listing.updates);
+    return status;
+}
+
+bool checkpoint_update(const char *path, int64_t *update)
+{
+    const char *slash = strrchr(path, '/');
+    return parse_name(slash ? slash + 1 : path, update);
+}
+
+/* ---- resolving ---- */
+
+/* A run directory's best, else its last, else (links lost in a copy) the newest by name. */
+static enum status resolve_run(char **path, const char *run)
+{
+    static const char *const links[] = {"best.h5", "last.h5"};
+    char candidate[PATH_MAX], folder[PATH_MAX];
+    struct stat facts;
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        TRY(path_join(candidate, run, links[i]));
+        if (stat(candidate, &facts) == 0)
+            return memory_text(path, "text", candidate);
+    }
+    struct listing listing;
+    TRY(path_join(folder, run, "checkpoints"));
+    enum status status = list_folder(&listing, folder, false);
+    if (status == STATUS_OK && listing.count == 0)
+        status = status_fail(STATUS_MISSING,
+                "%s: expected a run directory, found neither best.h5 nor last.h5 nor checkpoints in it", run);
+    if (status == STATUS_OK)
+        status = checkpoint_name(candidate, folder, listing.updates[0]);
+    if (status == STATUS_OK)
+        status = memory_text(path, "text", candidate);
+    memory_free(listing.updates);
+    return status;
+}
+
+static enum status resolve(char **path, const char *model)
+{
+    struct stat facts;
+    if (stat(model, &facts) != 0)
+        return status_fail_errno("open", model);
+    return S_ISDIR(facts.st_mode) ? resolve_run(path, model) : memory_text(path, "text", model);
+}
+
+enum status checkpoint_resolve(char **path, const char *model)
+{
+    *path = NULL;
+    enum status status = world()->rank == 0 ? resolve(path, model) : STATUS_OK;
+    TRY(status_agree(status));
+    return world_broadcast_text(path, 0);
+}

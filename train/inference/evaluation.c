@@ -1,0 +1,214 @@
+#include "train/inference/evaluation.h"
+
+#include "comm/memory.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+/* ---- which metrics ---- */
+
+static const char *metric_name(const void *context, size_t i)
+{
+    (void)context;
+    return kind_at(&text_metric_kinds, i)->name;
+}
+
+static enum status add_metric(struct evaluation *evaluation, const char *name)
+{
+    const struct kind *kind = kind_find(&text_metric_kinds, name);
+    if (!kind) {
+        const char *near = options_nearest(name, metric_name, NULL, text_metric_kinds.count);
+        return status_fail(STATUS_USAGE,
+                "--metrics: expected bleu, chrf, chrf++, ter or exact, found %.60s%s%s%s", name,
+                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    for (size_t i = 0; i < evaluation->count; i++)
+        CHECK(&evaluation->items[i].metric->kind != kind, STATUS_USAGE, "--metrics: %s is named twice", name);
+    evaluation->items[evaluation->count++].metric = (const struct text_metric_kind *)kind;
+    return STATUS_OK;
+}
+
+/* Names of one word, between commas. */
+static enum status add_metrics(struct evaluation *evaluation, const char *names)
+{
+    char name[64];
+    for (;;) {
+        size_t length = strcspn(names, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), names);
+        TRY(add_metric(evaluation, name));
+        if (!names[length])
+            return STATUS_OK;
+        names += length + 1;
+    }
+}
+
+static enum status check_use(const struct evaluation *evaluation)
+{
+    bool tokenized = false, cased = false;
+    for (size_t i = 0; i < evaluation->count; i++) {
+        tokenized = tokenized || evaluation->items[i].metric->tokenized;
+        cased = cased || evaluation->items[i].metric->cased;
+    }
+    CHECK(tokenized || evaluation->options.tokenizer == kind_at(&text_tokenizer_kinds, 0), STATUS_USAGE,
+            "--tokenizer counts only for bleu, which --metrics does not name");
+    CHECK(cased || !evaluation->options.lowercase, STATUS_USAGE,
+            "--lowercase is what ter does anyway: expected another of --metrics, or no --lowercase");
+    return STATUS_OK;
+}
+
+enum status evaluation_open(struct evaluation *out, const struct evaluate_options *options)
+{
+    static char *standard[] = {"bleu", "chrf"};
+    const struct text_list defaults = {standard, sizeof standard / sizeof *standard};
+    const struct text_list *names = options->metrics.count ? &options->metrics : &defaults;
+    *out = (struct evaluation){.options = options->text, .compared = options->baseline != NULL};
+    TRY(memory_new(&out->items, "evaluation", text_metric_kinds.count, sizeof *out->items));
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < names->count && status == STATUS_OK; i++)
+        status = add_metrics(out, names->items[i]);
+    if (status == STATUS_OK)
+        status = check_use(out);
+    if (status != STATUS_OK)
+        evaluation_close(out);
+    return status;
+}
+
+void evaluation_close(struct evaluation *evaluation)
+{
+    for (size_t i = 0; i < evaluation->count; i++)
+        for (int side = 0; side < EVALUATION_SIDES; side++)
+            memory_free(evaluation->items[i].lines[side]);
+    memory_free(evaluation->items);
+    *evaluation = (struct evaluation){0};
+}
+
+/* ---- counting ---- */
+
+static enum status keep_counts(
+        struct scored_metric *item, enum evaluation_side side, size_t pair, const int64_t *counts)
+{
+    size_t width = item->metric->counts;
+    TRY(memory_grow(
+            &item->lines[side], "evaluation", &item->line_room[side], (pair + 1) * width, sizeof *counts));
+    memcpy(item->lines[side] + pair * width, counts, width * sizeof *counts);
+    return STATUS_OK;
+}
+
+enum status evaluation_add(struct evaluation *evaluation, enum evaluation_side side, const char *line,
+        size_t bytes, const char *reference, size_t reference_bytes)
+{
+    for (size_t i = 0; i < evaluation->count; i++) {
+        struct scored_metric *item = &evaluation->items[i];
+        int64_t counts[METRIC_COUNTS] = {0};
+        TRY(text_metric_count(
+                item->metric, &evaluation->options, line, bytes, reference, reference_bytes, counts));
+        for (size_t c = 0; c < item->metric->counts && side == EVALUATION_OWN; c++)
+            item->sum[c] += counts[c];
+        if (evaluation->compared)
+            TRY(keep_counts(item, side, evaluation->pairs[side], counts));
+    }
+    evaluation->pairs[side]++;
+    return STATUS_OK;
+}
+
+/* ---- telling ---- */
+
+static void print_loss(const struct evaluation *evaluation)
+{
+    printf("loss       %.4f\nperplexity %.4f\naccuracy   %.4f\n", validation_cross_entropy(&evaluation->loss),
+            validation_perplexity(&evaluation->loss), validation_accuracy(&evaluation->loss));
+}
+
+static void add_loss(cJSON *out, const struct evaluation *evaluation)
+{
+    cJSON_AddNumberToObject(out, "target_tokens", (double)evaluation->loss.tokens);
+    cJSON_AddNumberToObject(out, "loss", validation_cross_entropy(&evaluation->loss));
+    cJSON_AddNumberToObject(out, "perplexity", validation_perplexity(&evaluation->loss));
+    cJSON_AddNumberToObject(out, "accuracy", validation_accuracy(&evaluation->loss));
+}
+
+/* `out` NULL: as text. */
+static void tell_metric(cJSON *out, const struct evaluation *evaluation, const struct scored_metric *item)
+{
+    char signature[METRIC_TEXT], details[METRIC_TEXT] = "";
+    double value = item->metric->value(item->sum);
+    text_metric_signature(item->metric, &evaluation->options, signature, sizeof signature);
+    if (item->metric->details)
+        item->metric->details(item->sum, details, sizeof details);
+    if (!out) {
+        printf("%s|%s = %.2f%s%s\n", item->metric->label, signature, value, details[0] ? " " : "", details);
+        return;
+    }
+    cJSON_AddNumberToObject(out, "value", value);
+    cJSON_AddStringToObject(out, "signature", signature);
+    if (details[0])
+        cJSON_AddStringToObject(out, "details", details);
+}
+
+static void tell_comparison(cJSON *out, const struct bootstrap *found, const struct evaluate_options *options)
+{
+    double difference = found->value - found->baseline;
+    if (!out) {
+        printf("  baseline %.2f, difference %+.2f (95 %%: %+.2f to %+.2f), better in %.1f %% of %lld "
+               "samples, "
+               "p = %.4f (seed %lld)\n",
+                found->baseline, difference, found->lower, found->upper, 100 * found->better,
+                (long long)options->resamples, found->p_value, (long long)options->resample_seed);
+        return;
+    }
+    cJSON_AddNumberToObject(out, "baseline", found->baseline);
+    cJSON_AddNumberToObject(out, "difference", difference);
+    cJSON_AddNumberToObject(out, "lower", found->lower);
+    cJSON_AddNumberToObject(out, "upper", found->upper);
+    cJSON_AddNumberToObject(out, "better", found->better);
+    cJSON_AddNumberToObject(out, "p_value", found->p_value);
+    cJSON_AddNumberToObject(out, "samples", (double)options->resamples);
+    cJSON_AddNumberToObject(out, "seed", (double)options->resample_seed);
+}
+
+static enum status tell(
+        cJSON *out, const struct evaluation *evaluation, const struct evaluate_options *options)
+{
+    cJSON *metrics = out ? cJSON_AddObjectToObject(out, "metrics") : NULL;
+    for (size_t i = 0; i < evaluation->count; i++) {
+        const struct scored_metric *item = &evaluation->items[i];
+        cJSON *object = out ? cJSON_AddObjectToObject(metrics, item->metric->kind.name) : NULL;
+        CHECK(!out || object, STATUS_INTERNAL, "out of memory: evaluation as JSON");
+        tell_metric(object, evaluation, item);
+        if (!evaluation->compared)
+            continue;
+        struct bootstrap found;
+        TRY(bootstrap_compare(&found, item->metric, item->lines[EVALUATION_OWN],
+                item->lines[EVALUATION_BASELINE], evaluation->pairs[EVALUATION_OWN],
+                (size_t)options->resamples, (uint64_t)options->resample_seed));
+        tell_comparison(object, &found, options);
+    }
+    return STATUS_OK;
+}
+
+static enum status print_json(const struct evaluation *evaluation, const struct evaluate_options *options)
+{
+    cJSON *out = cJSON_CreateObject();
+    CHECK(out, STATUS_INTERNAL, "out of memory: evaluation as JSON");
+    cJSON_AddNumberToObject(out, "pairs", (double)evaluation->pairs[EVALUATION_OWN]);
+    if (evaluation->has_loss)
+        add_loss(out, evaluation);
+    enum status status = tell(out, evaluation, options);
+    char *text = status == STATUS_OK ? cJSON_PrintUnformatted(out) : NULL;
+    if (text)
+        puts(text);
+    else if (status == STATUS_OK)
+        status = status_fail(STATUS_INTERNAL, "out of memory: evaluation as JSON");
+    cJSON_free(text);
+    cJSON_Delete(out);
+    return status;
+}
+
+enum status evaluation_print(const struct evaluation *evaluation, const struct evaluate_options *options)
+{
+    if (options->json)
+        return print_json(evaluation, options);
+    if (evaluation->has_loss)
+        print_loss(evaluation);
+    return tell(NULL, evaluation, options);
+}

@@ -1,0 +1,132 @@
+#include "train/inference/saved_ensemble.h"
+
+#include "comm/memory.h"
+#include "comm/world.h"
+
+#include <string.h>
+
+static const struct option rows[] = {
+        {"weights", OPTION_LIST, offsetof(struct ensemble_options, weights), .placeholder = "W",
+                .help = "how much the probabilities of each MODEL count, in their order; divided by their "
+                        "sum"},
+};
+const struct option_group ensemble_group = OPTION_GROUP("ensemble", "several models that vote", rows);
+
+/* What one of --weights may be. */
+static const struct option weight_rows[] = {
+        {"weights", OPTION_REAL, 0, .value = "1", .minimum = 1e-6, .maximum = 1e6, .help = "one weight"}};
+static const struct option_group weight_group = OPTION_GROUP("weights", "one weight", weight_rows);
+static const struct option_place weight_place = {&weight_group, 0};
+static const struct schema weight_schema = {&weight_place, 1};
+
+static enum status read_weights(double *out, const struct text_list *texts, size_t models)
+{
+    double sum = 0;
+    for (size_t i = 0; i < models; i++) {
+        TRY(options_set(&weight_schema, &out[i], "weights", texts->items[i], NULL));
+        sum += out[i];
+    }
+    for (size_t i = 0; i < models; i++)
+        out[i] /= sum;
+    return STATUS_OK;
+}
+
+static enum status prepare(
+        struct saved_ensemble *out, const struct text_list *models, const struct ensemble_options *options)
+{
+    size_t count = models->count, weights = options ? options->weights.count : 0;
+    CHECK(count > 0, STATUS_USAGE, "expected a MODEL (a run directory or a checkpoint), found none");
+    CHECK(weights == 0 || weights == count, STATUS_USAGE,
+            "--weights expects one number for each MODEL: %zu, found %zu", count, weights);
+    TRY(memory_new(&out->items, "ensemble", count, sizeof *out->items));
+    TRY(memory_new(&out->models, "ensemble", count, sizeof *out->models));
+    if (weights == 0)
+        return STATUS_OK;
+    TRY(memory_new(&out->weights, "ensemble", count, sizeof *out->weights));
+    return read_weights(out->weights, &options->weights, count);
+}
+
+static bool same_vocabulary(const struct vocabulary *a, const struct vocabulary *b)
+{
+    size_t bytes[2];
+    const void *models[2] = {vocabulary_model(a, &bytes[0]), vocabulary_model(b, &bytes[1])};
+    return bytes[0] == bytes[1] && memcmp(models[0], models[1], bytes[0]) == 0;
+}
+
+static enum status check_vocabularies(const struct saved_model *first, const struct saved_model *member)
+{
+    for (int side = 0; side < SIDES; side++)
+        CHECK(same_vocabulary(first->vocabularies[side], member->vocabularies[side]), STATUS_DATA,
+                "%s and %s: expected models of the same vocabularies, found different ones of the %s",
+                first->path, member->path, side_names[side]);
+    return STATUS_OK;
+}
+
+static enum status open_member(struct saved_ensemble *out, const char *model, const struct kind *parameters)
+{
+    struct saved_model *member = &out->items[out->count];
+    TRY(saved_model_open(member, model, parameters));
+    out->models[out->count++] = member->model;
+    if (member == out->items)
+        return STATUS_OK;
+    TRY(status_agree(check_vocabularies(out->items, member)));
+    saved_model_close_vocabularies(member);
+    return STATUS_OK;
+}
+
+enum status saved_ensemble_open(struct saved_ensemble *out, const struct text_list *models,
+        const struct kind *parameters, const struct ensemble_options *options)
+{
+    *out = (struct saved_ensemble){0};
+    enum status status = status_agree(prepare(out, models, options));
+    for (size_t i = 0; status == STATUS_OK && i < models->count; i++)
+        status = open_member(out, models->items[i], parameters);
+    if (status != STATUS_OK) {
+        saved_ensemble_close(out);
+        return status;
+    }
+    out->vocabularies = out->items[0].vocabularies;
+    out->ensemble = (struct ensemble){(struct model *const *)out->models, out->weights, out->count};
+    return STATUS_OK;
+}
+
+void saved_ensemble_close(struct saved_ensemble *saved)
+{
+    for (size_t i = 0; i < saved->count; i++)
+        saved_model_close(&saved->items[i]);
+    memory_free(saved->weights);
+    memory_free(saved->models);
+    memory_free(saved->items);
+    *saved = (struct saved_ensemble){0};
+}
+
+static size_t longest_of_all(const struct saved_ensemble *saved)
+{
+    size_t longest = SIZE_MAX;
+    for (size_t i = 0; i < saved->count; i++)
+        if (model_longest(saved->models[i]) < longest)
+            longest = model_longest(saved->models[i]);
+    return longest;
+}
+
+enum status saved_ensemble_add(const struct saved_ensemble *saved, enum side side,
+        const struct text_line *line, enum line_form form, struct sentence_list *list)
+{
+    TRY(sentence_list_add(list, saved->vocabularies[side], line->text, line->bytes, form));
+    size_t tokens = sentence_list_length(list, list->count - 1), longest = longest_of_all(saved);
+    CHECK(tokens <= longest, STATUS_CONFIG,
+            "%s:%lld: a sentence of %zu tokens is longer than the model's positions (model.position_limit "
+            "%zu)",
+            line->path, (long long)line->number, tokens, longest);
+    return STATUS_OK;
+}
+
+enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
+        enum line_form form, struct sentence_list *list, bool *end)
+{
+    struct text_line line = {.path = text_path(text)};
+    TRY(text_next_good(text, &line.text, &line.bytes));
+    line.number = text_line_number(text);
+    *end = line.text == NULL;
+    return *end ? STATUS_OK : saved_ensemble_add(saved, side, &line, form, list);
+}

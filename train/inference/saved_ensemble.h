@@ -1,0 +1,47 @@
+/*
+ * One or several trained models that translate together: their probabilities are averaged, so they share their
+ * vocabularies.
+ */
+#ifndef TRAIN_SAVED_ENSEMBLE_H
+#define TRAIN_SAVED_ENSEMBLE_H
+
+#include "io/text.h"
+#include "train/inference/saved_model.h"
+#include "train/inference/sentence_list.h"
+
+struct ensemble_options {
+    struct text_list weights; /* one for each model; none: all alike */
+};
+extern const struct option_group ensemble_group;
+
+struct saved_ensemble {
+    struct saved_model *items; /* [count]; the others' vocabularies are closed */
+    size_t count;
+    struct vocabulary *const *vocabularies; /* [SIDES] of the first, borrowed */
+    struct ensemble ensemble;               /* for decode_group() */
+    struct model **models;                  /* [count] and */
+    double *weights;                        /* [count] or NULL: its own */
+};
+
+/* `parameters`: see saved_model_open(); `options` NULL: all alike. STATUS_USAGE unless there is a model and, if any, a
+ * weight for each; STATUS_DATA naming both files if their vocabularies differ. Collective. */
+enum status saved_ensemble_open(struct saved_ensemble *out, const struct text_list *models,
+        const struct kind *parameters, const struct ensemble_options *options);
+void saved_ensemble_close(struct saved_ensemble *saved);
+
+/* A line, and where it stands. */
+struct text_line {
+    const char *text, *path;
+    size_t bytes;
+    int64_t number;
+};
+
+/* Adds a line to `list` as a sentence of `side`. STATUS_CONFIG naming it if it is longer than a model's positions. */
+enum status saved_ensemble_add(const struct saved_ensemble *saved, enum side side,
+        const struct text_line *line, enum line_form form, struct sentence_list *list);
+
+/* As saved_ensemble_add() for the next line of `text`; *end: there was none. */
+enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
+        enum line_form form, struct sentence_list *list, bool *end);
+
+#endif

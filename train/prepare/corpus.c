@@ -1,0 +1,156 @@
+#include "train/prepare/prepare.h"
+
+#include "comm/log.h"
+#include "comm/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Pairs encoded at once by all threads, and the text they may hold together. */
+enum { BLOCK_PAIRS = 4096, BLOCK_BYTES = 1 << 24, TILE_PAIRS = 64 };
+
+/* A pair between reading and writing. */
+struct line_pair {
+    int64_t number;
+    size_t starts[SIDES], bytes[SIDES]; /* in the block's text */
+    int32_t *ids[SIDES];
+    size_t rooms[SIDES], counts[SIDES];
+    enum status statuses[SIDES];
+    enum skip_reason reason;
+};
+
+struct block {
+    struct line_pair *pairs; /* [BLOCK_PAIRS] */
+    size_t count;
+    char *text;
+    size_t used, room;
+};
+
+static void block_release(struct block *block)
+{
+    for (size_t i = 0; block->pairs && i < BLOCK_PAIRS; i++)
+        for (int side = 0; side < SIDES; side++)
+            memory_free(block->pairs[i].ids[side]);
+    memory_free(block->pairs);
+    memory_free(block->text);
+}
+
+static enum status block_add(struct block *block, const struct pair *pair, enum skip_reason reason)
+{
+    struct line_pair *line = &block->pairs[block->count++];
+    line->number = pair->number;
+    line->reason = reason;
+    for (int side = 0; side < SIDES; side++) {
+        size_t bytes = reason == SKIP_NOT ? pair->bytes[side] : 0;
+        TRY(memory_grow(&block->text, "text", &block->room, block->used + bytes + 1, 1));
+        memcpy(block->text + block->used, pair->text[side], bytes);
+        line->starts[side] = block->used;
+        line->bytes[side] = bytes;
+        block->used += bytes;
+    }
+    return STATUS_OK;
+}
+
+/* Fills the block; leaves it empty at the end of the text. */
+static enum status block_read(struct block *block, const struct prepare_text *text)
+{
+    struct pair pair;
+    enum skip_reason reason;
+    block->count = block->used = 0;
+    while (block->count < BLOCK_PAIRS && block->used < BLOCK_BYTES) {
+        TRY(prepare_next(text, &pair, &reason));
+        if (!pair.text[SOURCE])
+            break;
+        TRY(block_add(block, &pair, reason));
+    }
+    return STATUS_OK;
+}
+
+static enum status encode(
+        const struct block *block, struct line_pair *line, int side, const struct vocabulary *vocabulary)
+{
+    return vocabulary_encode(vocabulary, block->text + line->starts[side], line->bytes[side],
+            &line->ids[side], &line->rooms[side], &line->counts[side]);
+}
+
+static enum status block_encode(struct block *block, struct vocabulary *const vocabularies[SIDES])
+{
+#pragma omp parallel for schedule(dynamic, TILE_PAIRS)
+    for (size_t i = 0; i < block->count; i++)
+        for (int side = 0; side < SIDES; side++)
+            block->pairs[i].statuses[side] = encode(block, &block->pairs[i], side, vocabularies[side]);
+    /* A thread's message stays with it: the first failure is made again here. */
+    for (size_t i = 0; i < block->count; i++)
+        for (int side = 0; side < SIDES; side++)
+            if (block->pairs[i].statuses[side] != STATUS_OK)
+                TRY(encode(block, &block->pairs[i], side, vocabularies[side]));
+    return STATUS_OK;
+}
+
+static void count_pair(const struct line_pair *line, struct prepare_counts *counts)
+{
+    counts->pairs++;
+    for (int side = 0; side < SIDES; side++) {
+        counts->tokens[side] += (int64_t)line->counts[side] + 1;
+        for (size_t i = 0; i < line->counts[side]; i++)
+            counts->unknown[side] += line->ids[side][i] == TOKEN_UNKNOWN;
+    }
+}
+
+static enum status block_write(const struct block *block, const struct prepare_options *options,
+        struct corpus_writer *writer, struct prepare_counts *counts)
+{
+    for (size_t i = 0; i < block->count; i++) {
+        const struct line_pair *line = &block->pairs[i];
+        enum skip_reason reason =
+                line->reason == SKIP_NOT ? prepare_filter_tokens(options, line->counts) : line->reason;
+        if (reason != SKIP_NOT) {
+            counts->skipped[reason]++;
+            TRY(corpus_skip(writer, line->number, reason));
+            continue;
+        }
+        count_pair(line, counts);
+        TRY(corpus_add(writer, (const int32_t *const *)line->ids, line->counts,
+                block->text + line->starts[TARGET], line->bytes[TARGET]));
+    }
+    return STATUS_OK;
+}
+
+static enum status write_all(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
+        struct corpus_writer *writer, struct block *block, struct prepare_counts *counts)
+{
+    TRY(memory_new(&block->pairs, "text", BLOCK_PAIRS, sizeof *block->pairs));
+    do {
+        char progress[80];
+        TRY(block_read(block, text));
+        TRY(block_encode(block, vocabularies));
+        TRY(block_write(block, text->options, writer, counts));
+        snprintf(progress, sizeof progress, "%lld pairs", (long long)counts->pairs);
+        log_progress(progress);
+    } while (block->count > 0);
+    log_progress(NULL);
+    char skipped[PREPARE_TOLD];
+    CHECK(counts->pairs > 0, STATUS_DATA, "expected sentence pairs, found none to keep: %s",
+            prepare_tell_skipped(counts->skipped, skipped, sizeof skipped));
+    return STATUS_OK;
+}
+
+enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
+        struct prepare_counts *counts)
+{
+    const struct prepare_options *options = text->options;
+    struct corpus_writer *writer;
+    struct corpus_settings settings = {.vocabularies = {vocabularies[SOURCE], vocabularies[TARGET]},
+            .compression = (int)options->compression,
+            .keep_text = options->text_kept};
+    struct block block = {0};
+    memset(counts, 0, sizeof *counts);
+    TRY(corpus_create(&writer, options->output, &settings));
+    enum status status = write_all(text, vocabularies, writer, &block, counts);
+    block_release(&block);
+    if (status != STATUS_OK) {
+        corpus_discard(writer);
+        return status;
+    }
+    return corpus_commit(writer);
+}

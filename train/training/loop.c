@@ -1,0 +1,400 @@
+/*
+ * One update, on every rank:
+ *
+ *     own slots in order: micro-batch -> model_loss -> leaf       buckets leave during the last backward
+ *     sum over slots -> one agreement: loss, norm, tokens, failures, requests, rank 0's clock
+ *     own stretches of the parameters step; all parameters travel, the next micro-batch is read meanwhile
+ *     validation and checkpoint when due
+ */
+#include "train/training/loop.h"
+
+#include "comm/clock.h"
+#include "comm/fault.h"
+#include "comm/log.h"
+#include "comm/watch.h"
+#include "comm/world.h"
+#include "train/training/freeze.h"
+#include "train/training/stop.h"
+#include "train/training/validation.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+enum wish { WISH_STOP = 1 };                   /* any rank's */
+enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
+_Static_assert((int)ORDERS <= (int)AGREE_ORDERS, "orders fit the agreement");
+
+/* What the ranks have agreed on. */
+struct orders {
+    bool stop;       /* a rank was asked to */
+    bool time_is_up; /* train.time_limit */
+    bool save;       /* checkpoint.every by the clock */
+};
+
+struct loop {
+    struct trainer *trainer;
+    struct progress progress;
+    int first_slot, end_slot;
+    double started, saved; /* clock: start, last checkpoint */
+    struct fetched {
+        bool ready;
+        enum status status;
+        struct batch batch;
+        bool more;
+    } next; /* the first own micro-batch of the next update, read ahead */
+};
+
+/* ---- gradients ---- */
+
+static void fetch(struct loop *loop)
+{
+    struct fetched *next = &loop->next;
+    enum phase before = clock_enter(PHASE_DATA);
+    if (!next->ready)
+        next->status = reader_next(loop->trainer->reader, &next->batch, &next->more);
+    next->ready = true;
+    clock_enter(before);
+}
+
+/* A gradient on its way: what lies before `ready` is not final. */
+struct leaf {
+    const struct trainer *trainer;
+    float *gradient;
+    size_t ready;
+};
+
+static void on_ready(void *context, size_t first)
+{
+    struct leaf *leaf = context;
+    const struct trainer *trainer = leaf->trainer;
+    freeze_clear(trainer->frozen, model_parameters(trainer->model), leaf->gradient, first, leaf->ready);
+    leaf->ready = first;
+    exchange_ready(trainer->exchange, first);
+}
+
+static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
+{
+    struct trainer *trainer = loop->trainer;
+    const struct config *config = trainer->config;
+    fetch(loop);
+    loop->next.ready = false;
+    TRY(loop->next.status);
+    struct batch batch = loop->next.batch;
+    facts->more = loop->next.more;
+    if (batch.pairs == 0)
+        return STATUS_OK;
+    struct leaf leaf = {trainer, gradient, model_parameters(trainer->model)->floats};
+    struct pass pass = {.training = true,
+            .seed = (uint64_t)config->run.seed,
+            .update = (uint64_t)trainer->state.update + 1,
+            .slot = (uint32_t)slot,
+            .label_smoothing = config->train.label_smoothing,
+            .r_drop = config->train.r_drop,
+            .gradient = gradient,
+            .ready = on_ready,
+            .context = &leaf};
+    if (fault_fires(FAULT_GRADIENT))
+        gradient[0] = NAN;
+    struct loss loss;
+    TRY(model_loss(trainer->model, &batch, &pass, &loss));
+    freeze_clear(trainer->frozen, model_parameters(trainer->model), gradient, 0, leaf.ready);
+    facts->loss = loss.objective;
+    facts->cross_entropy = loss.cross_entropy;
+    facts->source_tokens = (int64_t)batch.tokens[SOURCE];
+    facts->target_tokens = (int64_t)batch.tokens[TARGET];
+    facts->pairs = (int64_t)batch.pairs;
+    return STATUS_OK;
+}
+
+/* After a failure the remaining slots are empty leaves, so that no rank waits for this one; all learn of it when they
+ * agree. */
+static enum status own_slots(struct loop *loop)
+{
+    struct exchange *exchange = loop->trainer->exchange;
+    enum status status = STATUS_OK;
+    for (int slot = loop->first_slot; slot < loop->end_slot; slot++) {
+        struct slot_facts facts = {0};
+        clock_enter(PHASE_FORWARD);
+        float *gradient = exchange_leaf(exchange, slot);
+        if (status == STATUS_OK)
+            status = slot_loss(loop, slot, gradient, &facts);
+        clock_enter(PHASE_EXCHANGE);
+        exchange_leaf_done(exchange, &facts);
+        watch_beat();
+    }
+    return status;
+}
+
+/* ---- agreement ---- */
+
+static void give_orders(const struct loop *loop, double orders[AGREE_ORDERS])
+{
+    const struct config *config = loop->trainer->config;
+    double limit = period_seconds(config->train.time_limit), every = period_seconds(config->checkpoint.every);
+    double now = clock_now();
+    orders[ORDER_STOP] = limit > 0 && now - loop->started >= limit;
+    orders[ORDER_SAVE] = every > 0 && now - loop->saved >= every;
+}
+
+static enum status agree(struct loop *loop, struct agreement *out, float **sum)
+{
+    struct exchange *exchange = loop->trainer->exchange;
+    *out = (struct agreement){.status = own_slots(loop), .wishes = stop_signal() ? WISH_STOP : 0};
+    give_orders(loop, out->orders);
+    enum status summed = exchange_sum(exchange, sum);
+    if (out->status == STATUS_OK)
+        out->status = summed;
+    return exchange_agree(exchange, out);
+}
+
+/* The norm of the mean gradient, and the verdict on it: the same on every rank. */
+static enum status check_finite(const struct loop *loop, const struct agreement *agreement, double *norm)
+{
+    double target = (double)agreement->total.target_tokens;
+    *norm = sqrt(agreement->square_norm) / target;
+    CHECK(isfinite(agreement->total.loss) && isfinite(*norm), STATUS_INTERNAL,
+            "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g; nothing "
+            "of it "
+            "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
+            "longer "
+            "schedule.warmup may help)",
+            (long long)loop->trainer->state.update + 1, agreement->total.loss / target, fabs(*norm));
+    return STATUS_OK;
+}
+
+/* ---- parameters ---- */
+
+/* Before the next update. */
+static double learning_rate(const struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    const struct run_state *state = &trainer->state;
+    double share = (double)state->epoch_tokens / corpora_epoch_tokens(trainer->corpora);
+    struct schedule_place place = {.update = state->update + 1,
+            .epoch = state->epoch,
+            .epochs = (double)state->epoch + (share < 1 ? share : 1),
+            .width = config->model.width,
+            .cuts = state->cuts};
+    return schedule_rate(&config->schedule, config->optimizer.learning_rate, &place);
+}
+
+static void count_update(struct loop *loop, const struct slot_facts *total)
+{
+    struct run_state *state = &loop->trainer->state;
+    state->update++;
+    state->position++;
+    state->tokens += total->source_tokens + total->target_tokens;
+    state->epoch_tokens += total->source_tokens + total->target_tokens;
+    if (total->more == 0) {
+        state->epoch++;
+        state->position = state->epoch_tokens = 0;
+        reader_next_epoch(loop->trainer->reader);
+    }
+}
+
+static enum status update(struct loop *loop, struct orders *orders)
+{
+    struct agreement agreement;
+    struct trainer *trainer = loop->trainer;
+    const struct config *config = trainer->config;
+    float *sum;
+    double norm, clip = config->train.clip_norm;
+    TRY(agree(loop, &agreement, &sum));
+    TRY(check_finite(loop, &agreement, &norm));
+    clock_enter(PHASE_UPDATE);
+    struct optimizer_step step = {.learning_rate = learning_rate(trainer),
+            .update = trainer->state.update + 1 - trainer->state.moments_from,
+            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens,
+            .square_norm = agreement.square_norm};
+    TRY(optimizer_step(trainer->optimizer, &step, model_parameters(trainer->model)->values, sum));
+    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), trainer->state.update + 1,
+            model_parameters(trainer->model)->values);
+    clock_enter(PHASE_EXCHANGE);
+    TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
+    count_update(loop, &agreement.total);
+    fetch(loop);
+    TRY(exchange_spread_wait(trainer->exchange));
+    clock_enter(PHASE_OTHER);
+    struct update_report report = {agreement.total, step.learning_rate, norm, agreement.total.more == 0};
+    progress_update(&loop->progress, &report);
+    watch_beat();
+    *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
+            .time_is_up = agreement.orders[ORDER_STOP] != 0,
+            .save = agreement.orders[ORDER_SAVE] != 0};
+    return STATUS_OK;
+}
+
+/* ---- validation and checkpoints ---- */
+
+static struct place place_of(const struct run_state *state)
+{
+    return (struct place){state->update, state->epoch, state->position == 0};
+}
+
+static bool complete(const struct trainer *trainer)
+{
+    return period_reached(trainer->config->train.until, place_of(&trainer->state)) ||
+           validation_exhausted(trainer);
+}
+
+const char *loop_completed_by(const struct trainer *trainer)
+{
+    if (!complete(trainer) || validation_due(trainer))
+        return NULL;
+    bool until = period_reached(trainer->config->train.until, place_of(&trainer->state));
+    return until ? "train.until" : "validate.patience";
+}
+
+/* A save that fails on the way costs a checkpoint, not the run. */
+static void warn_of_start(enum status status)
+{
+    if (status != STATUS_OK)
+        log_line(LOG_WARNING,
+                "CHECKPOINT NOT SAVED: %s; training goes on, older checkpoints are intact, the next one is "
+                "tried when it is due",
+                status_message());
+}
+
+/* The same for a save that had started: its file may be there. */
+static void warn_of_save(const struct loop *loop, enum status status)
+{
+    if (status == STATUS_OK || !checkpoint_is_named(loop->trainer->checkpointer))
+        warn_of_start(status);
+    else
+        log_line(LOG_WARNING,
+                "the checkpoint is saved, but not all links to it are set or older ones removed: %s; "
+                "training goes on",
+                status_message());
+}
+
+static enum status save(struct loop *loop, bool last)
+{
+    struct trainer *trainer = loop->trainer;
+    clock_enter(PHASE_SAVE);
+    warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
+    enum status status = trainer_save(trainer);
+    if (last && status == STATUS_OK)
+        status = checkpoint_wait(trainer->checkpointer);
+    loop->saved = clock_now();
+    progress_skip(&loop->progress);
+    clock_enter(PHASE_OTHER);
+    if (last)
+        return status;
+    warn_of_start(status);
+    return STATUS_OK;
+}
+
+/* Validates if that is due and no stop goes before it: *stop becomes true if one comes meanwhile. */
+static enum status validate_if_due(struct loop *loop, bool *stop, bool *best)
+{
+    *best = false;
+    if (*stop || !validation_due(loop->trainer))
+        return STATUS_OK;
+    enum status status = validation_run(loop->trainer, &loop->progress, best);
+    *stop = status == STATUS_STOPPED;
+    return *stop ? STATUS_OK : status;
+}
+
+/* What is due where the run stands. When it ends here, *done or *stop is true and all is saved. */
+static enum status after_update(struct loop *loop, const struct orders *orders, bool *done, bool *stop)
+{
+    struct trainer *trainer = loop->trainer;
+    bool best, due = period_due(trainer->config->checkpoint.every, place_of(&trainer->state)) || orders->save;
+    *done = complete(trainer);
+    *stop = orders->stop || (orders->time_is_up && !*done);
+    TRY(validate_if_due(loop, stop, &best));
+    *done = complete(trainer); /* the validation may have been the last one that patience allows */
+    if (*done && *stop && !validation_due(trainer))
+        *stop = false; /* it came when nothing was left to do */
+    *done = *done && !*stop;
+    if (*done || *stop || best || due)
+        TRY(save(loop, *done || *stop));
+    int finished;
+    warn_of_save(loop, checkpoint_progress(trainer->checkpointer, &finished));
+    if (fault_fires(FAULT_KILL))
+        raise(SIGKILL);
+    return STATUS_OK;
+}
+
+/* ---- the run ---- */
+
+static enum status stopped(const struct loop *loop, const struct orders *orders)
+{
+    return status_fail(STATUS_STOPPED, "stopped after update %lld (%s); run the same command again to go on",
+            (long long)loop->trainer->state.update,
+            orders->time_is_up && !orders->stop ? "train.time_limit" : "on a signal");
+}
+
+static enum status updates(struct loop *loop)
+{
+    for (;;) {
+        struct orders orders;
+        bool done, stop;
+        TRY(update(loop, &orders));
+        TRY(after_update(loop, &orders, &done, &stop));
+        if (done)
+            return STATUS_OK;
+        if (stop)
+            return stopped(loop, &orders);
+    }
+}
+
+/* A stop asked for during the start, and what an earlier stop has left undone. */
+static enum status before_updates(struct loop *loop, bool *done)
+{
+    struct trainer *trainer = loop->trainer;
+    struct orders orders = {0};
+    TRY(stop_agree(&orders.stop));
+    bool stop = orders.stop, best, again = validation_due(trainer);
+    TRY(validate_if_due(loop, &stop, &best));
+    *done = complete(trainer) && !stop;
+    if (again ? !stop : stop && trainer->state.update == 0)
+        TRY(save(loop, stop || *done));
+    return stop ? stopped(loop, &orders) : STATUS_OK;
+}
+
+/* The run is complete before the first update: of this start, or of the run (then its initial state is saved). */
+static enum status nothing_to_do(struct trainer *trainer)
+{
+    const struct run_state *state = &trainer->state;
+    if (state->update == 0) {
+        TRY(trainer_save(trainer));
+        TRY(checkpoint_wait(trainer->checkpointer));
+        log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
+        return STATUS_OK;
+    }
+    log_line(LOG_INFO, "nothing to do: %s has reached %s after %lld updates (%lld epochs)",
+            run_path(trainer->run), loop_completed_by(trainer), (long long)state->update,
+            (long long)state->epoch);
+    return STATUS_OK;
+}
+
+static enum status whole_run(struct loop *loop)
+{
+    bool done;
+    TRY(before_updates(loop, &done));
+    return done ? STATUS_OK : updates(loop);
+}
+
+enum status loop_run(struct trainer *trainer)
+{
+    if (loop_completed_by(trainer))
+        return nothing_to_do(trainer);
+    int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
+    double now = clock_now();
+    struct loop loop = {.trainer = trainer,
+            .first_slot = exchange_first_slot(slots, ranks, rank),
+            .end_slot = exchange_first_slot(slots, ranks, rank + 1),
+            .started = now,
+            .saved = now};
+    progress_start(&loop.progress, trainer);
+    enum status status = whole_run(&loop);
+    log_progress(NULL);
+    progress_phases();
+    progress_memory();
+    if (status == STATUS_OK)
+        progress_finish(&loop.progress);
+    progress_close(&loop.progress);
+    return status;
+}

@@ -1,0 +1,124 @@
+#include "train/training/validation.h"
+
+#include "comm/clock.h"
+#include "comm/world.h"
+
+#include <math.h>
+#include <string.h>
+
+bool validation_due(const struct trainer *trainer)
+{
+    const struct run_state *state = &trainer->state;
+    const struct place place = {state->update, state->epoch, state->position == 0};
+    return state->validated < state->update && period_due(trainer->every, place);
+}
+
+bool validation_exhausted(const struct trainer *trainer)
+{
+    const struct validate_options *options = &trainer->config->validate;
+    return options->patience > 0 &&
+           history_waiting(&trainer->state.history, options->metric, options->min_delta) >= options->patience;
+}
+
+void validation_judge(struct trainer *trainer)
+{
+    struct run_state *state = &trainer->state;
+    struct history_best best = history_best(&state->history, trainer->config->validate.metric);
+    state->best = best.value;
+    state->best_update = best.update;
+}
+
+void validation_best_names(const struct trainer *trainer, struct best_names *out)
+{
+    const struct run_state *state = &trainer->state;
+    out->count = 0;
+    if (state->update == 0)
+        return;
+    if (state->best_update == state->update)
+        out->items[out->count++] = "";
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        const struct kind *metric = kind_at(&metric_kinds, m);
+        if (metric_is_listed(&trainer->config->validate.metrics, metric) &&
+                history_best(&state->history, metric).update == state->update)
+            out->items[out->count++] = metric->name;
+    }
+}
+
+static enum status find_loss(const struct trainer *trainer, struct validation_report *report)
+{
+    TRY(validate(&report->sums, trainer->model, trainer->valid, trainer->config->train.label_smoothing));
+    for (size_t m = 0; m < metric_kinds.count; m++)
+        report->values[m] = ((const struct metric_kind *)kind_at(&metric_kinds, m))->value(&report->sums);
+    return STATUS_OK;
+}
+
+void validation_translates(const struct validate_options *settings, struct text_validation_options *out)
+{
+    *out = (struct text_validation_options){
+            .text = settings->text, .beam = settings->beam, .samples = (size_t)settings->samples};
+    for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
+        const struct kind *metric = kind_at(&metric_kinds, m);
+        bool asked = metric == settings->metric || metric_is_listed(&settings->metrics, metric);
+        if (asked && metric_of_text(metric))
+            out->metrics[out->count++] = metric_of_text(metric);
+    }
+}
+
+static enum status find_text(const struct trainer *trainer, struct validation_report *report)
+{
+    struct text_validation_options options;
+    double values[TEXT_METRICS];
+    validation_translates(&trainer->config->validate, &options);
+    if (options.count == 0 && options.samples == 0)
+        return STATUS_OK;
+    TRY(validate_text(values, trainer->model, trainer->valid, &options));
+    for (size_t m = 0; m < options.count; m++)
+        report->values[metric_number(&options.metrics[m]->kind)] = values[m];
+    return STATUS_OK;
+}
+
+static enum status find_values(const struct trainer *trainer, struct validation_report *report)
+{
+    ASSERT(kind_count(&metric_kinds) <= METRICS_LIMIT);
+    for (size_t m = 0; m < METRICS_LIMIT; m++)
+        report->values[m] = NAN;
+    TRY(find_loss(trainer, report));
+    return find_text(trainer, report);
+}
+
+static enum status record(struct trainer *trainer, const struct validation_report *report)
+{
+    const struct validate_options *options = &trainer->config->validate;
+    struct run_state *state = &trainer->state;
+    TRY(status_agree(history_add(&state->history, state->update, report->values)));
+    state->validated = state->update;
+    bool better = history_waiting(&state->history, options->metric, options->min_delta) == 0;
+    schedule_validated(&trainer->config->schedule, better, &state->waited, &state->cuts);
+    validation_judge(trainer);
+    return STATUS_OK;
+}
+
+/* Of the averaged weights, where there are any. */
+static enum status validate_model(struct trainer *trainer, struct validation_report *report)
+{
+    float *values = model_parameters(trainer->model)->values;
+    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    enum status status = find_values(trainer, report);
+    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    return status;
+}
+
+enum status validation_run(struct trainer *trainer, struct progress *progress, bool *best)
+{
+    struct validation_report report = {0};
+    struct best_names names;
+    enum phase before = clock_enter(PHASE_VALIDATE);
+    TRY(validate_model(trainer, &report));
+    TRY(record(trainer, &report));
+    validation_best_names(trainer, &names);
+    *best = names.count > 0;
+    progress_validation(progress, &report);
+    progress_skip(progress);
+    clock_enter(before);
+    return STATUS_OK;
+}
