@@ -3,6 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 program=$(realpath "${BUILD:-build}/seqtrain")
+recipes=$PWD/train/recipes
 golden=$PWD/tests/cli/golden/config-errors.txt
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
@@ -66,5 +67,8 @@ for line in "  directory: 'it''s: run #1'" "  train: [c.h5, 'd e.h5:2']" '  time
 done
 "$program" train all.yaml --config-dump 2>dump.txt | diff all.yaml - || { echo "FAIL: --config-dump read back differs"; failed=1; }
 [ ! -e "it's: run #1" ] || { echo "FAIL: --config-dump made a run directory"; failed=1; }
+for recipe in "$recipes"/*.yaml; do
+    "$program" train "$recipe" --run.directory run --data.train c.h5 --data.valid v.h5 --config-dump >dump.txt 2>&1 || { echo "FAIL: $recipe: $(cat dump.txt)"; failed=1; }
+done
 [ ! -e run ] || { echo "FAIL: a refused start left a run directory"; failed=1; }
 exit "$failed"
