@@ -142,19 +142,18 @@ static void test_schedule__steps(void **unused)
 static void test_schedule__a_plateau_cuts_after_patience(void **unused)
 {
     (void)unused;
-    static const bool better[] = {true, false, true, false, false, false, true, false, false, false, false};
+    static const int64_t waited[] = {0, 1, 0, 1, 2, 3, 0, 1, 2, 3, 4};
     static const int64_t expected[] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3};
     struct schedule_options options = options_of("plateau", 0), other = options_of("constant", 0);
-    int64_t waited = 0, cuts = 0;
-    for (size_t i = 0; i < sizeof better / sizeof better[0]; i++) {
-        schedule_validated(&options, better[i], &waited, &cuts);
+    int64_t cuts = 0;
+    for (size_t i = 0; i < sizeof waited / sizeof waited[0]; i++) {
+        cuts += schedule_cuts(&options, waited[i]);
         assert_int_equal(cuts, expected[i]);
         struct schedule_place place = {.update = 1000, .cuts = cuts};
         assert_close(schedule_rate(&options, 1, &place), pow(0.5, (double)cuts), 0);
     }
     for (int i = 0; i < 5; i++)
-        schedule_validated(&other, false, &waited, &cuts);
-    assert_int_equal(cuts, 3);
+        assert_false(schedule_cuts(&other, i));
 }
 
 static void test_schedule__what_makes_no_sense_is_refused(void **unused)

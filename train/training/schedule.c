@@ -128,13 +128,9 @@ double schedule_rate(const struct schedule_options *options, double base, const 
     return base * rise * ((const struct schedule_kind *)options->kind)->factor(options, &after);
 }
 
-void schedule_validated(const struct schedule_options *options, bool better, int64_t *waited, int64_t *cuts)
+bool schedule_cuts(const struct schedule_options *options, int64_t waited)
 {
-    *waited = better ? 0 : *waited + 1;
-    if (!schedule_is_plateau(options) || *waited < options->patience)
-        return;
-    *waited = 0;
-    (*cuts)++;
+    return schedule_is_plateau(options) && waited > 0 && waited % options->patience == 0;
 }
 
 enum status schedule_check(const struct schedule_options *options)

@@ -45,13 +45,14 @@ enum status schedule_check(const struct schedule_options *options);
 /* Whether schedule.total counts. */
 bool schedule_has_total(const struct schedule_options *options);
 
-/* Whether the kind follows validations: schedule_validated(). */
+/* Whether the kind follows validations: schedule_cuts(). */
 bool schedule_is_plateau(const struct schedule_options *options);
 
 /* Base rate x warm-up x factor. */
 double schedule_rate(const struct schedule_options *options, double base, const struct schedule_place *place);
 
-/* A validation was better than all before, or not: counts those that *waited without improvement, and the *cuts. */
-void schedule_validated(const struct schedule_options *options, bool better, int64_t *waited, int64_t *cuts);
+/* Whether a validation, the `waited`-th in a row without improvement (history_waiting()), cuts the rate on a plateau: every
+ * schedule.patience of them. */
+bool schedule_cuts(const struct schedule_options *options, int64_t waited);
 
 #endif

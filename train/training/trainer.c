@@ -49,13 +49,13 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
                     "source and target tokens trained on in the next epoch"},
             {"/state/moments_from", FIELD_INTEGER, &state->moments_from,
                     "updates done when the moments of the optimiser were zero"},
-            {"/state/plateau_waited", FIELD_INTEGER, &state->waited,
-                    "validations without improvement since the last or the last cut of the rate"},
             {"/state/plateau_cuts", FIELD_INTEGER, &state->cuts, "cuts of the rate on plateaus"},
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
             {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
             {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
     };
+    _Static_assert(sizeof fields / sizeof fields[0] + HISTORY_FIELDS == STATE_FIELDS,
+            "a record has room for all fields");
     out->field_count = sizeof fields / sizeof fields[0];
     memcpy(out->fields, fields, sizeof fields);
     out->field_count += history_fields(&state->history, out->fields + out->field_count, out->names);

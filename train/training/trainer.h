@@ -28,13 +28,13 @@ struct run_state {
     double best;          /* validate.metric there; both follow from the history */
     int64_t epoch_tokens; /* source and target, in the epoch under way */
     int64_t moments_from; /* updates done when the optimiser's moments were zero */
-    int64_t waited, cuts; /* schedule.kind plateau: validations without improvement, cuts of the rate */
+    int64_t cuts;         /* schedule.kind plateau: of the rate */
     int64_t seed, slots;
     char *fingerprint; /* of the corpora */
     struct history history;
 };
 
-enum { STATE_FIELDS = 14 + HISTORY_FIELDS };
+enum { STATE_FIELDS = 13 + HISTORY_FIELDS };
 
 struct trainer {
     const struct config *config;

@@ -92,8 +92,8 @@ static enum status record(struct trainer *trainer, const struct validation_repor
     struct run_state *state = &trainer->state;
     TRY(status_agree(history_add(&state->history, state->update, report->values)));
     state->validated = state->update;
-    bool better = history_waiting(&state->history, options->metric, options->min_delta) == 0;
-    schedule_validated(&trainer->config->schedule, better, &state->waited, &state->cuts);
+    int64_t waited = history_waiting(&state->history, options->metric, options->min_delta);
+    state->cuts += schedule_cuts(&trainer->config->schedule, waited);
     validation_judge(trainer);
     return STATUS_OK;
 }
