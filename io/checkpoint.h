@@ -39,7 +39,7 @@ struct flat_plane {
     const struct flat_array *arrays;
 };
 
-/* One value of the run's state, or a row of values, which is in the file only if there are any. */
+/* One value of the run's state; a text and a row of values are in the file only if there are any: NULL and {0} if not. */
 enum field_type { FIELD_INTEGER, FIELD_REAL, FIELD_TEXT, FIELD_INTEGERS, FIELD_REALS };
 struct field_row {
     size_t count;

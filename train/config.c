@@ -46,7 +46,8 @@ static const struct option data_rows[] = {
                         "the next. All have the same vocabulary. They may be moved between starts; another "
                         "corpus is refused by its fingerprint."},
         {"data.valid", OPTION_TEXT, offsetof(struct data_options, valid), .placeholder = "FILE",
-                .help = "corpus to validate on, prepared with the same vocabulary"},
+                .help = "corpus to validate on, prepared with the same vocabulary\nIt may be moved between "
+                        "starts; with another one best.h5 and patience start anew."},
         {"data.word_dropout_source", OPTION_REAL, offsetof(struct data_options, word_dropout[SOURCE]),
                 .value = "0", .minimum = 0, .maximum = 1, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "probability that a source token becomes <unk> as it is read"},

@@ -245,7 +245,8 @@ static enum status load_field(struct h5_file *file, const struct field *field)
     case FIELD_TEXT:
         break;
     }
-    return h5_get_text(file, field->name, field->value);
+    *(char **)field->value = NULL;
+    return h5_has(file, field->name) ? h5_get_text(file, field->name, field->value) : STATUS_OK;
 }
 
 enum status checkpoint_load(struct checkpoint *checkpoint, const struct blocks *blocks,

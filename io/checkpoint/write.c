@@ -28,7 +28,7 @@ static enum status put_field(struct h5_writer *writer, const struct field *field
         break;
     }
     const char *text = *(char *const *)field->value;
-    return h5_put_text(writer, field->name, text ? text : "", field->description);
+    return text ? h5_put_text(writer, field->name, text, field->description) : STATUS_OK;
 }
 
 static enum status put_vocabulary(

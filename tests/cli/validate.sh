@@ -41,6 +41,20 @@ expect again 0 'nothing to do: again has reached validate.patience after 8 updat
 # shellcheck disable=SC2086
 train 1 again $early --validate.patience 4
 expect again 0 'validate.patience was 3, is now 4' 'stopped early: 4 validations' 'trained 10 updates'
+# The same corpus elsewhere changes nothing; with another one, the best and patience start anew.
+mv tiny-valid.h5 moved.h5
+# shellcheck disable=SC2086
+train 1 again $early --validate.patience 4 --data.valid moved.h5
+expect again 0 'nothing to do: again has reached validate.patience after 10 updates'
+mv moved.h5 tiny-valid.h5
+head -n 30 tiny/valid.en >other.en
+head -n 30 tiny/valid.de >other.de
+"$program" prepare --source other.en --target other.de --output other.h5 --vocab tiny.h5 >log 2>&1 || fail "no other.h5"
+# shellcheck disable=SC2086
+train 2 again $early --data.valid other.h5
+expect again 0 'data.valid other.h5 is another corpus than that of the validations so far' 'stopped early: 3 validations' \
+    'trained 18 updates'
+[[ $(readlink again/best.h5) > checkpoints/update-00000011.h5 ]] || fail "best.h5 is still $(readlink again/best.h5), of the other corpus"
 
 # Metrics of translations: the same on any layout and after a resume, the best by each of them, samples.
 text="$every --train.until 12u --validate.metric chrf --validate.metrics bleu exact ter --validate.samples 2"

@@ -86,10 +86,10 @@ static enum status check_corpus(const struct trainer *trainer, const struct chec
 {
     const char *now = corpora_fingerprint(trainer->corpora), *then = trainer->state.fingerprint;
     const char *path = checkpoint_path(checkpoint);
-    CHECK(strcmp(now, then) == 0, STATUS_DATA,
+    CHECK(then && strcmp(now, then) == 0, STATUS_DATA,
             "%s was trained on another corpus: expected fingerprint %s, found %s in %s; a new run.directory "
             "with run.init %s starts from its weights",
-            path, then, now, corpus_path(trainer->corpus), path);
+            path, then ? then : "(none)", now, corpus_path(trainer->corpus), path);
     return trainer_check_vocabulary(trainer, checkpoint);
 }
 
@@ -134,6 +134,7 @@ static enum status load_state(
     state->fingerprint = NULL;
     TRY(checkpoint_load(checkpoint, NULL, NULL, 0, NULL, 0, record.fields, record.field_count));
     TRY(history_check(&state->history, comparison->path));
+    validation_forget_others(trainer);
     validation_judge(trainer);
     TRY(check_corpus(trainer, checkpoint));
     state->seed = trainer->config->run.seed;
@@ -168,6 +169,7 @@ static enum status resume_from(struct trainer *trainer, const char *path)
     if (status == STATUS_OK)
         status = options_compare(
                 &config_schema, trainer->config, then, strlen(then), on_difference, &comparison);
+    status = status_agree(status);
     if (status == STATUS_OK)
         status = load_state(trainer, checkpoint, &comparison);
     checkpoint_close(checkpoint);
@@ -186,7 +188,7 @@ enum status trainer_resume(struct trainer *trainer, bool *resumed)
 {
     char *path = NULL;
     const struct run_state *state = &trainer->state;
-    enum status status = choose(&path, trainer);
+    enum status status = status_agree(choose(&path, trainer));
     *resumed = status == STATUS_OK && path;
     if (*resumed && trainer->config->run.init)
         log_line(LOG_INFO, "run.init %s is passed over: the run goes on from its own %s",

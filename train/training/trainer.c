@@ -52,6 +52,8 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
             {"/state/plateau_cuts", FIELD_INTEGER, &state->cuts, "cuts of the rate on plateaus"},
             {"/state/seed", FIELD_INTEGER, &state->seed, "run.seed"},
             {"/state/micro_batches", FIELD_INTEGER, &state->slots, "micro-batches an update"},
+            {"/state/validated_on", FIELD_TEXT, &state->validated_on,
+                    "fingerprint of the corpus that the history of validations is of"},
             {"/corpus/fingerprint", FIELD_TEXT, &state->fingerprint, "of the corpus trained on"},
     };
     _Static_assert(sizeof fields / sizeof fields[0] + HISTORY_FIELDS == STATE_FIELDS,
@@ -307,6 +309,7 @@ void trainer_close(struct trainer *trainer)
     ema_close(&trainer->ema);
     memory_free(trainer->arrays);
     memory_free(trainer->state.fingerprint);
+    memory_free(trainer->state.validated_on);
     history_release(&trainer->state.history);
     *trainer = (struct trainer){0};
 }

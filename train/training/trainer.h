@@ -31,10 +31,11 @@ struct run_state {
     int64_t cuts;         /* schedule.kind plateau: of the rate */
     int64_t seed, slots;
     char *fingerprint; /* of the corpora */
+    char *validated_on; /* fingerprint of the corpus that the history is of; NULL before the first validation */
     struct history history;
 };
 
-enum { STATE_FIELDS = 13 + HISTORY_FIELDS };
+enum { STATE_FIELDS = 14 + HISTORY_FIELDS };
 
 struct trainer {
     const struct config *config;

@@ -1,6 +1,8 @@
 #include "train/training/validation.h"
 
 #include "comm/clock.h"
+#include "comm/log.h"
+#include "comm/memory.h"
 #include "comm/world.h"
 
 #include <math.h>
@@ -42,6 +44,22 @@ void validation_best_names(const struct trainer *trainer, struct best_names *out
                 history_best(&state->history, metric).update == state->update)
             out->items[out->count++] = metric->name;
     }
+}
+
+void validation_forget_others(struct trainer *trainer)
+{
+    struct run_state *state = &trainer->state;
+    if (!trainer->valid || !state->validated_on)
+        return;
+    if (strcmp(state->validated_on, corpus_facts(trainer->valid)->fingerprint) == 0)
+        return;
+    log_line(LOG_WARNING,
+            "data.valid %s is another corpus than that of the validations so far: best checkpoint and "
+            "patience start anew",
+            corpus_path(trainer->valid));
+    history_release(&state->history);
+    memory_free(state->validated_on);
+    state->validated_on = NULL;
 }
 
 static enum status find_loss(const struct trainer *trainer, struct validation_report *report)
@@ -86,11 +104,19 @@ static enum status find_values(const struct trainer *trainer, struct validation_
     return find_text(trainer, report);
 }
 
+static enum status add_to_history(struct trainer *trainer, const struct validation_report *report)
+{
+    struct run_state *state = &trainer->state;
+    if (!state->validated_on)
+        TRY(memory_text(&state->validated_on, "trainer", corpus_facts(trainer->valid)->fingerprint));
+    return history_add(&state->history, state->update, report->values);
+}
+
 static enum status record(struct trainer *trainer, const struct validation_report *report)
 {
     const struct validate_options *options = &trainer->config->validate;
     struct run_state *state = &trainer->state;
-    TRY(status_agree(history_add(&state->history, state->update, report->values)));
+    TRY(status_agree(add_to_history(trainer, report)));
     state->validated = state->update;
     int64_t waited = history_waiting(&state->history, options->metric, options->min_delta);
     state->cuts += schedule_cuts(&trainer->config->schedule, waited);

@@ -16,6 +16,9 @@ bool validation_due(const struct trainer *trainer);
  * meanwhile; then nothing is recorded. Collective. */
 enum status validation_run(struct trainer *trainer, struct progress *progress, bool *best);
 
+/* After a resume: values found on another corpus do not compare with those to come, so the history starts anew. */
+void validation_forget_others(struct trainer *trainer);
+
 /* The best so far by validate.metric into trainer->state, from its history. */
 void validation_judge(struct trainer *trainer);
 
