@@ -32,9 +32,8 @@ static const struct option_place places[] = {
         {&group, 0}, {&weights_group, offsetof(struct settings, weights)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-/* Pairs sorted together, pairs of a batch, tokens that go through the model at once, and pairs read before all
- * ranks work on them. */
-enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096, ROUND = 8 * WINDOW, ROUND_TOKENS = 1 << 23 };
+/* Pairs sorted together, pairs of a batch, and tokens that go through the model at once. */
+enum { WINDOW = 1024, BATCH = 64, PASS_TOKENS = 4096 };
 
 /* A pair: a log probability of each target token. */
 struct scored {
@@ -66,16 +65,12 @@ static enum status read_round(void *context)
 {
     struct scoring *s = context;
     bool end[SIDES] = {false, false};
-    size_t tokens = 0;
     for (int side = 0; side < SIDES; side++)
         sentence_list_clear(&s->round[side]);
-    while (!end[SOURCE] && s->round[SOURCE].count < ROUND && tokens < ROUND_TOKENS) {
-        tokens = 0;
-        for (int side = 0; side < SIDES; side++) {
+    while (!end[SOURCE] && !rounds_full(&s->rounds)) {
+        for (int side = 0; side < SIDES; side++)
             TRY(saved_ensemble_read(&s->rounds.saved, (enum side)side, s->text[side], LINE_SENTENCE,
                     &s->round[side], &end[side]));
-            tokens += sentence_list_tokens(&s->round[side]);
-        }
         if (end[SOURCE] != end[TARGET])
             return rounds_fail_counts(
                     s->text[end[SOURCE] ? SOURCE : TARGET], s->text[end[SOURCE] ? TARGET : SOURCE]);

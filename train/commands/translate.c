@@ -2,7 +2,6 @@
  * seqtrain translate: lines from rank 0's input, rounds of them to all ranks, translations back in input order.
  */
 #include "comm/memory.h"
-#include "comm/world.h"
 #include "io/text.h"
 #include "train/command.h"
 #include "train/inference/rounds.h"
@@ -39,9 +38,6 @@ static const struct option_place places[] = {{&group, 0}, {&format_group, offset
         {&ensemble_group, offsetof(struct settings, ensemble)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-/* Batches a rank gets in a round, and tokens after which no more lines are read: bound memory. */
-enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
-
 struct translating {
     const struct settings *settings;
     struct decode_options decode;
@@ -57,15 +53,6 @@ struct translating {
 };
 
 /* ---- reading ---- */
-
-/* Groups read before all ranks work on them: as few as keep the ranks busy, so that answers come early. */
-static size_t round_groups(const struct settings *settings)
-{
-    if (world()->size == 1)
-        return 1;
-    size_t batches = (size_t)((settings->group + settings->decode.batch - 1) / settings->decode.batch);
-    return ((size_t)world()->size * ROUND_BATCHES + batches - 1) / batches;
-}
 
 static enum status open_texts(void *context)
 {
@@ -99,10 +86,8 @@ static enum status read_round(void *context)
     struct translating *t = context;
     for (int side = 0; side < SIDES; side++)
         sentence_list_clear(&t->round[side]);
-    size_t most = round_groups(t->settings) * (size_t)t->settings->group;
     bool end = false;
-    while (!end && t->round[SOURCE].count < most &&
-            sentence_list_tokens(&t->round[SOURCE]) + sentence_list_tokens(&t->round[TARGET]) < ROUND_TOKENS)
+    while (!end && !rounds_full(&t->rounds))
         TRY(read_line(t, &end));
     TRY(memory_new(&t->results, "translations", t->round[SOURCE].count, sizeof *t->results));
     t->result_count = t->round[SOURCE].count;

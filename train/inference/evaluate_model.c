@@ -3,7 +3,6 @@
  * references. Batches are those of `translate`, so that translations are, too.
  */
 #include "comm/memory.h"
-#include "comm/world.h"
 #include "io/pairs.h"
 #include "train/inference/evaluation.h"
 #include "train/inference/rounds.h"
@@ -11,9 +10,8 @@
 
 #include <string.h>
 
-/* Tokens of both sides that go through the model at once, batches a rank gets in a round, and tokens after which no
- * more pairs are read. */
-enum { PASS_TOKENS = 8192, ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
+/* Tokens of both sides that go through the model at once. */
+enum { PASS_TOKENS = 8192 };
 
 /* Raw lines, packed. */
 struct lines {
@@ -75,17 +73,9 @@ static enum status add_pair(struct evaluating *e, const struct pair *pair)
     return lines_add(&e->references, pair->text[TARGET], pair->bytes[TARGET]);
 }
 
-static size_t round_pairs(const struct evaluate_options *options)
-{
-    size_t group = (size_t)options->group, batch = (size_t)options->decode.batch;
-    size_t batches = (group + batch - 1) / batch, wanted = (size_t)world()->size * ROUND_BATCHES;
-    return (wanted + batches - 1) / batches * group;
-}
-
 static enum status read_round(void *context)
 {
     struct evaluating *e = context;
-    size_t most = round_pairs(e->options);
     struct pair pair = {0};
     e->references.count = 0;
     for (int side = 0; side < SIDES; side++)
@@ -94,9 +84,7 @@ static enum status read_round(void *context)
         TRY(pairs_next(e->pairs, &pair));
         if (pair.text[SOURCE])
             TRY(add_pair(e, &pair));
-    } while (
-            pair.text[SOURCE] && e->round[SOURCE].count < most &&
-            sentence_list_tokens(&e->round[SOURCE]) + sentence_list_tokens(&e->round[TARGET]) < ROUND_TOKENS);
+    } while (pair.text[SOURCE] && !rounds_full(&e->rounds));
     return memory_new(&e->results, "translations", e->round[SOURCE].count, sizeof *e->results);
 }
 
@@ -116,12 +104,8 @@ static enum status add_losses(struct evaluating *e, const size_t *items, size_t 
         size = sentence_list_fitting(e->round, items + first, count - first, PASS_TOKENS);
         TRY(sentence_list_batch(&batch, e->pass, e->round, items + first, size));
         TRY(model_loss(e->rounds.saved.models[0], &batch, &pass, &loss));
-        sum->objective += loss.objective;
-        sum->cross_entropy += loss.cross_entropy;
-        sum->tokens += loss.tokens;
-        sum->correct += loss.correct;
+        validation_add(sum, &loss, size);
     }
-    sum->pairs += (int64_t)count;
     return STATUS_OK;
 }
 
@@ -191,15 +175,11 @@ static enum status work(void *context, const size_t *items, size_t count, struct
 static enum status take(void *context, size_t item, const void *record, size_t bytes)
 {
     struct evaluating *e = context;
-    struct validation part, *sum = &e->evaluation->loss;
+    struct validation part;
     struct hypothesis *result = &e->results[item];
     ASSERT(bytes >= sizeof part);
     memcpy(&part, record, sizeof part);
-    sum->objective += part.objective;
-    sum->cross_entropy += part.cross_entropy;
-    sum->pairs += part.pairs;
-    sum->tokens += part.tokens;
-    sum->correct += part.correct;
+    validation_join(&e->evaluation->loss, &part);
     bytes -= sizeof part;
     result->count = bytes / sizeof *result->ids;
     return bytes ? memory_copy(&result->ids, "translations", (const char *)record + sizeof part, bytes)

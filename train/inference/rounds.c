@@ -39,6 +39,39 @@ enum status rounds_run(struct rounds *rounds, const struct text_list *models)
     return status;
 }
 
+/* Batches that each rank gets in a round, and tokens that are enough. */
+enum { ROUND_BATCHES = 4, ROUND_TOKENS = 1 << 23 };
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t round_windows(const struct spread *spread)
+{
+    size_t ranks = (size_t)world()->size;
+    return ranks == 1 ? 1 : divide_up(ranks * ROUND_BATCHES, divide_up(spread->window, spread->batch));
+}
+
+/* Tokens of the sentences from `first` on. */
+static size_t tokens_from(const struct rounds *rounds, size_t first)
+{
+    size_t tokens = 0;
+    for (int side = 0; side < SIDES && rounds->lists[side]; side++)
+        if (first < rounds->lists[side]->count)
+            tokens += sentence_list_tokens(rounds->lists[side]) - (size_t)rounds->lists[side]->offsets[first];
+    return tokens;
+}
+
+bool rounds_full(const struct rounds *rounds)
+{
+    size_t window = rounds->spread.window, count = rounds->lists[SOURCE]->count;
+    size_t of_window = count % window;
+    if (of_window > 0)
+        return tokens_from(rounds, count - of_window) >= ROUND_TOKENS;
+    return count / window >= round_windows(&rounds->spread) || tokens_from(rounds, 0) >= ROUND_TOKENS;
+}
+
 enum status rounds_fail_counts(struct text *shorter, struct text *longer)
 {
     const char *line = "";

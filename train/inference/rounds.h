@@ -31,6 +31,11 @@ struct rounds {
  * Collective. */
 enum status rounds_run(struct rounds *rounds, const struct text_list *models);
 
+/* Whether `lists` hold enough for a round: windows that keep the ranks busy, as few of them as do so that answers come
+ * early, or so many tokens that memory counts. Only the tokens of a window end it, so that windows are the same on any
+ * number of ranks. */
+bool rounds_full(const struct rounds *rounds);
+
 /* `shorter` of two texts read line by line has ended: reads the other to its end, and STATUS_DATA with both counts. */
 enum status rounds_fail_counts(struct text *shorter, struct text *longer);
 

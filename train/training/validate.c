@@ -10,6 +10,21 @@
 #include <math.h>
 #include <string.h>
 
+void validation_add(struct validation *sum, const struct loss *loss, size_t pairs)
+{
+    validation_join(sum, &(struct validation){loss->objective, loss->cross_entropy, (int64_t)pairs,
+                                 loss->tokens, loss->correct});
+}
+
+void validation_join(struct validation *sum, const struct validation *part)
+{
+    sum->objective += part->objective;
+    sum->cross_entropy += part->cross_entropy;
+    sum->pairs += part->pairs;
+    sum->tokens += part->tokens;
+    sum->correct += part->correct;
+}
+
 double validation_loss(const struct validation *validation)
 {
     return validation->objective / (double)validation->tokens;
@@ -80,15 +95,6 @@ struct work {
     struct validation sum; /* rank 0 */
 };
 
-static void add(struct validation *sum, const struct validation *part)
-{
-    sum->objective += part->objective;
-    sum->cross_entropy += part->cross_entropy;
-    sum->pairs += part->pairs;
-    sum->tokens += part->tokens;
-    sum->correct += part->correct;
-}
-
 static size_t length(void *context, size_t item)
 {
     const int64_t *starts = ((const struct work *)context)->starts;
@@ -131,8 +137,7 @@ static enum status add_pass(struct work *work, const size_t *items, size_t count
     CHECK(!stop_signal(), STATUS_STOPPED, "validation was interrupted");
     TRY(sentence_list_batch(&batch, work->lists, work->window, items, count));
     TRY(model_loss(work->model, &batch, &work->pass, &loss));
-    add(sum, &(struct validation){loss.objective, loss.cross_entropy, (int64_t)count, (int64_t)loss.tokens,
-                     (int64_t)loss.correct});
+    validation_add(sum, &loss, count);
     return STATUS_OK;
 }
 
@@ -158,8 +163,9 @@ static enum status take(void *context, size_t item, const void *record, size_t b
 {
     (void)item;
     struct validation part = {0};
+    ASSERT(bytes <= sizeof part);
     memcpy(&part, record, bytes);
-    add(&((struct work *)context)->sum, &part);
+    validation_join(&((struct work *)context)->sum, &part);
     return STATUS_OK;
 }
 

@@ -16,6 +16,10 @@ struct validation {
     int64_t pairs, tokens, correct;
 };
 
+/* Adds the loss of `pairs` pairs; adds another part of the same text. */
+void validation_add(struct validation *sum, const struct loss *loss, size_t pairs);
+void validation_join(struct validation *sum, const struct validation *part);
+
 /* Metrics of a validation, for `validate.metric` and `validate.metrics`: rows of struct metric_kind, then those of
  * text_metric_kinds (metrics.h). */
 extern const struct kind_table metric_kinds;
