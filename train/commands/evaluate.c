@@ -85,8 +85,14 @@ static enum status evaluate_files(struct evaluation *evaluation, const struct ev
     CHECK(!compared || strcmp(options->translation, "-") != 0 || strcmp(options->baseline, "-") != 0,
             STATUS_USAGE, "standard input (-) can be read once, found it as --translation and --baseline");
     TRY(add_file(evaluation, EVALUATION_OWN, options->translation, options->target));
-    return compared ? add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target)
-                    : STATUS_OK;
+    if (!compared)
+        return STATUS_OK;
+    TRY(add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target));
+    const size_t *pairs = evaluation->pairs;
+    CHECK(pairs[EVALUATION_OWN] == pairs[EVALUATION_BASELINE], STATUS_DATA,
+            "%s changed while it was read: expected %zu lines again, found %zu", options->target,
+            pairs[EVALUATION_OWN], pairs[EVALUATION_BASELINE]);
+    return STATUS_OK;
 }
 
 /* ---- the command ---- */
@@ -127,6 +133,7 @@ static enum status check(const struct evaluate_options *options, const struct te
     CHECK(options->decode.nbest == 1, STATUS_USAGE,
             "evaluate takes one translation of each line: expected --nbest 1, found %lld",
             (long long)options->decode.nbest);
+    TRY(decode_check(&options->decode, NULL));
     return options_check_needs(&schema, options);
 }
 

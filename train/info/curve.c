@@ -41,11 +41,11 @@ static int column_of(const struct canvas *canvas, int64_t update)
 
 static void include_updates(struct canvas *canvas, const struct points *points)
 {
-    if (points->count == 0)
-        return;
-    int64_t first = points->updates[0], last = points->updates[points->count - 1];
-    canvas->first = first < canvas->first ? first : canvas->first;
-    canvas->last = last > canvas->last ? last : canvas->last;
+    for (size_t i = 0; i < points->count; i++) {
+        int64_t update = points->updates[i];
+        canvas->first = update < canvas->first ? update : canvas->first;
+        canvas->last = update > canvas->last ? update : canvas->last;
+    }
 }
 
 static void include_value(struct canvas *canvas, double value)

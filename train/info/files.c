@@ -160,7 +160,7 @@ static void list_lines(cJSON *out, const int64_t *lines, const char *reasons, co
 
 static enum status add_skipped(struct info *info, struct h5_file *file)
 {
-    struct h5_array array;
+    struct h5_array array, numbers;
     char *reasons = NULL;
     int64_t *lines = NULL;
     TRY(h5_get(file, "/skipped/reason", H5_TEXT, 1, &reasons, &array));
@@ -169,8 +169,11 @@ static enum status add_skipped(struct info *info, struct h5_file *file)
         count_reasons(cJSON_AddObjectToObject(info->facts, "skipped_because"), reasons, &array);
     enum status status = STATUS_OK;
     if (info->settings->skipped)
-        status = h5_get(file, "/skipped/line", H5_INT64, 1, &lines, NULL);
-    if (lines)
+        status = h5_get(file, "/skipped/line", H5_INT64, 1, &lines, &numbers);
+    if (lines && numbers.shape[0] != array.shape[0])
+        status = status_fail(STATUS_DATA, "%s: expected a reason for each line left out, found %zu for %zu",
+                h5_path(file), (size_t)array.shape[0], (size_t)numbers.shape[0]);
+    else if (lines)
         list_lines(cJSON_AddArrayToObject(info->facts, "skipped_lines"), lines, reasons, &array);
     memory_free(lines);
     memory_free(reasons);

@@ -23,7 +23,7 @@ struct info_settings {
     bool verify, json, skipped, all;
 };
 
-/* Values at updates, rising. */
+/* Values at updates. They rise, unless a file of another origin says otherwise. */
 struct points {
     int64_t *updates;
     double *values;

@@ -107,7 +107,8 @@ enum status info_add_metrics(struct info *info, const char *path, int64_t *last)
     if (unknown > 0)
         log_line(LOG_WARNING, "%s: %zu lines are passed over: expected a JSON object with an update", path,
                 unknown);
+    TRY(status);
     add_figures(info, &figures);
     *last = figures.last;
-    return status;
+    return STATUS_OK;
 }

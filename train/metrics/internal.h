@@ -45,7 +45,7 @@ struct words {
     size_t count;
 };
 
-/* Splits at white space; there is room for twice as many words. */
+/* Splits at white space. */
 enum status words_split(struct words *out, struct arena *arena, const struct symbols *text);
 
 /* ---- ngrams.c ---- */

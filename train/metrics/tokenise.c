@@ -167,7 +167,7 @@ const struct kind_table text_tokenizer_kinds = KIND_TABLE("tokenizer", tokenizer
 
 enum status words_split(struct words *out, struct arena *arena, const struct symbols *text)
 {
-    *out = (struct words){text, arena_take(arena, text->count + 1, sizeof *out->items), 0};
+    *out = (struct words){text, arena_take(arena, (text->count + 1) / 2, sizeof *out->items), 0};
     TRY(arena_status(arena));
     for (size_t i = 0; i < text->count; i++) {
         if (character_is_space(text->items[i]))

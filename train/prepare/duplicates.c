@@ -107,7 +107,8 @@ static int compare(const void *a, const void *b)
 
 static void mark(struct duplicates *duplicates, struct record *records, size_t count)
 {
-    qsort(records, count, sizeof *records, compare);
+    if (count > 0)
+        qsort(records, count, sizeof *records, compare);
     for (size_t i = 1; i < count; i++)
         if (records[i].hash[0] == records[i - 1].hash[0] && records[i].hash[1] == records[i - 1].hash[1])
             duplicates->bits[records[i].number / 64] |= (uint64_t)1 << records[i].number % 64;

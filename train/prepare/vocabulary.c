@@ -168,7 +168,7 @@ enum { MODEL_BYTES_MOST = 1 << 28 };
 /* A SentencePiece .model file. */
 static enum status read_model(const char *path, struct vocabulary *out[SIDES])
 {
-    struct stat facts;
+    struct stat facts = {0};
     FILE *file = fopen(path, "rb");
     if (!file)
         return status_fail_errno("read", path);
