@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum status path_join(char out[PATH_MAX], const char *folder, const char *name)
@@ -42,6 +43,19 @@ enum status durable_sync_folder(const char *path)
     if (descriptor >= 0)
         close(descriptor);
     return status;
+}
+
+enum status durable_check(const char *path)
+{
+    struct stat found;
+    if (stat(path, &found) != 0 || S_ISREG(found.st_mode))
+        return STATUS_OK;
+    if (S_ISDIR(found.st_mode)) {
+        errno = EISDIR;
+        return status_fail_errno("create", path);
+    }
+    return status_fail(
+            STATUS_IO, "cannot create %s: expected a plain file or nothing, found a device or a pipe", path);
 }
 
 enum status durable_rename(const char *from, const char *to)

@@ -15,6 +15,9 @@ enum status path_join(char out[PATH_MAX], const char *folder, const char *name);
 /* Brings the folder that holds `path` to the disk. */
 enum status durable_sync_folder(const char *path);
 
+/* STATUS_IO if something has that name that a file must not replace: a folder, a device, a pipe. */
+enum status durable_check(const char *path);
+
 /* Gives `from` the name `to` in the same folder, replacing what was there, then syncs the folder. */
 enum status durable_rename(const char *from, const char *to);
 

@@ -59,6 +59,7 @@ static hid_t create_file(struct h5_writer *writer)
 
 static enum status start(struct h5_writer *writer, const char *path)
 {
+    TRY(durable_check(path));
     TRY(memory_text(&writer->path, "h5", path));
     size_t bytes = strlen(path) + sizeof ".tmp";
     TRY(memory_new(&writer->temporary, "h5", bytes, 1));

@@ -80,6 +80,7 @@ refused 64 "found both: run and kept.txt" "$program" evaluate run --translation 
 refused 64 "needs --source" "$program" evaluate run --target target.txt
 refused 64 target "$program" evaluate run --source source.txt
 refused 64 "one translation of each line" "$program" evaluate run --source source.txt --target target.txt --nbest 2
+refused 64 "--beam 4 keeps the best" "$program" evaluate run --source source.txt --target target.txt --sample --beam 4
 refused 64 "counts only with translation" "$program" evaluate run --source source.txt --target target.txt --baseline kept.txt
 refused 64 "counts only with baseline" "$program" evaluate --translation kept.txt --target target.txt --resamples 5
 for switch in --source --output --group --beam --batch --max-length-ratio --parameters; do

@@ -172,6 +172,8 @@ expect 64 "found word" word --source a.en --target a.de
 expect 78 "max-length" --source a.en --target a.de --max-length many
 expect 66 "no/out.h5" --source a.en --target a.de --output no/out.h5
 expect 74 "dir.en: Is a directory" --source a.en --target a.de --output dir.en
+mkfifo pipe
+expect 74 "pipe: expected a plain file" --source a.en --target a.de --output pipe
 
 [ "$failures" = 0 ] || echo "$failures failures"
 [ "$failures" = 0 ]

@@ -74,7 +74,15 @@ sed -n 10p alone.txt >one.target
 one=$("$program" score run --source one.source --target one.target)
 paste <(sed -n 10p scores.txt) <(echo "$one") | awk '{ d = $1 - $2; exit !(d * d < 1e-8 * $1 * $1) }' || fail "line 10 scores $(sed -n 10p scores.txt) among others, $one alone"
 
-[ "$(head -n 1 scores.txt)" = "$("$program" score run --source <(head -n 1 source.txt) --target <(head -n 1 alone.txt) --output -)" ] || fail "a pipe scores otherwise"
+"$program" score run --source <(cat source.txt) --target <(cat alone.txt) --output - | cmp - scores.txt || fail "a pipe scores otherwise"
+mkfifo results
+cat results >received.txt &
+"$program" score run --source source.txt --target alone.txt --output results || fail "score into a pipe: status $?"
+wait
+[ -p results ] || fail "a file took the place of a pipe"
+cmp received.txt scores.txt || fail "a pipe receives other scores"
+ln -s linked.txt link
+"$program" score run --source source.txt --target alone.txt --output link && [ -L link ] && cmp linked.txt scores.txt || fail "a link was not written through"
 "$program" score run --source source.txt --target alone.txt --word-scores >words.txt || fail "score --word-scores: status $?"
 sed 's/ ||| .*//' words.txt | cmp - scores.txt || fail "scores of pieces change the sums"
 "$program" score run --source source.txt --target alone.txt --normalise >means.txt || fail "score --normalise: status $?"

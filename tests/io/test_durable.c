@@ -49,12 +49,26 @@ static void test_durable__a_folder_that_fails_is_told(void **state)
     assert_int_equal(durable_sync_folder(files_path("file")), STATUS_IO);
 }
 
+static void test_durable__what_is_no_plain_file_is_not_replaced(void **state)
+{
+    (void)state;
+    assert_int_equal(durable_write(files_path("file"), "1", 1), STATUS_OK);
+    assert_int_equal(durable_check(files_path("file")), STATUS_OK);
+    assert_int_equal(durable_check(files_path("absent")), STATUS_OK);
+    assert_int_equal(durable_check("/dev/null"), STATUS_IO);
+    assert_non_null(strstr(status_message(), "/dev/null"));
+    assert_int_equal(durable_check("/dev"), STATUS_IO);
+    assert_non_null(strstr(status_message(), "Is a directory"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
                     test_durable__a_folder_that_knows_no_fsync_is_good_enough, enter, leave),
             cmocka_unit_test_setup_teardown(test_durable__a_folder_that_fails_is_told, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_durable__what_is_no_plain_file_is_not_replaced, enter, leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

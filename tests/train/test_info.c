@@ -77,6 +77,20 @@ static void test_info__a_flat_curve_is_one_line(void **state)
     points_release(&marks);
 }
 
+/* As of a metrics.jsonl that was put together from two runs. */
+static void test_info__updates_that_fall_stay_on_the_canvas(void **state)
+{
+    (void)state;
+    struct points dots = {0}, marks = {0};
+    add(&dots, 100000, 2);
+    add(&dots, 1, 1);
+    add(&dots, 3, 1);
+    draw(&dots, &marks, 40);
+    assert_non_null(strstr(drawn, "         2 |                           .\n"));
+    assert_non_null(strstr(drawn, "            1                     100000\n"));
+    points_release(&dots);
+}
+
 static void test_info__what_is_no_curve_is_not_drawn(void **state)
 {
     (void)state;
@@ -99,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_teardown(test_info__curve_has_means_of_columns_and_marks, release),
             cmocka_unit_test_teardown(test_info__a_flat_curve_is_one_line, release),
+            cmocka_unit_test_teardown(test_info__updates_that_fall_stay_on_the_canvas, release),
             cmocka_unit_test_teardown(test_info__what_is_no_curve_is_not_drawn, release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,10 +2,11 @@
  * seqtrain prepare: two text files become one corpus file.
  */
 #include "train/prepare/prepare.h"
+
 #include "comm/memory.h"
+#include "io/durable.h"
 #include "train/command.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -77,17 +78,13 @@ static enum status check_unlearned(const char *vocab, int argc, char **argv)
     return STATUS_OK;
 }
 
-/* Told before minutes of learning, not after: the folder of the output. */
+/* Told before minutes of learning, not after. */
 static enum status check_output(const char *output)
 {
     const char *slash = strrchr(output, '/');
     char folder[4096];
-    struct stat facts;
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - output) + 1 : 1, slash ? output : ".");
-    if (stat(output, &facts) == 0 && S_ISDIR(facts.st_mode)) {
-        errno = EISDIR;
-        return status_fail_errno("create", output);
-    }
+    TRY(durable_check(output));
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
 }
 

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *name_of(const struct output *output)
 {
-    return output->path ? output->temporary : "standard output";
+    const char *path = output->path ? output->path : "standard output";
+    return output->temporary ? output->temporary : path;
 }
 
 /* Counts a pass through `site`; a planned fault shows as a full disk. */
@@ -22,15 +24,23 @@ static bool refused(enum fault_site site)
     return true;
 }
 
-static enum status open_file(struct output *out, const char *path)
+static enum status name_temporary(struct output *out, const char *path)
 {
     size_t length = strlen(path);
-    TRY(memory_text(&out->path, "output", path));
     TRY(memory_new(&out->temporary, "output", length + sizeof ".tmp", 1));
     memcpy(out->temporary, path, length);
     memcpy(out->temporary + length, ".tmp", sizeof ".tmp");
-    out->stream = refused(FAULT_OPEN) ? NULL : fopen(out->temporary, "wb");
-    return out->stream ? STATUS_OK : status_fail_errno("create", out->temporary);
+    return STATUS_OK;
+}
+
+static enum status open_file(struct output *out, const char *path)
+{
+    struct stat found;
+    TRY(memory_text(&out->path, "output", path));
+    if (lstat(path, &found) != 0 || S_ISREG(found.st_mode))
+        TRY(name_temporary(out, path));
+    out->stream = refused(FAULT_OPEN) ? NULL : fopen(name_of(out), "wb");
+    return out->stream ? STATUS_OK : status_fail_errno("create", name_of(out));
 }
 
 enum status output_open(struct output *out, const char *path)
@@ -76,14 +86,15 @@ static enum status finish_file(struct output *output)
 {
     FILE *stream = output->stream;
     output->stream = NULL;
-    bool synced = fflush(stream) == 0 && !refused(FAULT_SYNC) && fsync(fileno(stream)) == 0;
+    bool synced = fflush(stream) == 0 && !refused(FAULT_SYNC);
+    synced = synced && (!output->temporary || fsync(fileno(stream)) == 0);
     int error = errno;
     bool closed = fclose(stream) == 0;
     if (!synced)
         errno = error;
     if (!synced || !closed)
-        return status_fail_errno("write", output->temporary);
-    if (refused(FAULT_RENAME) || rename(output->temporary, output->path) != 0)
+        return status_fail_errno("write", name_of(output));
+    if (output->temporary && (refused(FAULT_RENAME) || rename(output->temporary, output->path) != 0))
         return status_fail_errno("create", output->path);
     return STATUS_OK;
 }
