@@ -4,7 +4,7 @@
 #include "comm/memory.h"
 #include "tests/comm/expect.h"
 #include "tests/models/tiny.h"
-#include "train/inference/sentence_list.h"
+#include "train/inference/rounds.h"
 
 #include <string.h>
 
@@ -182,6 +182,30 @@ static void check_broadcast(void)
     sentence_list_release(&list);
 }
 
+/* ---- rounds ---- */
+
+/* Sentence 10 ends its window, as the tokens of 8 to 10 are enough for a round. Those of 2 to 5 are, too, but lie in two
+ * windows, which more ranks read in one round: it ends where a window does. */
+static void check_rounds(void)
+{
+    enum { SENTENCES = 20, ROUND_WINDOW = 4 };
+    static const size_t expected[] = {0, 4, 8, 11, 15, 19};
+    int32_t offsets[SENTENCES + 1] = {0};
+    struct sentence_list list = {.offsets = offsets};
+    const struct rounds rounds = {.lists = {&list}, .spread = {.window = ROUND_WINDOW, .batch = 2}};
+    size_t windows = 0, rounds_read = 0;
+    for (size_t before = 0; before < SENTENCES; before += list.count, rounds_read++)
+        for (list.count = 0; before + list.count < SENTENCES && !rounds_full(&rounds); list.count++) {
+            size_t sentence = before + list.count;
+            bool long_one = sentence == 2 || sentence == 5 || sentence == 9 || sentence == 10;
+            if (list.count % ROUND_WINDOW == 0)
+                EXPECT(windows < 6 && expected[windows++] == sentence);
+            offsets[list.count + 1] = offsets[list.count] + (long_one ? 5 << 20 : 10);
+        }
+    EXPECT(windows == 6);
+    EXPECT(rounds_read == (world()->size == 1 ? 6 : 3));
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -192,6 +216,7 @@ int main(int argc, char **argv)
     check_failure();
     check_translations();
     check_broadcast();
+    check_rounds();
     world_close();
     EXPECT(memory_blocks() == 0);
     return unexpected > 0;
