@@ -139,6 +139,7 @@ enum status model_loss(
             .gradient = pass->gradient,
             .ready = pass->ready,
             .context = pass->context,
+            .profile = pass->gradient ? pass->profile : NULL,
     };
     struct tape *tape = tape_start(model->step, &model->parameters, &options);
     if (!tape)

@@ -60,6 +60,7 @@ struct pass {
     void (*ready)(void *context, size_t first); /* see exchange_ready(); may be NULL */
     void *context;
     float *log_probabilities; /* [target tokens] or NULL; without R-Drop */
+    struct profile *profile;  /* of the ops, with a gradient only (profile.h); NULL: none */
 };
 
 /* The loss summed over target tokens. STATUS_CONFIG naming the limit if a sentence is longer than

@@ -1,5 +1,7 @@
 #include "models/tape.h"
 
+#include "models/profile.h"
+
 #include <string.h>
 
 struct tape {
@@ -21,6 +23,8 @@ struct tape *tape_start(
     tape->arena = arena;
     tape->parameters = parameters;
     tape->options = *options;
+    if (options->profile)
+        profile_pass(options->profile);
     return tape;
 }
 
@@ -125,6 +129,8 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
         if (inputs[i] && inputs[i]->parameter_end > tape->reach)
             tape->reach = inputs[i]->parameter_end;
     }
+    if (tape->options.profile)
+        profile_forward(tape->options.profile, node);
 }
 
 struct dropout tape_dropout(struct tape *tape, double rate)
@@ -157,6 +163,16 @@ float *tensor_gradient_part(struct tape *tape, struct tensor *tensor)
     return gradient;
 }
 
+static void run_backward(struct tape *tape, struct node *node)
+{
+    struct profile *profile = tape->options.profile;
+    if (profile)
+        profile_start(profile);
+    node->op->backward(tape, node);
+    if (profile)
+        profile_backward(profile, node);
+}
+
 enum status tape_backward(struct tape *tape)
 {
     const struct tape_options *o = &tape->options;
@@ -164,7 +180,7 @@ enum status tape_backward(struct tape *tape)
     size_t ready = tape->parameters ? tape->parameters->floats : 0;
     for (struct node *node = tape->last; node; node = node->previous) {
         TRY(tape_status(tape));
-        node->op->backward(tape, node);
+        run_backward(tape, node);
         if (node->before < ready) {
             ready = node->before;
             if (o->ready)

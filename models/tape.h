@@ -35,12 +35,16 @@ struct tensor {
 
 struct tape;
 struct node;
+struct op_work;
+struct profile;
 
-/* A row of the table of ops: a name for timing and tests, and what runs backwards. */
+/* A row of the table of ops: a name for timing and tests, what runs backwards, and how much there is to do. */
 struct op {
     const char *name;
     const char *help;
     void (*backward)(struct tape *tape, struct node *node);
+    void (*work)(
+            const struct node *node, struct op_work *out); /* adds to `out` (profile.h); NULL: not known */
 };
 
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
@@ -69,6 +73,7 @@ struct tape_options {
     float *gradient;                            /* flat gradient buffer, recording only */
     void (*ready)(void *context, size_t first); /* may be NULL */
     void *context;
+    struct profile *profile; /* counts time and work of the nodes (profile.h); NULL: nothing does */
 };
 
 /* A tape on `arena`, which the caller resets between uses. NULL when memory ends. */

@@ -23,6 +23,7 @@ const struct command *const commands[] = {
         &average_command,
         &info_command,
         &plan_command,
+        &bench_command,
         &completion_command,
         &man_command,
         &help_command,

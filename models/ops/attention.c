@@ -1,5 +1,6 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
+#include "models/profile.h"
 #include "models/vector.h"
 
 #include <math.h>
@@ -427,7 +428,23 @@ static void backward(struct tape *tape, struct node *node)
     arena_reset(tape_arena(tape), mark);
 }
 
-const struct op attention_op = {"attention", "dropout(softmax(scale · Q Kᵀ + mask)) V", backward};
+/* S and o, of the keys that each query sees; backward has twice as much, S again not counted. */
+static void work(const struct node *node, struct op_work *out)
+{
+    const struct attention *a = node->data;
+    const struct attention_shape *shape = &a->shape;
+    double seen = 0;
+    for (size_t pair = 0; pair < shape->pairs; pair++) {
+        struct task t = task_of(a, pair * shape->heads);
+        for (size_t i = 0; i < t.queries; i++)
+            seen += (double)keys_seen(a, &t, i);
+    }
+    double forward = 2 * seen * (double)(shape->heads * (shape->key_width + shape->value_width));
+    out->operations[FORWARD] += forward;
+    out->operations[BACKWARD] += 2 * forward;
+}
+
+const struct op attention_op = {"attention", "dropout(softmax(scale · Q Kᵀ + mask)) V", backward, work};
 
 /* ---- the op ---- */
 

@@ -1,5 +1,6 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
+#include "models/profile.h"
 
 #include <string.h>
 
@@ -69,7 +70,18 @@ static void backward(struct tape *tape, struct node *node)
         scatter(y->gradient, e->positions, y->rows, y->columns, 1, dpositions);
 }
 
-const struct op embedding_op = {"embedding", "dropout(scale · E[id] + P[position])", backward};
+/* Rows of the tables read and y written; then dy read and rows of the gradients read and written. */
+static void work(const struct node *node, struct op_work *out)
+{
+    const struct tensor *y = node->outputs[0];
+    const struct node_data *data = node->data;
+    double matrix = (double)y->rows * (double)y->columns * sizeof(float);
+    int learned = node->inputs[1] ? 2 : 1;
+    out->bytes[FORWARD] += matrix * (data->embedding.positions ? 3 : 2);
+    out->bytes[BACKWARD] += matrix * 3 * learned;
+}
+
+const struct op embedding_op = {"embedding", "dropout(scale · E[id] + P[position])", backward, work};
 
 struct tensor *op_embedding(struct tape *tape, const struct embedding *embedding, struct tensor *table,
         const float *fixed_positions, struct tensor *learned_positions, struct dropout dropout)

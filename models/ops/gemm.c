@@ -60,12 +60,8 @@ static void gemm_tile(const struct product *p, struct tile tile)
         p->finish(p->context, tile);
 }
 
-void gemm(const struct product *p)
+void gemm_tiles(const struct product *p, size_t rows, size_t columns)
 {
-    if (p->m == 0 || p->n == 0)
-        return;
-    size_t rows, columns;
-    tile_size(p->m, p->n, p->k, &rows, &columns);
     size_t down = tiles_of(p->m, rows), across = tiles_of(p->n, columns);
     /* Even a single tile is done in a parallel region: outside one, BLAS would start threads of its own. */
 #pragma omp parallel for schedule(dynamic)
@@ -73,6 +69,15 @@ void gemm(const struct product *p)
         size_t row = i / across * rows, column = i % across * columns;
         gemm_tile(p, (struct tile){row, smaller(rows, p->m - row), column, smaller(columns, p->n - column)});
     }
+}
+
+void gemm(const struct product *p)
+{
+    if (p->m == 0 || p->n == 0)
+        return;
+    size_t rows, columns;
+    tile_size(p->m, p->n, p->k, &rows, &columns);
+    gemm_tiles(p, rows, columns);
 }
 
 void gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,

@@ -52,6 +52,9 @@ struct product {
 
 void gemm(const struct product *product);
 
+/* The same in tiles of a size of one's own; m and n are not 0. */
+void gemm_tiles(const struct product *product, size_t rows, size_t columns);
+
 /* The product on the calling thread alone, which must be inside a parallel region. */
 void gemm_single(const struct product *product);
 

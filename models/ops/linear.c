@@ -1,5 +1,6 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
+#include "models/profile.h"
 
 /*
  * y = dropout(f(z)), z = x Wᵀ + b
@@ -96,7 +97,19 @@ static void backward(struct tape *tape, struct node *node)
                 x->columns);
 }
 
-const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward};
+static void work(const struct node *node, struct op_work *out)
+{
+    const struct tensor *x = node->inputs[0], *weight = node->inputs[1];
+    size_t rows = x->rows, in = weight->columns, to = weight->rows;
+    op_work_product(out, FORWARD, (struct product_shape){.transpose_b = true, .m = rows, .n = to, .k = in});
+    if (weight->wants_gradient)
+        op_work_product(
+                out, BACKWARD, (struct product_shape){.transpose_a = true, .m = to, .n = in, .k = rows});
+    if (x->wants_gradient)
+        op_work_product(out, BACKWARD, (struct product_shape){.m = rows, .n = in, .k = to});
+}
+
+const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward, work};
 
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
         const struct activation_kind *activation, struct dropout dropout)

@@ -1,5 +1,6 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
+#include "models/profile.h"
 #include "models/vector.h"
 
 #include <math.h>
@@ -250,7 +251,31 @@ static void backward(struct tape *tape, struct node *node)
     (void)node;
 }
 
-const struct op loss_op = {"loss", "output projection and label-smoothed cross-entropy", backward};
+/* Products of one block of rows in all their directions; gradients are made on the way forward. */
+static void block_work(const struct loss_node *loss, size_t rows, struct op_work *out)
+{
+    const size_t d = loss->x->columns, classes = loss->task.classes;
+    if (rows == 0)
+        return;
+    op_work_product(
+            out, FORWARD, (struct product_shape){.transpose_b = true, .m = rows, .n = classes, .k = d});
+    if (loss->dx)
+        op_work_product(out, FORWARD, (struct product_shape){.m = rows, .n = d, .k = classes});
+    if (loss->dweight)
+        op_work_product(
+                out, FORWARD, (struct product_shape){.transpose_a = true, .m = classes, .n = d, .k = rows});
+}
+
+static void work(const struct node *node, struct op_work *out)
+{
+    const struct loss_node *loss = node->data;
+    size_t targets = loss->x->rows / loss->copies, block = block_rows(loss);
+    for (size_t first = 0; first < targets; first += block)
+        for (size_t copy = 0; copy < loss->copies; copy++)
+            block_work(loss, smaller(block, targets - first), out);
+}
+
+const struct op loss_op = {"loss", "output projection and label-smoothed cross-entropy", backward, work};
 
 static void check(const struct loss_node *loss)
 {
@@ -268,22 +293,25 @@ void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct 
     *out = (struct loss){0};
     if (tape_status(tape) != STATUS_OK)
         return;
-    struct loss_node loss = {
+    struct loss_node *loss = arena_take(tape_arena(tape), 1, sizeof *loss);
+    if (!loss)
+        return;
+    *loss = (struct loss_node){
             .x = x, .weight = weight, .bias = bias, .task = *task, .copies = task->r_drop > 0 ? COPIES : 1};
-    check(&loss);
-    loss.dx = tensor_gradient(tape, x, &loss.add_x);
-    loss.dweight = tensor_gradient_part(tape, weight);
-    loss.dbias = tensor_gradient_part(tape, bias);
+    check(loss);
+    loss->dx = tensor_gradient(tape, x, &loss->add_x);
+    loss->dweight = tensor_gradient_part(tape, weight);
+    loss->dbias = tensor_gradient_part(tape, bias);
 
     struct arena_mark mark = arena_mark(tape_arena(tape));
-    size_t targets = x->rows / loss.copies, block = block_rows(&loss);
-    float *logits = arena_take(tape_arena(tape), block_planes(&loss) * block * task->classes, sizeof *logits);
-    loss.rows = arena_take(tape_arena(tape), targets, sizeof *loss.rows);
+    size_t targets = x->rows / loss->copies, block = block_rows(loss);
+    float *logits = arena_take(tape_arena(tape), block_planes(loss) * block * task->classes, sizeof *logits);
+    loss->rows = arena_take(tape_arena(tape), targets, sizeof *loss->rows);
     if (tape_status(tape) != STATUS_OK)
         return;
     for (size_t first = 0; first < targets; first += block)
-        loss_block(&loss, first, smaller(block, targets - first), logits);
-    add_up(&loss, out);
+        loss_block(loss, first, smaller(block, targets - first), logits);
+    add_up(loss, out);
     arena_reset(tape_arena(tape), mark);
-    tape_record(tape, &loss_op, NULL, (struct tensor *[]){x, weight, bias}, 3, NULL, 0);
+    tape_record(tape, &loss_op, loss, (struct tensor *[]){x, weight, bias}, 3, NULL, 0);
 }

@@ -1,5 +1,6 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
+#include "models/profile.h"
 #include "models/vector.h"
 
 #include <math.h>
@@ -126,7 +127,18 @@ static void backward(struct tape *tape, struct node *node)
     arena_reset(tape_arena(tape), mark);
 }
 
-const struct op residual_norm_op = {"residual_norm", "layer norm of x + dropout(f)", backward};
+/* Matrices read and written: f, x, s and y; then dy, s, what flows into s, dx and df. */
+static void work(const struct node *node, struct op_work *out)
+{
+    const struct tensor *x = node->inputs[0], *y = node->outputs[0], *sum = node->outputs[1];
+    const struct norm *norm = node->data;
+    double matrix = (double)y->rows * (double)y->columns * sizeof(float);
+    bool stored = norm->s != node->inputs[1]->value;
+    out->bytes[FORWARD] += matrix * (2 + (x ? 1 : 0) + (stored ? 1 : 0));
+    out->bytes[BACKWARD] += matrix * (3 + (x ? 1 : 0) + (sum ? 1 : 0));
+}
+
+const struct op residual_norm_op = {"residual_norm", "layer norm of x + dropout(f)", backward, work};
 
 static void forward_block(const struct norm *norm, struct node *parts, size_t block)
 {

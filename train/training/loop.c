@@ -93,7 +93,8 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .r_drop = config->train.r_drop,
             .gradient = gradient,
             .ready = on_ready,
-            .context = &leaf};
+            .context = &leaf,
+            .profile = trainer->profile};
     if (fault_fires(FAULT_GRADIENT))
         gradient[0] = NAN;
     struct loss loss;
@@ -218,6 +219,8 @@ static enum status update(struct loop *loop, struct orders *orders)
     clock_enter(PHASE_OTHER);
     struct update_report report = {agreement.total, step.learning_rate, norm, agreement.total.more == 0};
     progress_update(&loop->progress, &report);
+    if (trainer->updated)
+        trainer->updated(trainer->context, trainer, &agreement.total);
     watch_beat();
     *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
             .time_is_up = agreement.orders[ORDER_STOP] != 0,

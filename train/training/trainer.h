@@ -54,6 +54,12 @@ struct trainer {
     struct ema ema;
     struct run_state state;
     struct period every; /* validate.every, or never without data.valid */
+
+    /* For who looks on; set after trainer_open(). */
+    struct profile *profile; /* counts time and work of ops; NULL: nothing does */
+    void (*updated)(void *context, const struct trainer *trainer,
+            const struct slot_facts *total); /* after each update, its sums; NULL: not called */
+    void *context;
 };
 
 /* Collective, each. trainer_close() tolerates a half-opened trainer and waits for a save under way. */
