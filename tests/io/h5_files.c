@@ -1,5 +1,7 @@
 #include "tests/io/h5_files.h"
 
+#include "comm/fault.h"
+#include "comm/log.h"
 #include "comm/memory.h"
 
 #include <dirent.h>
@@ -29,6 +31,21 @@ static int remove_one(const char *path, const struct stat *facts, int type, stru
 void files_leave(void)
 {
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int files_setup(void **state)
+{
+    (void)state;
+    log_set_level(LOG_ERROR);
+    return files_enter() ? 0 : -1;
+}
+
+int files_teardown(void **state)
+{
+    (void)state;
+    fault_plan(NULL, 0);
+    files_leave();
+    return memory_blocks() == 0 ? 0 : -1;
 }
 
 const char *files_path(const char *name)

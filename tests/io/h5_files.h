@@ -10,6 +10,11 @@
 const char *files_enter(void);
 void files_leave(void);
 
+/* The same two as what cmocka calls before and after a test: warnings are not shown; faults that were planned are
+ * forgotten, and memory that is left is a failure. */
+int files_setup(void **state);
+int files_teardown(void **state);
+
 /* FOLDER/name, valid to the end of the program. */
 const char *files_path(const char *name);
 

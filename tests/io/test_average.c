@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "comm/fault.h"
-#include "comm/log.h"
 #include "comm/memory.h"
 #include "tests/io/h5_files.h"
 #include "tests/io/toy_state.h"
@@ -16,21 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int enter(void **state)
-{
-    (void)state;
-    log_set_level(LOG_ERROR);
-    return files_enter() ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    fault_plan(NULL, 0);
-    files_leave();
-    return memory_blocks() == 0 ? 0 : -1;
-}
 
 static const char *name_of(int64_t update)
 {
@@ -288,13 +272,19 @@ static void test_average__lists_the_checkpoints_of_a_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(test_average__is_the_mean, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__of_one_file_twice_is_that_file, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__holds_a_model_and_no_state, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__refuses_what_does_not_go_together, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__leaves_nothing_when_the_disk_fails, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__finds_the_newest_of_a_run, enter, leave),
-            cmocka_unit_test_setup_teardown(test_average__lists_the_checkpoints_of_a_run, enter, leave),
+            cmocka_unit_test_setup_teardown(test_average__is_the_mean, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__of_one_file_twice_is_that_file, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__holds_a_model_and_no_state, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__refuses_what_does_not_go_together, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__leaves_nothing_when_the_disk_fails, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__finds_the_newest_of_a_run, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_average__lists_the_checkpoints_of_a_run, files_setup, files_teardown),
     };
     return cmocka_run_group_tests_name("average", tests, NULL, NULL);
 }

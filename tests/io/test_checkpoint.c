@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "comm/fault.h"
-#include "comm/log.h"
 #include "comm/memory.h"
 #include "tests/io/h5_files.h"
 #include "tests/io/toy_state.h"
@@ -16,21 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int enter(void **state)
-{
-    (void)state;
-    log_set_level(LOG_ERROR);
-    return files_enter() ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    fault_plan(NULL, 0);
-    files_leave();
-    return memory_blocks() == 0 ? 0 : -1;
-}
 
 static const struct best_names best_of_all = {{""}, 1};
 
@@ -313,22 +297,30 @@ static void test_checkpoint__refuses_every_flipped_byte_and_every_cut(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_newest_and_the_best, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_the_best_by_every_name, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__links_are_set_right_on_resume, enter, leave),
             cmocka_unit_test_setup_teardown(
-                    test_checkpoint__links_that_fail_are_no_lost_checkpoint, enter, leave),
+                    test_checkpoint__keeps_the_newest_and_the_best, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__keeps_all_when_keep_is_0, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__find_passes_over_damaged_files, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__resolves_runs_and_files, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__loads_on_any_number_of_ranks, enter, leave),
-            cmocka_unit_test_setup_teardown(test_checkpoint__refuses_other_shapes_and_names, enter, leave),
+                    test_checkpoint__keeps_the_best_by_every_name, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_checkpoint__parameters_crc32_is_over_the_model_alone, enter, leave),
+                    test_checkpoint__links_are_set_right_on_resume, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_checkpoint__refuses_every_flipped_byte_and_every_cut, enter, leave),
+                    test_checkpoint__links_that_fail_are_no_lost_checkpoint, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__keeps_all_when_keep_is_0, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__find_passes_over_damaged_files, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__resolves_runs_and_files, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__loads_on_any_number_of_ranks, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__refuses_other_shapes_and_names, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__parameters_crc32_is_over_the_model_alone, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__refuses_every_flipped_byte_and_every_cut, files_setup, files_teardown),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

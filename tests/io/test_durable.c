@@ -14,20 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int enter(void **state)
-{
-    (void)state;
-    return files_enter() ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    fault_plan(NULL, 0);
-    files_leave();
-    return 0;
-}
-
 /* /proc answers fsync() of a folder with EINVAL, as some network file systems do. */
 static void test_durable__a_folder_that_knows_no_fsync_is_good_enough(void **state)
 {
@@ -65,10 +51,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
-                    test_durable__a_folder_that_knows_no_fsync_is_good_enough, enter, leave),
-            cmocka_unit_test_setup_teardown(test_durable__a_folder_that_fails_is_told, enter, leave),
+                    test_durable__a_folder_that_knows_no_fsync_is_good_enough, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_durable__what_is_no_plain_file_is_not_replaced, enter, leave),
+                    test_durable__a_folder_that_fails_is_told, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_durable__what_is_no_plain_file_is_not_replaced, files_setup, files_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,20 +17,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static int enter(void **state)
-{
-    (void)state;
-    return files_enter() ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    fault_plan(NULL, 0);
-    files_leave();
-    return memory_blocks() == 0 ? 0 : -1;
-}
-
 static void read_sample(const char *path)
 {
     struct h5_file *file;
@@ -286,19 +272,26 @@ static void test_h5__a_file_cut_off_while_in_use_is_an_io_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(test_h5__round_trip_at_each_compression, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__values_and_list, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__equal_contents_are_equal_bytes, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__refuses_what_is_no_file_of_its_kind, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__refuses_a_newer_format, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__refuses_every_flipped_byte_and_every_cut, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__a_failed_write_leaves_the_old_file, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__opening_fails_anywhere_for_its_own_reason, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5__a_full_disk_says_how_much_is_needed, enter, leave),
             cmocka_unit_test_setup_teardown(
-                    test_h5__a_new_name_is_taken_back_when_the_folder_fails, enter, leave),
+                    test_h5__round_trip_at_each_compression, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(test_h5__values_and_list, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
-                    test_h5__a_file_cut_off_while_in_use_is_an_io_failure, enter, leave),
+                    test_h5__equal_contents_are_equal_bytes, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__refuses_what_is_no_file_of_its_kind, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(test_h5__refuses_a_newer_format, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__refuses_every_flipped_byte_and_every_cut, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_failed_write_leaves_the_old_file, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__opening_fails_anywhere_for_its_own_reason, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_full_disk_says_how_much_is_needed, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_new_name_is_taken_back_when_the_folder_fails, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_file_cut_off_while_in_use_is_an_io_failure, files_setup, files_teardown),
     };
     return cmocka_run_group_tests_name("h5", tests, NULL, NULL);
 }

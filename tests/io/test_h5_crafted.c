@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "comm/memory.h"
 #include "io/h5/internal.h"
 #include "tests/io/h5_files.h"
 
@@ -398,26 +397,22 @@ static void test_h5_crafted__chunks_give_what_they_should(void **state)
     read_refused(masked, "filtered chunks inside the file");
 }
 
-static int enter(void **state)
+/* The library as the program starts it. */
+static int start(void **state)
 {
     (void)state;
-    h5_lock(); /* starts the library as the program does */
+    h5_lock();
     h5_unlock();
-    return files_enter() ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    files_leave();
-    return memory_blocks() == 0 ? 0 : -1;
+    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(test_h5_crafted__what_is_not_ours_is_refused, enter, leave),
-            cmocka_unit_test_setup_teardown(test_h5_crafted__chunks_give_what_they_should, enter, leave),
+            cmocka_unit_test_setup_teardown(
+                    test_h5_crafted__what_is_not_ours_is_refused, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5_crafted__chunks_give_what_they_should, files_setup, files_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start, NULL);
 }
