@@ -19,6 +19,8 @@ int fixed_shift(double bound)
 void fixed_add(struct fixed_sum *sum, double value, int shift)
 {
     static const double units[FIXED_DIGITS] = {1, 0x1p40, 0x1p80};
+    if (!(value > 0 && isfinite(value)))
+        return;
     double rest = ldexp(value, shift);
     for (int i = FIXED_DIGITS - 1; i >= 0; i--) {
         double unit = units[i];

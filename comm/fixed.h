@@ -28,6 +28,7 @@ struct fixed_sum {
 /* How far numbers up to `bound` (finite, at least 0) are shifted. */
 int fixed_shift(double bound);
 
+/* What is not finite adds nothing: no integer stands for it, and whoever has a bound has looked for it. */
 void fixed_add(struct fixed_sum *sum, double value, int shift);
 double fixed_value(const struct fixed_sum *sum, int shift);
 

@@ -67,12 +67,23 @@ static void test_fixed__any_bound(void **state)
     assert_true(fixed_value(&none, fixed_shift(0)) == 0);
 }
 
+/* No integer stands for them. */
+static void test_fixed__what_is_no_number_adds_nothing(void **state)
+{
+    (void)state;
+    struct fixed_sum sum = {0}, none = {0};
+    fixed_add(&sum, NAN, fixed_shift(1));
+    fixed_add(&sum, INFINITY, fixed_shift(1));
+    assert_memory_equal(&sum, &none, sizeof sum);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_fixed__no_order_changes_the_sum),
             cmocka_unit_test(test_fixed__the_sum_is_exact_to_double),
             cmocka_unit_test(test_fixed__any_bound),
+            cmocka_unit_test(test_fixed__what_is_no_number_adds_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
