@@ -57,6 +57,10 @@ for ranks in 1 2; do
     rm -rf wide hwm.*
 done
 [ "$(figure wide good_ranks_below)" = 2 ] || fail "2 ranks of 4 micro-batches are not told to be good"
+# Its state is a few rows and columns: hardly more than the parameters alone.
+plans wide "${wide[@]}" --optimizer.kind adafactor
+train 0 wide "${wide[@]}" --optimizer.kind adafactor --train.until 2u
+near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wide checkpoint_bytes)" 0.1
 
 # ---- words, and what nothing is written by ----
 "$program" plan tiny.yaml --ranks 3 >words.log 2>err.log

@@ -33,7 +33,7 @@ static struct blocks some_blocks(void)
 static void run(struct ema *ema, double decay)
 {
     struct blocks blocks = some_blocks();
-    assert_int_equal(ema_open(ema, decay, &blocks), STATUS_OK);
+    assert_int_equal(ema_open(ema, decay, &blocks, 0), STATUS_OK);
     weights_after(0);
     ema_start(ema, &blocks, weights);
     for (int64_t t = 1; t <= UPDATES; t++) {
@@ -94,7 +94,7 @@ static void test_ema__stands_still_on_weights_that_do(void **state)
     (void)state;
     struct ema ema;
     struct blocks blocks = some_blocks();
-    assert_int_equal(ema_open(&ema, 0.999, &blocks), STATUS_OK);
+    assert_int_equal(ema_open(&ema, 0.999, &blocks, 0), STATUS_OK);
     weights_after(3);
     ema_start(&ema, &blocks, weights);
     for (int64_t t = 1; t <= 1000; t++)

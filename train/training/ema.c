@@ -2,17 +2,15 @@
 
 #include "comm/memory.h"
 #include "comm/vector.h"
-#include "comm/world.h"
 
 #include <string.h>
 
-enum status ema_open(struct ema *out, double decay, const struct blocks *blocks)
+enum status ema_open(struct ema *out, double decay, const struct blocks *blocks, int rank)
 {
-    *out = (struct ema){.decay = decay};
+    *out = (struct ema){.decay = decay, .rank = rank};
     if (decay == 0)
         return STATUS_OK;
-    return memory_new(
-            &out->values, "moving average", blocks_own_floats(blocks, world()->rank), sizeof(float));
+    return memory_new(&out->values, "moving average", blocks_own_floats(blocks, rank), sizeof(float));
 }
 
 void ema_close(struct ema *ema)
@@ -30,7 +28,7 @@ double ema_share(double decay, int64_t update)
 void ema_start(struct ema *ema, const struct blocks *blocks, const float *parameters)
 {
     for (size_t bucket = 0; ema->values && bucket < blocks_buckets(blocks); bucket++) {
-        struct run run = blocks_run(blocks, bucket, world()->rank);
+        struct run run = blocks_run(blocks, bucket, ema->rank);
         if (run.count > 0)
             memcpy(ema->values + run.own, parameters + run.first, run.count * sizeof *parameters);
     }
@@ -49,7 +47,7 @@ void ema_update(struct ema *ema, const struct blocks *blocks, int64_t update, co
 {
     float share = (float)ema_share(ema->decay, update);
     for (size_t bucket = 0; ema->values && bucket < blocks_buckets(blocks); bucket++) {
-        struct run run = blocks_run(blocks, bucket, world()->rank);
+        struct run run = blocks_run(blocks, bucket, ema->rank);
 #pragma omp parallel for schedule(static)
         for (size_t first = 0; first < run.count; first += BLOCK_FLOATS) {
             size_t count = run.count - first < BLOCK_FLOATS ? run.count - first : BLOCK_FLOATS;
@@ -73,7 +71,7 @@ enum status ema_swap(struct ema *ema, struct exchange *exchange, float *paramete
     if (!ema->values)
         return STATUS_OK;
     for (size_t bucket = 0; bucket < blocks_buckets(blocks); bucket++) {
-        struct run run = blocks_run(blocks, bucket, world()->rank);
+        struct run run = blocks_run(blocks, bucket, ema->rank);
         swap(ema->values + run.own, parameters + run.first, run.count);
     }
     TRY(exchange_spread(exchange, parameters));

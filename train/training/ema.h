@@ -13,10 +13,12 @@
 
 struct ema {
     double decay;
+    int rank;      /* whose own buffer it is */
     float *values; /* own buffer */
 };
 
-enum status ema_open(struct ema *out, double decay, const struct blocks *blocks);
+/* Room for the average, of the blocks that `rank` owns. */
+enum status ema_open(struct ema *out, double decay, const struct blocks *blocks, int rank);
 void ema_close(struct ema *ema);
 
 /* The average is the weights as they are. parameters [floats]: the flat buffer. */

@@ -263,6 +263,20 @@ static double compressed(int64_t level)
     return level == 0 ? 1 : 0.85;
 }
 
+/* Values of the planes that are not of the parameters' shapes count as they are. */
+static double plane_values(const struct trainer *trainer, const struct flat_plane *plane)
+{
+    const struct flat_array *arrays = plane->arrays ? plane->arrays : trainer->arrays;
+    double values = 0;
+    for (size_t i = 0; i < trainer->array_count; i++) {
+        double floats = 1;
+        for (int d = 0; d < arrays[i].rank; d++)
+            floats *= (double)arrays[i].shape[d];
+        values += floats;
+    }
+    return values;
+}
+
 static enum status see_state(struct work *work, struct estimate *out)
 {
     struct trainer *trainer = &work->trainer;
@@ -282,9 +296,11 @@ static enum status see_state(struct work *work, struct estimate *out)
         corpus_vocabulary(trainer->corpus, side, &bytes);
         vocabulary += side == TARGET && corpus_facts(trainer->corpus)->joint ? 0 : bytes;
     }
-    double values = (double)(record.plane_count * out->parameters * sizeof(float));
-    out->checkpoint_bytes =
-            vocabulary + (size_t)(values * compressed(trainer->config->checkpoint.compression));
+    double values = 0;
+    for (size_t p = 0; p < record.plane_count; p++)
+        values += plane_values(trainer, &record.planes[p]);
+    out->checkpoint_bytes = vocabulary + (size_t)(values * sizeof(float) *
+                                                  compressed(trainer->config->checkpoint.compression));
     return STATUS_OK;
 }
 

@@ -163,7 +163,7 @@ enum status trainer_open_moments(struct trainer *trainer, const struct blocks *b
 {
     const struct parameters *parameters = model_parameters(trainer->model);
     TRY(freeze_open(&trainer->frozen, parameters, &trainer->config->train.freeze));
-    TRY(ema_open(&trainer->ema, trainer->config->train.ema, blocks));
+    TRY(ema_open(&trainer->ema, trainer->config->train.ema, blocks, rank));
     return optimizer_open(
             &trainer->optimizer, &trainer->config->optimizer, parameters, blocks, rank, trainer->frozen);
 }
