@@ -77,12 +77,17 @@ static void format(const struct run_holder *h, char text[TEXT_BYTES])
             h->pid, h->born, h->boot, h->space, h->job, h->restart, h->since);
 }
 
+/* False for a text that is none of a lock: then the holder is nobody. */
 static bool parse(const char *text, struct run_holder *h)
 {
     *h = (struct run_holder){0};
-    return sscanf(text,
-                   "host %63s\npid %ld\nborn %lld\nboot %63s\nspace %63s\njob %63s\nrestart %lld\nsince %31s",
-                   h->host, &h->pid, &h->born, h->boot, h->space, h->job, &h->restart, h->since) == 8;
+    bool whole = sscanf(text,
+                         "host %63s\npid %ld\nborn %lld\nboot %63s\nspace %63s\njob %63s\nrestart "
+                         "%lld\nsince %31s",
+                         h->host, &h->pid, &h->born, h->boot, h->space, h->job, &h->restart, h->since) == 8;
+    if (!whole)
+        *h = (struct run_holder){0};
+    return whole;
 }
 
 static bool read_text(const char *path, char text[TEXT_BYTES], struct stat *found)
@@ -180,8 +185,6 @@ bool run_lock_is_held(const char *folder, struct run_holder *out)
     if (!read_text(path, text, &found))
         return false;
     bool known = parse(text, out);
-    if (!known)
-        *out = (struct run_holder){0};
     return is_held(known, out, &self, found.st_mtime, time(NULL));
 }
 
@@ -203,8 +206,9 @@ static enum status try_take(const char *path, const char *fresh, const struct ru
     bool known = parse(text, &holder);
     if (is_held(known, &holder, self, found.st_mtime, own.st_mtime))
         return fail_busy(path, text, &holder);
-    log_line(LOG_WARNING, "took over the run directory from process %ld on %s, which is gone", holder.pid,
-            holder.host);
+    char words[TEXT_BYTES];
+    run_holder_words(&holder, words, sizeof words);
+    log_line(LOG_WARNING, "took over the run directory from %s, which is gone", words);
     put_aside(path, text);
     return STATUS_OK;
 }

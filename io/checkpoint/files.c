@@ -131,7 +131,8 @@ static enum status list_best(struct listing *out, const char *folder)
     memset(out, 0, sizeof *out);
     TRY(link_names(run, target, folder, "", ""));
     DIR *stream = opendir(run[0] ? run : ".");
-    CHECK(stream, STATUS_IO, "cannot read the folder %s", run);
+    if (!stream)
+        return status_fail_errno("list", run[0] ? run : ".");
     enum status status = STATUS_OK;
     for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));)
         if (strncmp(entry->d_name, "best", strlen("best")) == 0 && ends_with(entry->d_name, ".h5")) {
