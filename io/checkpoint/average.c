@@ -27,14 +27,6 @@ bool checkpoint_is_average(const struct checkpoint *checkpoint)
     return h5_has(checkpoint_file(checkpoint), averaged);
 }
 
-/* What follows "/GROUP/" in a name, or NULL. */
-static const char *name_within(const char *name, const char *group)
-{
-    size_t length = strlen(group);
-    bool within = name[0] == '/' && strncmp(name + 1, group, length) == 0 && name[1 + length] == '/';
-    return within ? name + length + 2 : NULL;
-}
-
 /* ---- what must be alike ---- */
 
 static size_t count_arrays(const struct h5_file *file, const char *group)
@@ -42,7 +34,7 @@ static size_t count_arrays(const struct h5_file *file, const char *group)
     struct h5_array array;
     size_t count = 0;
     for (size_t i = 0; h5_list(file, i, &array); i++)
-        count += name_within(array.name, group) != NULL;
+        count += checkpoint_within(array.name, group) != NULL;
     return count;
 }
 
@@ -59,7 +51,7 @@ static enum status check_arrays(const struct averaging *a, const struct h5_file 
     CHECK(count_arrays(file, a->group) > 0, STATUS_DATA, "%s: expected arrays /%s/..., found none",
             h5_path(file), a->group);
     for (size_t i = 0; h5_list(file, i, &array); i++)
-        if (name_within(array.name, a->group)) {
+        if (checkpoint_within(array.name, a->group)) {
             bool there = h5_find(other, array.name, &found);
             CHECK(there && array.rank > 0 && array.shape[0] > 0 && same_shape(&array, &found), STATUS_DATA,
                     "%s and %s: expected the same model in both, found %s %s%s", h5_path(other),
@@ -117,7 +109,7 @@ static enum status copy_rest(struct averaging *a)
     for (size_t i = 0; h5_list(file, i, &array); i++) {
         bool copied = strcmp(array.name, averaged) != 0;
         for (size_t g = 0; g < sizeof left_out / sizeof *left_out; g++)
-            copied = copied && !name_within(array.name, left_out[g]);
+            copied = copied && !checkpoint_within(array.name, left_out[g]);
         if (copied)
             TRY(copy_array(a, &array));
     }
@@ -179,7 +171,7 @@ static enum status average_array(struct averaging *a, struct h5_array array)
     snprintf(name, sizeof name, "%s", array.name);
     for (size_t c = 0; c < a->count; c++)
         TRY(h5_reader_open(&a->readers[c], checkpoint_file(a->checkpoints[c]), name, H5_FLOAT32, array.rank));
-    snprintf(array.name, sizeof array.name, "/model/%s", name_within(name, a->group));
+    snprintf(array.name, sizeof array.name, "/model/%s", checkpoint_within(name, a->group));
     if (array.chunk_rows == 0 || array.chunk_rows > array.shape[0])
         array.chunk_rows = array.shape[0];
     TRY(make_room(a, h5_chunk_bytes(&array) / sizeof(float)));
@@ -200,7 +192,7 @@ static enum status write_average(struct averaging *a)
     struct h5_array array;
     TRY(copy_rest(a));
     for (size_t i = 0; h5_list(file, i, &array); i++)
-        if (name_within(array.name, a->group))
+        if (checkpoint_within(array.name, a->group))
             TRY(average_array(a, array));
     return STATUS_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * Private to checkpoint*.c: units and their parts, the queue of packed chunks, names of files.
+ * Private to io/checkpoint/: units and their parts, the queue of packed chunks, names of files.
  */
 #ifndef IO_CHECKPOINT_INTERNAL_H
 #define IO_CHECKPOINT_INTERNAL_H
@@ -118,7 +118,10 @@ void snapshot_release(struct save *save);
  * new; then removes older ones. */
 enum status save_write(struct save *save);
 
-/* ---- names (files.c) ---- */
+/* ---- names (load.c, files.c) ---- */
+
+/* What follows "/GROUP/" in the name of an array, or NULL if it is of another group. */
+const char *checkpoint_within(const char *name, const char *group);
 
 enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update);
 

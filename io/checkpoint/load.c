@@ -78,12 +78,18 @@ const char *checkpoint_path(const struct checkpoint *checkpoint)
     return h5_path(checkpoint->file);
 }
 
+const char *checkpoint_within(const char *name, const char *group)
+{
+    size_t length = strlen(group);
+    bool within = name[0] == '/' && strncmp(name + 1, group, length) == 0 && name[1 + length] == '/';
+    return within ? name + length + 2 : NULL;
+}
+
 bool checkpoint_has_group(const struct checkpoint *checkpoint, const char *group)
 {
     struct h5_array array;
-    size_t length = strlen(group);
     for (size_t i = 0; h5_list(checkpoint->file, i, &array); i++)
-        if (strncmp(array.name + 1, group, length) == 0 && array.name[1 + length] == '/')
+        if (checkpoint_within(array.name, group))
             return true;
     return false;
 }
@@ -293,12 +299,11 @@ static enum status digest_array(struct h5_file *file, const struct h5_array *arr
 
 enum status checkpoint_parameters_crc32(struct checkpoint *checkpoint, uint32_t *crc, size_t *parameters)
 {
-    static const char group[] = "/model/";
     struct h5_array array;
     uLong sum = crc32(0, NULL, 0);
     *parameters = 0;
     for (size_t i = 0; h5_list(checkpoint->file, i, &array); i++) {
-        if (strncmp(array.name, group, sizeof group - 1) != 0 || array.type != H5_FLOAT32)
+        if (!checkpoint_within(array.name, "model") || array.type != H5_FLOAT32)
             continue;
         TRY(digest_array(checkpoint->file, &array, &sum));
         *parameters += h5_row_bytes(&array) / sizeof(float) * (array.rank ? array.shape[0] : 1);

@@ -1,5 +1,5 @@
 /*
- * The names of the arrays of a corpus, for its writer and its reader. Private to corpus_*.c.
+ * The names of the arrays of a corpus, for its writer and its reader. Private to io/corpus/.
  */
 #ifndef IO_CORPUS_NAMES_H
 #define IO_CORPUS_NAMES_H

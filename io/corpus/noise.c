@@ -33,8 +33,7 @@ static enum status open_segmenters(struct noise *noise, const struct corpora *co
     }
     CHECK(unigram || noise->options.sampling_alpha == 0, STATUS_CONFIG,
             "data.sampling_alpha is %g, but counts only with a unigram vocabulary, found the bpe vocabulary "
-            "of "
-            "%s: leave it out",
+            "of %s: leave it out",
             noise->options.sampling_alpha, corpus_path(corpus));
     return STATUS_OK;
 }

@@ -35,8 +35,7 @@ static enum status check_lengths(
     size_t longest = facts->longest[facts->longest[SOURCE] < facts->longest[TARGET] ? TARGET : SOURCE];
     CHECK(found->count == 0, STATUS_CONFIG,
             "batch.tokens %zu: expected at least the longest sentence of %s (%zu tokens), found pair %zu of "
-            "%zu "
-            "with %zu source and %zu target tokens; %zu of its pairs are too long",
+            "%zu with %zu source and %zu target tokens; %zu of its pairs are too long",
             plan->options.tokens, corpus_path(part->corpus), longest, found->pair + 1, part->pairs,
             found->source, found->target, found->count);
     return STATUS_OK;

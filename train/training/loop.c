@@ -156,10 +156,8 @@ static enum status check_finite(const struct loop *loop, const struct agreement 
     *norm = sqrt(agreement->square_norm) / target;
     CHECK(isfinite(agreement->total.loss) && isfinite(*norm), STATUS_INTERNAL,
             "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g; nothing "
-            "of it "
-            "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
-            "longer "
-            "schedule.warmup may help)",
+            "of it is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate "
+            "or a longer schedule.warmup may help)",
             (long long)loop->trainer->state.update + 1, agreement->total.loss / target, fabs(*norm));
     return STATUS_OK;
 }

@@ -160,8 +160,7 @@ static const struct option rows[] = {
         {"schedule.total", OPTION_PERIOD, FIELD(total), .value = "until", .units = "ue", .zero = "until",
                 .needs = WITH_TOTAL, SHAPES_RATES,
                 .help = "where the lowest rate is reached; until: at train.until\nIn epochs, the way to it "
-                        "is "
-                        "measured in tokens."},
+                        "is measured in tokens."},
         {"schedule.floor", OPTION_REAL, FIELD(floor), .value = "0", .minimum = 0, .maximum = 1,
                 .needs = WITH_TOTAL "|step|plateau", SHAPES_RATES,
                 .help = "lowest rate, as a share of the highest"},

@@ -129,8 +129,7 @@ static enum status check_valid(const struct trainer *trainer)
     validation_translates(&trainer->config->validate, &asked);
     CHECK(!trainer->valid || asked.count == 0 || corpus_facts(trainer->valid)->has_text, STATUS_CONFIG,
             "the metric %s compares with the raw target lines, but data.valid %s holds none: prepare it "
-            "without "
-            "--no-text, or leave the metric out of validate.metric and validate.metrics",
+            "without --no-text, or leave the metric out of validate.metric and validate.metrics",
             asked.metrics[0]->kind.name, corpus_path(trainer->valid));
     for (enum side side = SOURCE; trainer->valid && side < SIDES; side++) {
         size_t bytes, valid_bytes;

@@ -20,7 +20,8 @@ struct text_validation_options {
     size_t samples; /* the first pairs of the corpus, shown in the log with their translations */
 };
 
-/* The values of options->metrics, as many; STATUS_CONFIG if the corpus has no text for them. STATUS_STOPPED if a rank is asked to stop meanwhile (stop.h). Collective. */
+/* values [options->count] of options->metrics; STATUS_CONFIG if the corpus has no text for them, STATUS_STOPPED if a rank is
+ * asked to stop meanwhile (stop.h). Collective. */
 enum status validate_text(double *values, struct model *model, struct corpus *corpus,
         const struct text_validation_options *options);
 
