@@ -43,7 +43,7 @@ static enum status load(struct saved_model *saved, struct checkpoint *checkpoint
     struct parameters *parameters = model_parameters(saved->model);
     struct flat_plane plane = {.values = parameters->values, .flat = true};
     TRY(weights_choose(&plane.group, weights, checkpoint));
-    struct flat_array *arrays;
+    struct flat_array *arrays = NULL;
     enum status status = memory_new(&arrays, "parameters", parameters->count, sizeof *arrays);
     for (size_t i = 0; status == STATUS_OK && i < parameters->count; i++)
         arrays[i] = parameters->items[i].array;
