@@ -42,7 +42,7 @@ enum option_type {
     OPTION_INTEGER, /* int64_t */
     OPTION_REAL,    /* double */
     OPTION_TEXT,    /* char *, NULL when not given and the default is NULL */
-    OPTION_LIST,    /* struct text_list: a YAML sequence, or several words after --key */
+    OPTION_LIST,    /* struct text_list: a YAML sequence, or several words after --key; see `commas` */
     OPTION_CHOICE,  /* const struct kind * into `kinds` (a pointer to the row) */
     OPTION_PERIOD   /* struct period, in one of `units` */
 };
@@ -64,6 +64,7 @@ struct option {
     const struct kind_table *kinds; /* CHOICE */
     const char *units;              /* PERIOD: allowed units, e.g. "ue" */
     const char *zero; /* INTEGER, REAL, PERIOD: a word for 0 ("auto", "never"), whatever the bounds */
+    bool commas;      /* LIST: commas, too, stand between items */
     enum option_change change;
     /* Counts only where another option is given and not off ("data.valid"), or a choice is one of these
      * ("model.kind=gpt|bert"), and what that needs is met; NULL: always. */

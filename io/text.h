@@ -7,7 +7,7 @@
 #ifndef IO_TEXT_H
 #define IO_TEXT_H
 
-#include "comm/status.h"
+#include "io/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +27,14 @@ enum status text_open(struct text **out, const char *path);
  * its start, as often as needed and one reader at a time. Messages say `name`. */
 enum status text_spool(int *descriptor);
 enum status text_open_spool(struct text **out, int descriptor, const char *name);
+
+/* Before a command reads the files of `lists` [count], on the rank that does: standard input at most once among them,
+ * *standard whether (NULL: never mind). STATUS_USAGE. */
+enum status text_check_inputs(const struct text_list *lists, size_t count, bool *standard);
+
+/* A result is not to take the place of what it is made from: STATUS_USAGE if `output` (NULL, "-": standard output) is
+ * one of `inputs`, by whatever name. */
+enum status text_check_output(const char *output, const struct text_list *inputs);
 
 void text_close(struct text *text);
 

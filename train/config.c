@@ -122,7 +122,7 @@ static const struct option validate_rows[] = {
                 .kinds = &metric_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "validate.every", .help = "what decides which checkpoint is best"},
         {"validate.metrics", OPTION_LIST, offsetof(struct validate_options, metrics), .placeholder = "NAME",
-                .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
+                .commas = true, .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
                 .help = "further metrics, each with a link best-NAME.h5\nloss, perplexity and accuracy are "
                         "computed in any case; those of text compare translations of data.valid with its "
                         "raw target lines. Checkpoints that a link best*.h5 points to are kept."},
@@ -276,11 +276,14 @@ static enum status check_metrics(const struct text_list *names)
 {
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i];
+        for (size_t before = 0; before < i; before++)
+            CHECK(strcmp(names->items[before], name) != 0, STATUS_CONFIG,
+                    "validate.metrics: %s is named twice", name);
         if (kind_find(&metric_kinds, name))
             continue;
         const char *near = options_nearest(name, metric_name, &metric_kinds, kind_count(&metric_kinds));
         return status_fail(STATUS_CONFIG,
-                "validate.metrics: unknown metric %s%s%s (seqtrain info lists them)", name,
+                "validate.metrics: unknown metric '%s'%s%s (seqtrain info lists them)", name,
                 near ? "; the nearest is " : "", near ? near : "");
     }
     return STATUS_OK;

@@ -46,6 +46,8 @@ static enum status check_type(const struct option *option)
             STATUS_INTERNAL, "option %s: bounds or a word for 0, but no number", option->name);
     CHECK(option->minimum <= option->maximum, STATUS_INTERNAL, "option %s: minimum above maximum",
             option->name);
+    CHECK(option->type == OPTION_LIST || !option->commas, STATUS_INTERNAL,
+            "option %s: commas between items, but no list", option->name);
     CHECK(choice || !option->kinds, STATUS_INTERNAL, "option %s: kinds, but no choice", option->name);
     CHECK(period || !option->units, STATUS_INTERNAL, "option %s: units, but no period", option->name);
     if (choice)

@@ -83,7 +83,10 @@ const char *text_quoted(const char *text, char out[OPTION_NAME_LIMIT]);
 
 /* ---- needs (needs.c) ---- */
 
-/* "model.kind gpt or bert" for "model.kind=gpt|bert". */
+/* How messages write a name: a setting has a dot and none, a switch of a command "--". */
+const char *option_dashes(const char *name);
+
+/* "model.kind gpt or bert" for "model.kind=gpt|bert"; "--sample" for "sample". */
 void need_words(const char *need, char *out, size_t bytes);
 
 /* The needs of an option, of what it needs and so on are options and choices, and end. STATUS_INTERNAL. */

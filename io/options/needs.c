@@ -21,11 +21,16 @@ static const char *next_choice(const char *choices, char word[OPTION_NAME_LIMIT]
     return choices + length + (choices[length] == '|');
 }
 
+const char *option_dashes(const char *name)
+{
+    return strchr(name, '.') ? "" : "--";
+}
+
 void need_words(const char *need, char *out, size_t bytes)
 {
     char name[OPTION_NAME_LIMIT], word[OPTION_NAME_LIMIT];
     const char *choices = need_choices(need, name), *before = " ";
-    size_t used = (size_t)snprintf(out, bytes, "%s", name);
+    size_t used = (size_t)snprintf(out, bytes, "%s%s", option_dashes(name), name);
     for (; choices && used < bytes && (choices = next_choice(choices, word)); before = " or ")
         used += (size_t)snprintf(out + used, bytes - used, "%s%s", before, word);
 }
@@ -62,13 +67,15 @@ static enum status refuse(
         const struct option_at at, const void *settings, const char *need, const struct option_at needed)
 {
     char value[OPTION_TEXT_LIMIT], words[OPTION_TEXT_LIMIT], found[OPTION_TEXT_LIMIT];
-    const char *name = at.option->name;
+    const char *name = at.option->name, *dashes = option_dashes(name);
     value_format(at.option, option_field_const(settings, at), value, sizeof value);
     value_format(needed.option, option_field_const(settings, needed), found, sizeof found);
     need_words(need, words, sizeof words);
-    return status_fail(strchr(name, '.') ? STATUS_CONFIG : STATUS_USAGE,
-            "%s is %s, but counts only with %s, found %s: set %s, or leave %s out", name, value, words,
-            found[0] ? found : "nothing", words, name);
+    if (!found[0] || (needed.option->type == OPTION_BOOL && option_dashes(needed.option->name)[0]))
+        snprintf(found, sizeof found, "nothing");
+    return status_fail(dashes[0] ? STATUS_USAGE : STATUS_CONFIG,
+            "%s%s is %s, but counts only with %s, found %s: %s %s, or leave %s%s out", dashes, name, value,
+            words, found, dashes[0] ? "give" : "set", words, dashes, name);
 }
 
 enum status options_check_needs(const struct schema *schema, const void *settings)

@@ -211,12 +211,27 @@ static void text_expected(const struct option *option, char *out, size_t bytes)
     snprintf(out, bytes, "UTF-8 text");
 }
 
+/* The items of "bleu,chrf". */
+static enum status add_between_commas(struct text_list *list, const char *text)
+{
+    char *item;
+    for (;; text++) {
+        size_t length = strcspn(text, ",");
+        TRY(memory_new(&item, "settings", length + 1, 1));
+        memcpy(item, text, length);
+        enum status status = text_list_add(list, item);
+        memory_free(item);
+        text += length;
+        if (status != STATUS_OK || !*text)
+            return status;
+    }
+}
+
 static enum status list_parse(const struct option *option, void *field, const char *text)
 {
-    (void)option;
     if (text_valid_utf8(text, strlen(text)) != strlen(text))
         return STATUS_CONFIG;
-    return text_list_add(field, text);
+    return option->commas ? add_between_commas(field, text) : text_list_add(field, text);
 }
 
 static void list_format(const struct option *option, const void *field, char *out, size_t bytes)

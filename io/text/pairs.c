@@ -14,27 +14,11 @@ struct pairs {
     int64_t number;
 };
 
-static bool is_standard_input(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
-static enum status check_standard_input(const struct text_list *files, int width, bool *standard)
-{
-    size_t count = 0;
-    for (int side = 0; side < width; side++)
-        for (size_t i = 0; i < files[side].count; i++)
-            count += is_standard_input(files[side].items[i]);
-    CHECK(count <= 1, STATUS_USAGE, "standard input (-) can be read once, found it %zu times", count);
-    *standard = count == 1;
-    return STATUS_OK;
-}
-
 static enum status open_pairs(struct pairs **out, const struct text_list *files, int width, bool again)
 {
     bool standard = false;
     struct pairs *pairs = NULL;
-    TRY(check_standard_input(files, width, &standard));
+    TRY(text_check_inputs(files, (size_t)width, &standard));
     TRY(memory_new(&pairs, "text", 1, sizeof *pairs));
     pairs->files = files;
     pairs->width = width;
@@ -90,7 +74,7 @@ static enum status open_files(struct pairs *pairs)
 {
     for (int side = 0; side < pairs->width; side++) {
         const char *path = pairs->files[side].items[pairs->next];
-        if (is_standard_input(path) && pairs->spool >= 0)
+        if (strcmp(path, "-") == 0 && pairs->spool >= 0)
             TRY(text_open_spool(&pairs->open[side], pairs->spool, "standard input"));
         else
             TRY(text_open(&pairs->open[side], path));

@@ -123,5 +123,7 @@ enum status decode_check(const struct decode_options *options, const struct ense
     CHECK((size_t)options->nbest <= decode_width(options), STATUS_USAGE,
             "--nbest %lld needs at least as many hypotheses, found --beam %zu", (long long)options->nbest,
             decode_width(options));
+    CHECK(options->max_length_ratio > 0 || options->max_length_extra > 0, STATUS_USAGE,
+            "--max-length-ratio 0 and --max-length-extra 0 leave no room for a token: raise one of them");
     return ensemble ? check_models(ensemble, options->alignment) : STATUS_OK;
 }

@@ -75,18 +75,21 @@ head -n 149 target.txt >short.txt
 : >nothing.txt
 printf 'one\n\377\n' >bad.txt
 printf 'one\none\n' >two-lines.txt
-refused 64 "takes one MODEL" "$program" evaluate --target target.txt
+refused 64 "takes a MODEL or --translation FILE, found neither" "$program" evaluate --target target.txt
+refused 64 "takes one MODEL" "$program" evaluate run run --source source.txt --target target.txt
+refused 64 "--beam 4 keeps" "$program" evaluate run --source source.txt --target target.txt --sample --beam 4
+refused 64 "--output target.txt would replace target.txt" "$program" evaluate run --source source.txt --target target.txt --output target.txt
 refused 64 "found both: run and kept.txt" "$program" evaluate run --translation kept.txt --target target.txt
 refused 64 "needs --source" "$program" evaluate run --target target.txt
 refused 64 target "$program" evaluate run --source source.txt
 refused 64 "one translation of each line" "$program" evaluate run --source source.txt --target target.txt --nbest 2
-refused 64 "--beam 4 keeps the best" "$program" evaluate run --source source.txt --target target.txt --sample --beam 4
-refused 64 "counts only with translation" "$program" evaluate run --source source.txt --target target.txt --baseline kept.txt
-refused 64 "counts only with baseline" "$program" evaluate --translation kept.txt --target target.txt --resamples 5
+refused 64 "--baseline is kept.txt, but counts only with --translation, found nothing: give --translation, or leave --baseline out" "$program" evaluate run --source source.txt --target target.txt --baseline kept.txt
+refused 64 "counts only with --baseline" "$program" evaluate --translation kept.txt --target target.txt --resamples 5
 for switch in --source --output --group --beam --batch --max-length-ratio --parameters; do
     refused 64 "$switch counts only with a MODEL" "$program" evaluate --translation kept.txt --target target.txt $switch 64
 done
 refused 64 "did you mean chrf" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu chfr
+refused 64 "found ''" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu,
 refused 64 "bleu is named twice" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu,bleu
 refused 64 "--tokenizer counts only for bleu" "$program" evaluate --translation kept.txt --target target.txt --metrics chrf --tokenizer char
 refused 64 "--lowercase is what ter does" "$program" evaluate --translation kept.txt --target target.txt --metrics ter --lowercase

@@ -171,6 +171,10 @@ expect 64 "--target FILE is missing" --source a.en
 expect 64 "found word" word --source a.en --target a.de
 expect 78 "max-length" --source a.en --target a.de --max-length many
 expect 66 "no/out.h5" --source a.en --target a.de --output no/out.h5
+cp a.en kept.en
+expect 64 "--output ./kept.en would replace kept.en, which is read" --source kept.en --target a.de --vocab plain.h5 --output ./kept.en
+cmp -s a.en kept.en || fail "the text was replaced"
+expect 64 "--output plain.h5 would replace plain.h5" --source a.en --target a.de --vocab plain.h5 --output plain.h5
 expect 74 "dir.en: Is a directory" --source a.en --target a.de --output dir.en
 mkfifo pipe
 expect 74 "pipe: expected a plain file" --source a.en --target a.de --output pipe

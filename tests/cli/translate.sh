@@ -145,8 +145,19 @@ refused 78 weights "$program" translate run other "${out[@]}" --weights 1 much
 refused 64 "--nbest 6" "$program" translate run "${out[@]}" --nbest 6
 refused 64 "--format text" "$program" translate run "${out[@]}" --nbest 2 --format text
 refused 64 "--sample" "$program" translate run "${out[@]}" --beam 4 --sample
-refused 64 "temperature" "$program" translate run "${out[@]}" --temperature 0.5
-refused 64 "length-alpha" "$program" translate run "${out[@]}" --length-penalty none --length-alpha 0.5
+for switch in "--temperature 0.5" "--top-k 5" "--top-p 0.5" "--seed 5"; do
+    # shellcheck disable=SC2086
+    refused 64 "${switch% *} is ${switch#* }, but counts only with --sample, found nothing: give --sample, or leave ${switch% *} out" \
+        "$program" translate run "${out[@]}" $switch
+done
+refused 64 "no room for a token" "$program" translate run "${out[@]}" --max-length-ratio 0 --max-length-extra 0
+refused 64 "can be read once" "$program" translate run --prefix - --output out.txt
+refused 64 "can be read once" "$program" score run --source - --target - --output out.txt
+cp source.txt kept.txt
+refused 64 "--output ./kept.txt would replace kept.txt" mpirun -n 2 "$program" translate run --input kept.txt --output ./kept.txt
+refused 64 "--output kept.txt would replace kept.txt" "$program" score run --source source.txt --target kept.txt --output kept.txt
+cmp -s source.txt kept.txt || fail "a refused output was written"
+refused 64 "--length-alpha is 0.5, but counts only with --length-penalty average or gnmt, found none" "$program" translate run "${out[@]}" --length-penalty none --length-alpha 0.5
 refused 78 "hard" "$program" translate run "${out[@]}" --alignment crooked
 refused 66 "nowhere.txt" "$program" translate run "${out[@]}" --prefix nowhere.txt
 head -n 149 prefix.txt >few.txt

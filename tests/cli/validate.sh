@@ -57,7 +57,7 @@ expect again 0 'data.valid other.h5 is another corpus than that of the validatio
 [[ $(readlink again/best.h5) > checkpoints/update-00000011.h5 ]] || fail "best.h5 is still $(readlink again/best.h5), of the other corpus"
 
 # Metrics of translations: the same on any layout and after a resume, the best by each of them, samples.
-text="$every --train.until 12u --validate.metric chrf --validate.metrics bleu exact ter --validate.samples 2"
+text="$every --train.until 12u --validate.metric chrf --validate.metrics bleu,exact ter --validate.samples 2"
 # shellcheck disable=SC2086
 train 1 text $text --validate.beam 2
 expect text 0 'validation: loss .*  bleu [0-9.]+  chrf [0-9.]+  ter [0-9.]+  exact [0-9.]+' 'best validation: chrf' \
@@ -90,8 +90,10 @@ train 1 bare --data.valid bare.h5 --validate.metrics bleu
 expect bare 78 'the metric bleu compares with the raw target lines, but data.valid bare.h5 holds none.*--no-text'
 train 1 bare --data.valid bare.h5 --train.until 2u --validate.every 2u --validate.samples 1
 expect bare 0 "reference +[a-z]" 'translation  '
+train 0 wrong --validate.metrics ter,chrf ter
+expect wrong 78 'validate.metrics: ter is named twice'
 train 0 wrong --validate.metrics blue
-expect wrong 78 'validate.metrics: unknown metric blue; the nearest is bleu'
+expect wrong 78 "validate.metrics: unknown metric 'blue'; the nearest is bleu"
 train 0 wrong --validate.metric chrf --validate.tokenizer none
 expect wrong 78 'validate.tokenizer is none, but counts only with bleu in validate.metric or validate.metrics'
 train 0 wrong --validate.lowercase

@@ -88,7 +88,10 @@ make_corpus other 300 2
 train 0 other --data.train other.h5 --data.valid other-valid.h5 --train.until start
 expect other 0
 average 65 'the same source vocabulary' --output out.h5 ema other
+average 64 'takes a run directory, found the file ema/last.h5' --output out.h5 --last 2 ema/last.h5
+average 66 'cannot open absent: No such file' --output out.h5 --last 2 absent
 [ ! -e out.h5 ] || fail "a refused average left a file"
+average 64 'output ema/last.h5 would replace .*, which is read' --output ema/last.h5 ema/last.h5 ema/best.h5
 
 # ---- a new run from given weights ----
 init() { # RUN CRC [words]: its weights before the first update have that CRC

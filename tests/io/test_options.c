@@ -374,6 +374,7 @@ static void test_options__bad_rows_are_found(void **state)
                     "may be told in clock time"},
             {{"g.a", OPTION_TEXT, 0, .needs = "g.b", .help = "h"},
                     "option g.a: needs g.b, which is no option"},
+            {{"g.a", OPTION_TEXT, 0, .commas = true, .help = "h"}, "commas between items, but no list"},
             {{"g.a", OPTION_TEXT, 0, .needs = "g.a=x", .help = "h"}, "needs one of x, but g.a is no choice"},
             {{"g.a", OPTION_TEXT, 0, .needs = "g.a", .help = "h"}, "option g.a: needs itself"},
             {{"g.a", OPTION_CHOICE, 0, .value = "gru", .kinds = &three_kinds, .needs = "g.a", .help = "h"},

@@ -3,11 +3,13 @@
  */
 #include "comm/memory.h"
 #include "io/checkpoint.h"
+#include "io/text.h"
 #include "train/command.h"
 #include "train/config.h"
 #include "train/inference/weights.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 struct settings {
     char *output;
@@ -45,10 +47,16 @@ static enum status resolve_words(struct text_list *paths, const struct text_list
 static enum status choose(
         struct text_list *paths, const struct settings *settings, const struct text_list *words)
 {
+    struct stat facts;
     if (settings->last > 0) {
         CHECK(words->count == 1, STATUS_USAGE,
                 "average --last %lld takes one RUN, a run directory, found %zu words",
                 (long long)settings->last, words->count);
+        if (stat(words->items[0], &facts) != 0)
+            return status_fail_errno("open", words->items[0]);
+        CHECK(S_ISDIR(facts.st_mode), STATUS_USAGE,
+                "average --last %lld takes a run directory, found the file %s", (long long)settings->last,
+                words->items[0]);
         return checkpoint_newest(paths, words->items[0], (size_t)settings->last);
     }
     CHECK(words->count > 0, STATUS_USAGE,
@@ -133,6 +141,8 @@ static enum status average(const void *given, const struct text_list *words)
     struct text_list paths = {0};
     TRY(options_check_required(&schema, settings));
     enum status status = choose(&paths, settings, words);
+    if (status == STATUS_OK)
+        status = text_check_output(settings->output, &paths);
     if (status == STATUS_OK)
         status = average_paths(settings, &paths);
     text_list_release(&paths);

@@ -14,7 +14,7 @@
 static const struct option rows[] = {
         {"target", OPTION_TEXT, FIELD(target), .required = true, .placeholder = "FILE",
                 .help = "reference text, a sentence a line"},
-        {"metrics", OPTION_LIST, FIELD(metrics), .placeholder = "NAME",
+        {"metrics", OPTION_LIST, FIELD(metrics), .placeholder = "NAME", .commas = true,
                 .help = "bleu, chrf, chrf++, ter, exact; not given: bleu chrf"},
         {"tokenizer", OPTION_CHOICE, FIELD(text.tokenizer), .value = "13a", .kinds = &text_tokenizer_kinds,
                 .help = "what words are to bleu"},
@@ -125,6 +125,8 @@ static enum status check(const struct evaluate_options *options, const struct te
         CHECK(words->count == 0, STATUS_USAGE,
                 "evaluate takes a MODEL or --translation, found both: %s and %s", words->items[0],
                 options->translation);
+    else if (words->count == 0)
+        return status_fail(STATUS_USAGE, "evaluate takes a MODEL or --translation FILE, found neither");
     else
         TRY(saved_model_check_one("evaluate", words));
     TRY(options_check_required(&schema, options));

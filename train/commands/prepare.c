@@ -5,6 +5,7 @@
 
 #include "comm/memory.h"
 #include "io/durable.h"
+#include "io/text.h"
 #include "train/command.h"
 
 #include <stdio.h>
@@ -78,13 +79,19 @@ static enum status check_unlearned(const char *vocab, int argc, char **argv)
     return STATUS_OK;
 }
 
-/* Told before minutes of learning, not after. */
-static enum status check_output(const char *output)
+/* Told before minutes of learning, not after: the output's folder, and that it replaces nothing that is read. */
+static enum status check_output(const struct prepare_options *options)
 {
-    const char *slash = strrchr(output, '/');
+    const char *output = options->output, *slash = strrchr(output, '/');
     char folder[4096];
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - output) + 1 : 1, slash ? output : ".");
     TRY(durable_check(output));
+    char *vocab = options->vocab;
+    const struct text_list vocabs = {&vocab, vocab ? 1 : 0};
+    TRY(text_check_output(output, &options->joined));
+    TRY(text_check_output(output, &vocabs));
+    for (int side = 0; side < SIDES; side++)
+        TRY(text_check_output(output, &options->text[side]));
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
 }
 
@@ -112,7 +119,7 @@ static enum status check(struct prepare_options *options, int argc, char **argv)
     options->separate |= !options->joint && options_given(argc, argv, "joint"); /* --no-joint */
     if (options->vocab)
         TRY(check_unlearned(options->vocab, argc, argv));
-    return check_output(options->output);
+    return check_output(options);
 }
 
 static void print_side(

@@ -56,6 +56,8 @@ static enum status lines_add(struct lines *lines, const char *line, size_t bytes
 static enum status open_pairs(void *context)
 {
     struct evaluating *e = context;
+    for (int side = 0; side < SIDES; side++)
+        TRY(text_check_output(e->options->output, &e->files[side]));
     return pairs_open(&e->pairs, e->files, false);
 }
 

@@ -19,27 +19,13 @@ static enum status add_metric(struct evaluation *evaluation, const char *name)
     if (!kind) {
         const char *near = options_nearest(name, metric_name, NULL, text_metric_kinds.count);
         return status_fail(STATUS_USAGE,
-                "--metrics: expected bleu, chrf, chrf++, ter or exact, found %.60s%s%s%s", name,
+                "--metrics: expected bleu, chrf, chrf++, ter or exact, found '%.60s'%s%s%s", name,
                 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     for (size_t i = 0; i < evaluation->count; i++)
         CHECK(&evaluation->items[i].metric->kind != kind, STATUS_USAGE, "--metrics: %s is named twice", name);
     evaluation->items[evaluation->count++].metric = (const struct text_metric_kind *)kind;
     return STATUS_OK;
-}
-
-/* Names of one word, between commas. */
-static enum status add_metrics(struct evaluation *evaluation, const char *names)
-{
-    char name[64];
-    for (;;) {
-        size_t length = strcspn(names, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), names);
-        TRY(add_metric(evaluation, name));
-        if (!names[length])
-            return STATUS_OK;
-        names += length + 1;
-    }
 }
 
 static enum status check_use(const struct evaluation *evaluation)
@@ -65,7 +51,7 @@ enum status evaluation_open(struct evaluation *out, const struct evaluate_option
     TRY(memory_new(&out->items, "evaluation", text_metric_kinds.count, sizeof *out->items));
     enum status status = STATUS_OK;
     for (size_t i = 0; i < names->count && status == STATUS_OK; i++)
-        status = add_metrics(out, names->items[i]);
+        status = add_metric(out, names->items[i]);
     if (status == STATUS_OK)
         status = check_use(out);
     if (status != STATUS_OK)

@@ -18,7 +18,7 @@
 struct evaluate_options {
     char *source, *target, *output; /* output: NULL: translations are not kept */
     char *translation, *baseline;
-    struct text_list metrics; /* names, also several with commas; none: bleu, chrf */
+    struct text_list metrics; /* none: bleu, chrf */
     struct text_metric_options text;
     int64_t resamples, resample_seed, group;
     bool json;

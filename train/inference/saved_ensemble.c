@@ -7,6 +7,7 @@
 
 static const struct option rows[] = {
         {"weights", OPTION_LIST, offsetof(struct ensemble_options, weights), .placeholder = "W",
+                .commas = true,
                 .help = "how much the probabilities of each MODEL count, in their order; divided by their "
                         "sum"},
 };

@@ -293,9 +293,10 @@ void progress_finish(struct progress *progress)
     char time[32];
     format_time(time, clock_now() - progress->started);
     log_line(LOG_INFO,
-            "trained %lld updates (%lld epochs, %lld tokens); this start: %lld updates in %s, %.0f tokens/s",
-            (long long)state->update, (long long)state->epoch, (long long)state->tokens,
-            (long long)(state->update - progress->first_update), time, tokens_per_second(progress));
+            "trained %lld updates (%lld %s, %lld tokens); this start: %lld updates in %s, %.0f tokens/s",
+            (long long)state->update, (long long)state->epoch, state->epoch == 1 ? "epoch" : "epochs",
+            (long long)state->tokens, (long long)(state->update - progress->first_update), time,
+            tokens_per_second(progress));
     if (validation_exhausted(trainer))
         log_line(LOG_INFO, "stopped early: %lld validations without a better %s (validate.patience %lld)",
                 (long long)history_waiting(&state->history, validate->metric, validate->min_delta),

@@ -60,7 +60,8 @@ static enum status on_difference(
             config_is_of_model(option) ? "; run.init needs it unchanged, too)"
                                        : "), from these weights with run.init");
     if (option->change == CHANGE_NOTED)
-        log_line(LOG_INFO, "%s was %s, is now %s", option->name, then, now);
+        log_line(LOG_INFO, "%s was %s, is now %s", option->name, then[0] ? then : "not set",
+                now[0] ? now : "not set");
     comparison->fresh_moments |= strcmp(option->name, "optimizer.kind") == 0;
     comparison->fresh_epoch |= strncmp(option->name, "batch.", strlen("batch.")) == 0;
     return STATUS_OK;

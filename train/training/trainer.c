@@ -181,9 +181,9 @@ static void say_layout(const struct trainer *trainer)
 {
     const struct config *config = trainer->config;
     int ranks = world()->size, slots = (int)config->batch.micro_batches, below, above;
-    log_line(LOG_INFO, "%d %s with %d %s each; %d micro-batches of at most %lld tokens a side an update",
-            ranks, ranks == 1 ? "rank" : "ranks", world()->threads,
-            world()->threads == 1 ? "thread" : "threads", slots, (long long)config->batch.tokens);
+    log_line(LOG_INFO, "%d %s with %d %s%s; %d micro-batches of at most %lld tokens a side an update", ranks,
+            ranks == 1 ? "rank" : "ranks", world()->threads, world()->threads == 1 ? "thread" : "threads",
+            ranks == 1 ? "" : " each", slots, (long long)config->batch.tokens);
     if (trainer->valid && config->train.ema > 0)
         log_line(LOG_INFO, "train.ema: validation, and so best.h5, is of the averaged weights");
     if (strcmp(config->comm.reduce->name, "ordered") != 0) {
