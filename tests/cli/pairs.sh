@@ -19,7 +19,7 @@ cat >factors <<'END'
 optimizer: --optimizer.kind adam --optimizer.beta2 0.9 | --optimizer.kind adamw --optimizer.weight_decay 0.1 | --optimizer.kind sgd --optimizer.momentum 0.9 --optimizer.nesterov | --optimizer.kind sgd | --optimizer.kind adagrad | --optimizer.kind adafactor | --optimizer.kind lamb --optimizer.weight_decay 0.1
 schedule: --schedule.kind constant | --schedule.kind inverse_sqrt | --schedule.kind noam | --schedule.kind linear | --schedule.kind cosine | --schedule.kind polynomial --schedule.power 3 | --schedule.kind step --schedule.every 2u | --schedule.kind plateau --schedule.patience 1
 norm: --model.norm post | --model.norm pre
-activation: --model.activation relu | --model.activation gelu | --model.activation gelu_tanh
+activation: --model.activation relu | --model.activation gelu | --model.activation gelu_tanh | --model.activation silu
 tie: --model.tie all | --model.tie decoder | --model.tie none
 position: --model.position none | --model.position sinusoidal | --model.position learned
 start: --model.start bos | --model.start zero --no-model.embedding_scale
@@ -35,8 +35,11 @@ compression: --checkpoint.compression 0 | --checkpoint.compression 1 | --checkpo
 END
 
 # A choice that was added to a table and not here is missed.
+"$program" info --json >kinds
 for option in optimizer.kind schedule.kind model.norm model.activation model.tie model.position model.start; do
-    for name in $("$program" info --json | tr -d '\n' | sed 's/.*"'"$option"'"//; s/\].*//' | grep -o '"name": *"[^"]*"' | sed 's/.*: *"//; s/"//'); do
+    names=$(sed 's/.*"'"$option"'":{//; s/}}.*//' kinds | grep -o '"[^"]*":{"help"' | cut -d '"' -f 2)
+    [ -n "$names" ] || fail "info --json tells no choices of $option"
+    for name in $names; do
         grep -qE -- "--$option $name( |\$)" factors || fail "$option $name is not walked: add it to tests/cli/pairs.sh"
     done
 done
