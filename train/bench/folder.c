@@ -54,21 +54,6 @@ static enum status add_text(struct prepare_options *options, const char *folder)
     return STATUS_OK;
 }
 
-static enum status prepare(const struct prepare_options *options)
-{
-    struct prepare_text text;
-    struct vocabulary *vocabularies[SIDES];
-    struct prepare_counts counts;
-    TRY(prepare_open_text(&text, options));
-    enum status status = prepare_vocabularies(&text, vocabularies);
-    if (status == STATUS_OK) {
-        status = prepare_corpus(&text, vocabularies, &counts);
-        prepare_release_vocabularies(vocabularies);
-    }
-    prepare_close_text(&text);
-    return status;
-}
-
 static enum status generate(const char *folder, char *path)
 {
     struct prepare_options options = {.output = path,
@@ -87,7 +72,7 @@ static enum status generate(const char *folder, char *path)
     TRY(generate_corpus(kind_at(&generator_kinds, 0), folder, LINES, TEST_LINES, 1));
     enum status status = add_text(&options, folder);
     if (status == STATUS_OK)
-        status = prepare(&options);
+        status = prepare_run(&options, NULL);
     for (int side = 0; side < SIDES; side++)
         text_list_release(&options.text[side]);
     return status;

@@ -149,23 +149,6 @@ static void print_summary(const struct prepare_options *options, struct vocabula
             options->vocab ? "TRAIN.h5 --data.valid " : "", options->output);
 }
 
-static enum status prepare(const struct prepare_options *options)
-{
-    struct prepare_text text;
-    struct vocabulary *vocabularies[SIDES];
-    struct prepare_counts counts;
-    TRY(prepare_open_text(&text, options));
-    enum status status = prepare_vocabularies(&text, vocabularies);
-    if (status == STATUS_OK) {
-        status = prepare_corpus(&text, vocabularies, &counts);
-        if (status == STATUS_OK)
-            print_summary(options, vocabularies, &counts);
-        prepare_release_vocabularies(vocabularies);
-    }
-    prepare_close_text(&text);
-    return status;
-}
-
 static enum status run(int argc, char **argv)
 {
     struct prepare_options options;
@@ -180,7 +163,7 @@ static enum status run(int argc, char **argv)
     if (status == STATUS_OK)
         status = check(&options, argc, argv);
     if (status == STATUS_OK)
-        status = prepare(&options);
+        status = prepare_run(&options, print_summary);
     text_list_release(&words);
     options_release(&schema, &options);
     return status;

@@ -154,3 +154,22 @@ enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *c
     }
     return corpus_commit(writer);
 }
+
+/* ---- all of it ---- */
+
+enum status prepare_run(const struct prepare_options *options, prepare_tell *tell)
+{
+    struct prepare_text text;
+    struct vocabulary *vocabularies[SIDES];
+    struct prepare_counts counts;
+    TRY(prepare_open_text(&text, options));
+    enum status status = prepare_vocabularies(&text, vocabularies);
+    if (status == STATUS_OK) {
+        status = prepare_corpus(&text, vocabularies, &counts);
+        if (status == STATUS_OK && tell)
+            tell(options, vocabularies, &counts);
+        prepare_release_vocabularies(vocabularies);
+    }
+    prepare_close_text(&text);
+    return status;
+}

@@ -64,4 +64,9 @@ struct prepare_counts {
 enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
         struct prepare_counts *counts);
 
+/* All of it: text, vocabularies, corpus. `tell` gets what became of them; may be NULL. */
+typedef void prepare_tell(const struct prepare_options *options, struct vocabulary *const vocabularies[SIDES],
+        const struct prepare_counts *counts);
+enum status prepare_run(const struct prepare_options *options, prepare_tell *tell);
+
 #endif
