@@ -81,8 +81,9 @@ size_t model_peak_bytes(const struct model *model);
  * Beam search; greedy is a beam of one; with `sample` tokens are drawn instead of the best ones taken. At each step the
  * 2·beam most probable ways on are looked at, ties going to the better hypothesis before and then to the lower token:
  * </s> among the first `beam` finishes a hypothesis, others go on until there are `beam` of them. A sentence is done
- * when `beam` hypotheses are finished (as in fairseq), or earlier when none that is unfinished can reach the nbest. At
- * the length limit a hypothesis counts with what it has.
+ * when `beam` hypotheses are finished and none of them scores less than the best unfinished one would if it ended here,
+ * so that improbable ends do not crowd out a probable translation; or earlier when none that is unfinished can reach the
+ * nbest. At the length limit a hypothesis counts with what it has.
  *
  *     score = log probability / divisor(length) - word_penalty · length
  *     divisor     none: 1    average: length^alpha    gnmt: ((5 + length) / 6)^alpha    (length: tokens, </s> too)

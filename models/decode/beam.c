@@ -10,11 +10,11 @@ static void finish(struct beam *beam, const struct decode_options *options, cons
         double log_probability)
 {
     double score = decode_score(options, log_probability, last->length);
-    size_t nbest = (size_t)options->nbest;
+    size_t most = decode_width(options);
     beam->ended++;
-    if (beam->kept == nbest && !(score > beam->finished[nbest - 1].score))
+    if (beam->kept == most && !(score > beam->finished[most - 1].score))
         return;
-    size_t place = beam->kept < nbest ? beam->kept++ : nbest - 1;
+    size_t place = beam->kept < most ? beam->kept++ : most - 1;
     for (; place > 0 && score > beam->finished[place - 1].score; place--)
         beam->finished[place] = beam->finished[place - 1];
     beam->finished[place] = (struct finished){last, log_probability, score};
@@ -23,12 +23,14 @@ static void finish(struct beam *beam, const struct decode_options *options, cons
 /* Whether the search is over, `path` being the best of those that could go on. */
 static bool decided(const struct beam *beam, const struct decode_options *options, const struct path *path)
 {
-    if (beam->ended >= decode_width(options))
+    size_t width = decode_width(options), nbest = (size_t)options->nbest;
+    if (options->sample)
+        return beam->ended >= width;
+    double now = decode_score(options, path->log_probability, path_length(path));
+    if (beam->kept == width && beam->finished[width - 1].score >= now)
         return true;
-    if (options->sample || beam->kept < (size_t)options->nbest)
-        return false;
     double best = decode_best_score(options, path->log_probability, path_length(path), beam->limit + 1);
-    return beam->finished[beam->kept - 1].score >= best;
+    return beam->kept >= nbest && beam->finished[nbest - 1].score >= best;
 }
 
 /* ---- a step ---- */
@@ -143,9 +145,10 @@ enum status beam_translation(
 {
     CHECK(beam->kept > 0, STATUS_INTERNAL,
             "sentence %lld has no translation: no token has a probability above 0", (long long)beam->number);
-    TRY(memory_new(&out->items, "hypothesis", beam->kept, sizeof *out->items));
-    out->count = beam->kept;
-    for (size_t h = 0; h < beam->kept; h++)
+    size_t nbest = (size_t)options->nbest, count = beam->kept < nbest ? beam->kept : nbest;
+    TRY(memory_new(&out->items, "hypothesis", count, sizeof *out->items));
+    out->count = count;
+    for (size_t h = 0; h < count; h++)
         TRY(take_hypothesis(&out->items[h], &beam->finished[h], options, beam->source_tokens));
     return STATUS_OK;
 }

@@ -174,11 +174,10 @@ static enum status start(struct search *search, const struct sentences *source)
     search->next = (struct next){.arena = arena,
             .paths = arena_take_zeroed(arena, most, sizeof *search->paths),
             .parents = arena_take(arena, most, sizeof *search->next.parents)};
-    struct finished *finished =
-            arena_take_zeroed(arena, source->count * (size_t)search->options->nbest, sizeof *finished);
+    struct finished *finished = arena_take_zeroed(arena, most, sizeof *finished);
     TRY(arena_status(arena));
     for (size_t s = 0; s < source->count; s++) {
-        search->beams[s].finished = finished + s * (size_t)search->options->nbest;
+        search->beams[s].finished = finished + s * width;
         search->paths[s] = (struct path){.sentence = s, .samples = search->options->sample ? width : 1};
     }
     search->count = source->count;

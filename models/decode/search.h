@@ -110,7 +110,7 @@ struct beam {
     const int32_t *prefix;
     size_t prefix_count;
     int64_t number;            /* of the sentence in the whole input */
-    struct finished *finished; /* [nbest] best first */
+    struct finished *finished; /* [width] best first */
     size_t kept, ended;        /* held in `finished`; hypotheses that finished, kept or not */
 };
 

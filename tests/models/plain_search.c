@@ -82,27 +82,43 @@ static size_t ways_on(const struct ensemble *ensemble, const struct decode_optio
     return found;
 }
 
+static struct plain_hypothesis scored(const struct decode_options *options, const struct plain_hypothesis *of)
+{
+    struct plain_hypothesis out = *of;
+    out.score = plain_score(options, of->log_probability, of->count);
+    return out;
+}
+
+/* Whether as many finished hypotheses as the beam is wide score no less than `open` as it stands. */
+static bool outscored(const struct decode_options *options, const struct plain_hypothesis *open,
+        const struct plain_hypothesis *done, size_t finished)
+{
+    size_t better = 0;
+    double score = plain_score(options, open->log_probability, open->count);
+    for (size_t h = 0; h < finished; h++)
+        better += done[h].score >= score;
+    return better >= (size_t)options->beam;
+}
+
 size_t plain_search(const struct ensemble *ensemble, const struct decode_options *options,
         const int32_t *source, size_t source_tokens, size_t limit, struct plain_hypothesis *out)
 {
     static struct plain_hypothesis open[PLAIN_HYPOTHESES], ways[PLAIN_HYPOTHESES], done[PLAIN_HYPOTHESES];
     size_t beam = (size_t)options->beam, opened = 1, finished = 0;
     open[0] = (struct plain_hypothesis){0};
-    while (opened > 0 && finished < beam) {
+    while (opened > 0 && !outscored(options, &open[0], done, finished)) {
         size_t count = ways_on(ensemble, options, source, source_tokens, open, opened, ways);
         opened = 0;
         for (size_t rank = 0; rank < count && opened < beam; rank++) {
             bool end = ways[rank].ids[ways[rank].count - 1] == TOKEN_END;
             if (end && rank < beam)
-                done[finished++] = ways[rank];
+                done[finished++] = scored(options, &ways[rank]);
             else if (!end)
                 open[opened++] = ways[rank];
         }
         for (; opened > 0 && open[0].count == limit; opened--)
-            done[finished++] = open[opened - 1];
+            done[finished++] = scored(options, &open[opened - 1]);
     }
-    for (size_t h = 0; h < finished; h++)
-        done[h].score = plain_score(options, done[h].log_probability, done[h].count);
     qsort(done, finished, sizeof *done, better_first);
     size_t count = finished < (size_t)options->nbest ? finished : (size_t)options->nbest;
     memcpy(out, done, count * sizeof *done);

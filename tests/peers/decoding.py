@@ -136,11 +136,16 @@ def choices(o, path, logs, number, prefix):
     return [(t, (0,)) for t in range(len(free)) if free[t] > -math.inf]
 
 
+def done(o, best, finished, width):
+    """As many finished ones as the beam is wide score no less than the best unfinished one as it stands."""
+    return len(finished) >= width if o["sample"] else sum(score(o, p) >= score(o, best) for p in finished) >= width
+
+
 def search(voters, weights, source, o, number, prefix):
     width = o["nbest"] if o["sample"] else o["beam"]
     limit = max(int(max(1, o["max_length_ratio"] * len(source) + o["max_length_extra"])), len(prefix))
     paths, finished = [Path(samples=tuple(range(width)) if o["sample"] else (0,))], []
-    while paths and len(finished) < width:
+    while paths and not done(o, paths[0], finished, width):
         logs, attention = predict(voters, weights, source, [p.tokens for p in paths])
         ways = [(p.sum() + logs[r, token].item(), r, token, samples)
                 for r, p in enumerate(paths) for token, samples in choices(o, p, logs[r], number, prefix)]
