@@ -3,6 +3,7 @@
 #include "comm/fault.h"
 #include "comm/memory.h"
 #include "io/spool.h"
+#include "io/text/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,16 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
-enum { READ_BYTES = 1 << 17 };
+enum { READ_BYTES = 1 << 17, MARK_BYTES = 3 /* of a byte order mark, U+FEFF */ };
 
 struct text {
     char *path;
-    gzFile file; /* reads plain bytes as they are */
+    struct input input;
     char *buffer;
     size_t used, filled; /* of buffer */
-    bool ended, compressed_name;
+    bool begun, ended, compressed_name;
     char *line;
     size_t capacity, kept; /* of line; the last line's bytes, its end removed */
     size_t length;         /* of the last line, with what was not kept */
@@ -31,24 +31,21 @@ static enum status text_start(struct text **out, int descriptor, const char *pat
 {
     struct text *text = NULL;
     enum status status = memory_new(&text, "text", 1, sizeof *text);
-    if (status == STATUS_OK) {
-        const char *suffix = strrchr(path, '.');
-        text->compressed_name = suffix && strcmp(suffix, ".gz") == 0;
-        status = memory_text(&text->path, "text", path);
-    }
-    if (status == STATUS_OK)
-        status = memory_new(&text->buffer, "text", READ_BYTES, 1);
-    if (status == STATUS_OK) {
-        text->file = gzdopen(descriptor, "rb");
-        if (!text->file)
-            status = status_fail(STATUS_INTERNAL, "cannot read %s: no memory for zlib", path);
-    }
     if (status != STATUS_OK) {
         close(descriptor);
+        return status;
+    }
+    const char *suffix = strrchr(path, '.');
+    text->compressed_name = suffix && strcmp(suffix, ".gz") == 0;
+    status = input_open(&text->input, descriptor, path);
+    if (status == STATUS_OK)
+        status = memory_text(&text->path, "text", path);
+    if (status == STATUS_OK)
+        status = memory_new(&text->buffer, "text", READ_BYTES, 1);
+    if (status != STATUS_OK) {
         text_close(text);
         return status;
     }
-    gzbuffer(text->file, READ_BYTES);
     *out = text;
     return STATUS_OK;
 }
@@ -120,53 +117,53 @@ void text_close(struct text *text)
 {
     if (!text)
         return;
-    if (text->file)
-        gzclose(text->file);
+    input_close(&text->input);
     memory_free(text->path);
     memory_free(text->buffer);
     memory_free(text->line);
     memory_free(text);
 }
 
-static enum status read_failed(const struct text *text)
+static enum status read_failed(const struct text *text, enum input_fault fault)
 {
-    int code;
-    const char *reason = gzerror(text->file, &code);
-    const char *blank = strchr(reason, ' '); /* after zlib's own name for the file, "<fd:3>:" */
-    reason = blank ? blank + 1 : reason;
-    if (code == Z_ERRNO)
+    if (fault == INPUT_FAILED)
         return status_fail_errno("read", text->path);
-    if (code == Z_BUF_ERROR)
+    if (fault == INPUT_CUT)
         return status_fail(STATUS_DATA,
                 "%s: expected a whole gzip file, found its end missing after line %lld: the file is "
                 "truncated",
                 text->path, (long long)text->number);
     return status_fail(STATUS_DATA, "%s: expected a gzip file, found damage after line %lld: %s", text->path,
-            (long long)text->number, reason);
+            (long long)text->number, text->input.stream.msg ? text->input.stream.msg : "not understood");
+}
+
+/* Whether the buffer begins with a byte order mark, or, of fewer bytes than that, may yet turn out to. */
+static bool marked(const struct text *text)
+{
+    static const char mark[] = {'\xEF', '\xBB', '\xBF'};
+    size_t count = text->filled < MARK_BYTES ? text->filled : MARK_BYTES;
+    return count > 0 && memcmp(text->buffer, mark, count) == 0;
 }
 
 /* Refills the empty buffer, or notes the end. */
 static enum status fill(struct text *text)
 {
-    errno = 0;
-    int count = gzread(text->file, text->buffer, READ_BYTES);
-    if (fault_fires(FAULT_READ)) {
-        errno = EIO;
-        return status_fail_errno("read", text->path);
-    }
-    int code = Z_OK;
-    if (count < READ_BYTES)
-        gzerror(text->file, &code);
-    if (count < 0 || (code != Z_OK && code != Z_STREAM_END))
-        return read_failed(text);
-    CHECK(!text->compressed_name || !gzdirect(text->file), STATUS_DATA,
+    size_t count;
+    text->used = text->filled = 0;
+    do {
+        enum input_fault fault =
+                input_read(&text->input, text->buffer + text->filled, READ_BYTES - text->filled, &count);
+        if (fault != INPUT_GOOD)
+            return read_failed(text, fault);
+        text->filled += count;
+    } while (count > 0 && !text->begun && text->filled < MARK_BYTES && marked(text));
+    CHECK(!text->compressed_name || text->input.compressed, STATUS_DATA,
             "%s: expected gzip data as its name says, found %s", text->path,
-            count > 0 ? "other bytes" : "an empty file");
-    text->used = 0;
-    text->filled = (size_t)count;
-    text->ended = count == 0;
-    if (text->number == 0 && text->length == 0 && count >= 3 && memcmp(text->buffer, "\xEF\xBB\xBF", 3) == 0)
-        text->used = 3;
+            text->filled > 0 ? "other bytes" : "an empty file");
+    text->ended = text->filled == 0;
+    if (!text->begun && text->filled >= MARK_BYTES && marked(text))
+        text->used = MARK_BYTES;
+    text->begun = true;
     return STATUS_OK;
 }
 
@@ -188,7 +185,7 @@ static enum status collect(struct text *text, bool *any)
     text->kept = text->length = 0;
     *any = false;
     for (;;) {
-        if (text->used == text->filled && !text->ended)
+        while (text->used == text->filled && !text->ended)
             TRY(fill(text));
         if (text->ended)
             break;

@@ -3,7 +3,6 @@
 # shellcheck disable=SC2034,SC2154
 . "$(dirname "$0")/common.bash"
 make_corpus tiny 300 1
-unset OPENBLAS_CORETYPE
 
 bench() { # RANKS NAME [words]: in NAME.json; 0 ranks: without mpirun
     local ranks=$1 name=$2 launch=

@@ -1,15 +1,6 @@
-# For tests of training from the command line: a folder of its own, a tiny corpus and model, and few words for both.
-# shellcheck disable=SC2034 shell=bash
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-tests=$(realpath tests/cli)
-program=$(realpath "${BUILD:-build}/seqtrain")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-failed=0
-fail() { echo "FAIL: $*"; failed=1; }
+# For tests of training from the command line: a tiny corpus and model, and few words for both.
+# shellcheck disable=SC2034,SC2154 shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/folder.bash"
 
 # NAME LINES SEED [prepare's words]: NAME.h5 and NAME-valid.h5 from the built-in text.
 make_corpus() {

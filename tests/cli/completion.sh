@@ -1,24 +1,11 @@
 #!/bin/bash
 # completion and man: what is made from the tables is complete, and bash, zsh and man take it.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-program=$(realpath "${BUILD:-build}/seqtrain")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failed=0
-fail() { echo "FAIL: $*"; failed=1; }
-refuses() { # WORDS IN THE MESSAGE, arguments
-    local words=$1 status
-    shift
-    "$program" "$@" >out.txt 2>err.txt
-    status=$?
-    [ "$status" = 64 ] && [ ! -s out.txt ] && grep -qF -- "$words" err.txt || fail "$*: status $status: $(cat err.txt)"
-}
-refuses 'completion: expected one shell, bash or zsh, found 0 words' completion
-refuses 'completion: expected bash or zsh, found fish' completion fish
-refuses 'completion: expected one shell, bash or zsh, found 2 words' completion bash zsh
-refuses 'man: expected nothing more, found train' man train
+# shellcheck disable=SC2154
+. "$(dirname "$0")/folder.bash"
+refused 64 'completion: expected one shell, bash or zsh, found 0 words' "$program" completion
+refused 64 'completion: expected bash or zsh, found fish' "$program" completion fish
+refused 64 'completion: expected one shell, bash or zsh, found 2 words' "$program" completion bash zsh
+refused 64 'man: expected nothing more, found train' "$program" man train
 
 mapfile -t commands < <("$program" help | sed -n '/^commands:/,/^$/ s/^  \([a-z]*\) .*/\1/p')
 switches_of() { "$program" help "$1" | sed -nE 's/^  --(\[no-\])?([^ ]*).*/\2/p'; } # COMMAND

@@ -1,13 +1,9 @@
 #!/bin/bash
 # Settings that train refuses: the one message with its place, the status, and no run directory left.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-program=$(realpath "${BUILD:-build}/seqtrain")
-recipes=$PWD/train/recipes
-golden=$PWD/tests/cli/golden/config-errors.txt
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
+# shellcheck disable=SC2154
+. "$(dirname "$0")/folder.bash"
+recipes=$root/train/recipes
+golden=$tests/golden/config-errors.txt
 
 printf 'model:\n  widht: 3\n' >unknown.yaml
 printf 'modle:\n  width: 3\n' >group.yaml
@@ -29,10 +25,8 @@ mkdir folder.yaml
 
 try() { # WORDS...
     echo "\$ seqtrain train $*"
-    "$program" train "$@" >"$folder/out.txt" 2>&1 </dev/null
-    local status=$?
-    grep -v "^warning: OPENBLAS_CORETYPE" "$folder/out.txt" # what this machine may have to say
-    echo "status $status"
+    "$program" train "$@" 2>&1 </dev/null
+    echo "status $?"
 }
 {
     for name in unknown group type bounds unit choice twice anchor tab syntax nul latin utf16 large ignored empty folder missing; do
@@ -56,19 +50,18 @@ try() { # WORDS...
 if [ -n "${UPDATE:-}" ]; then
     cp errors.txt "$golden"
 fi
-failed=0
 diff -u "$golden" errors.txt || failed=1
 
 # All settings as they would be used, from file and command line: read back they are the same. Nothing is trained.
 printf "run: {directory: \"it's: run #1\"}\ndata: {train: [c.h5, 'd e.h5:2']}\ntrain: {time_limit: 90m}\n" >some.yaml
-"$program" train some.yaml --config-dump --batch.tokens 77 >all.yaml 2>dump.txt || { echo "FAIL: --config-dump: $(cat dump.txt)"; failed=1; }
+"$program" train some.yaml --config-dump --batch.tokens 77 >all.yaml 2>dump.txt || fail "--config-dump: $(cat dump.txt)"
 for line in "  directory: 'it''s: run #1'" "  train: [c.h5, 'd e.h5:2']" '  time_limit: 90m' '  tokens: 77'; do
-    grep -qFx -- "$line" all.yaml || { echo "FAIL: --config-dump: expected '$line', found $(cat all.yaml)"; failed=1; }
+    grep -qFx -- "$line" all.yaml || fail "--config-dump: expected '$line', found $(cat all.yaml)"
 done
-"$program" train all.yaml --config-dump 2>dump.txt | diff all.yaml - || { echo "FAIL: --config-dump read back differs"; failed=1; }
-[ ! -e "it's: run #1" ] || { echo "FAIL: --config-dump made a run directory"; failed=1; }
+"$program" train all.yaml --config-dump 2>dump.txt | diff all.yaml - || fail "--config-dump read back differs"
+[ ! -e "it's: run #1" ] || fail "--config-dump made a run directory"
 for recipe in "$recipes"/*.yaml; do
-    "$program" train "$recipe" --run.directory run --data.train c.h5 --data.valid v.h5 --config-dump >dump.txt 2>&1 || { echo "FAIL: $recipe: $(cat dump.txt)"; failed=1; }
+    "$program" train "$recipe" --run.directory run --data.train c.h5 --data.valid v.h5 --config-dump >dump.txt 2>&1 || fail "$recipe: $(cat dump.txt)"
 done
-[ ! -e run ] || { echo "FAIL: a refused start left a run directory"; failed=1; }
+[ ! -e run ] || fail "a refused start left a run directory"
 exit "$failed"

@@ -2,19 +2,9 @@
 # evaluate: the same numbers on any number of ranks, those of translate and score; files compared; what is refused.
 # shellcheck disable=SC2154,SC2054
 . "$(dirname "$0")/common.bash"
-tool=$(realpath "$(dirname "$program")/tests/models/tool_model")
+tool=$build/tests/models/tool_model
 export OMP_NUM_THREADS=1
 
-refused() { # STATUS WORDS COMMAND...: ends with that status, nothing on standard output, and one message that holds the words
-    local status=$1 words=$2 found
-    shift 2
-    "$@" >refused.out 2>refused.err </dev/null
-    found=$?
-    [ "$found" = "$status" ] || fail "status $found instead of $status: $* ($(tail -n 1 refused.err))"
-    grep -qF -- "$words" refused.err || fail "no '$words': $* ($(tail -n 1 refused.err))"
-    [ "$(grep -c '^seqtrain: ' refused.err)" = 1 ] || fail "not one message: $* ($(cat refused.err))"
-    [ -s refused.out ] && fail "output before a refusal: $*"
-}
 number() { sed "s/.*\"$1\":\(-\{0,1\}[0-9.e+-]*\).*/\1/" "$2"; } # the first so called in a file of JSON
 near() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= t) }'; }
 

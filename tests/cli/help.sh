@@ -1,15 +1,9 @@
 #!/bin/bash
 # Golden help and golden errors of the program: tests/cli/golden/. UPDATE=1 rewrites them, to be looked at before they
 # are committed.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-program=$(realpath "${BUILD:-build}/seqtrain")
-golden=$PWD/tests/cli/golden
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-failed=0
-fail() { echo "FAIL: $*"; failed=1; }
+# shellcheck disable=SC2154
+. "$(dirname "$0")/folder.bash"
+golden=$tests/golden
 
 compare() { # NAME: $folder/NAME is as the golden file says
     if [ -n "${UPDATE:-}" ]; then
@@ -44,7 +38,6 @@ done
 "$program" --build-info | grep -qE '^seqtrain [^ ]+; CPU ' || fail "--build-info: $("$program" --build-info)"
 
 # Errors: the command line, the one message, the status.
-cd "$folder" || exit 1
 try() { # WORDS...
     {
         echo "\$ seqtrain $*"

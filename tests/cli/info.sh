@@ -1,13 +1,7 @@
 #!/bin/bash
 # info: a corpus, a run and a checkpoint as lines and as JSON; all kinds; what is damaged is refused.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-program=$(realpath "${BUILD:-build}/seqtrain")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failed=0
-fail() { echo "FAIL: $*"; failed=1; }
+# shellcheck disable=SC2154
+. "$(dirname "$0")/folder.bash"
 shows() { # PATTERN WORDS...
     local pattern=$1
     shift

@@ -3,7 +3,6 @@
 # shellcheck disable=SC2034,SC2154
 . "$(dirname "$0")/common.bash"
 make_corpus tiny 300 1
-unset OPENBLAS_CORETYPE
 
 plans() { # NAME [words]: the plan as NAME.json
     local name=$1

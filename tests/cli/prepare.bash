@@ -1,12 +1,7 @@
-# For tests of prepare: a folder of its own, and words for what a command does and says.
-# shellcheck disable=SC2034 shell=bash
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-BUILD=$(cd "${BUILD:-build}" && pwd)
-seqtrain=$BUILD/seqtrain
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
+# For tests of prepare: words for what a command does and says.
+# shellcheck disable=SC2034,SC2154 shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/folder.bash"
+seqtrain=$program
 failures=0
 
 fail() { # what

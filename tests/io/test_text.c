@@ -40,6 +40,15 @@ static enum status read_lines(const char *path, char *joined, size_t size)
     return status;
 }
 
+static size_t read_file(const char *path, char *bytes, size_t size)
+{
+    int file = open(path, O_RDONLY);
+    ssize_t count = read(file, bytes, size);
+    close(file);
+    assert_in_range(count, 1, size - 1);
+    return (size_t)count;
+}
+
 static void expect_lines(const char *content, const char *expected)
 {
     char joined[1000];
@@ -67,6 +76,94 @@ static void test_text__an_empty_file_has_no_line(void **state)
     char joined[10];
     assert_int_equal(read_lines(made_file("empty", "", 0), joined, sizeof joined), STATUS_OK);
     assert_string_equal(joined, "");
+    assert_int_equal(read_lines(made_file("mark", "\xEF\xBB\xBF", 3), joined, sizeof joined), STATUS_OK);
+    assert_string_equal(joined, "");
+}
+
+/* A pipe that stays open: every line that was written is there to be read, whatever pieces it came in. */
+static void expect_at_once(
+        const char *const *pieces, const size_t *sizes, size_t count, const char *const *lines)
+{
+    int ends[2], saved = dup(STDIN_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[0], STDIN_FILENO);
+    close(ends[0]);
+    struct text *text;
+    assert_int_equal(text_open(&text, "-"), STATUS_OK);
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+    alarm(60); /* who waits for more waits for ever */
+    const char *line;
+    size_t bytes;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(write(ends[1], pieces[i], sizes[i]), sizes[i]);
+        if (!lines[i])
+            continue;
+        assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);
+        assert_string_equal(line, lines[i]);
+    }
+    close(ends[1]);
+    assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);
+    assert_null(line);
+    alarm(0);
+    text_close(text);
+}
+
+static void test_text__a_line_is_read_as_soon_as_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const plain[] = {"\n", "one\n", "tw", "o\n"};
+    static const char *const plain_lines[] = {"", "one", NULL, "two"};
+    expect_at_once(plain, (const size_t[]){1, 4, 2, 2}, 4, plain_lines);
+    static const char *const marked[] = {"\xEF", "\xBB\xBF", "\xEF\xBB\xBF\n", "\n"};
+    static const char *const marked_lines[] = {NULL, NULL, "\xEF\xBB\xBF", ""};
+    expect_at_once(marked, (const size_t[]){1, 2, 4, 1}, 4, marked_lines);
+
+    char first[200], second[200];
+    size_t first_bytes = read_file(made_gzip("first.gz", "one\n", 4), first, sizeof first);
+    size_t second_bytes = read_file(made_gzip("second.gz", "two\n", 4), second, sizeof second);
+    const char *const members[] = {first, first + 1, second, second + 5};
+    static const char *const member_lines[] = {NULL, "one", NULL, "two"};
+    expect_at_once(members, (const size_t[]){1, first_bytes - 1, 5, second_bytes - 5}, 4, member_lines);
+}
+
+/* gzip allows several members, each a file of its own, in one; nothing else may follow. */
+static void test_text__gzip_members_follow_each_other(void **state)
+{
+    (void)state;
+    char bytes[400], joined[100];
+    size_t size = read_file(made_gzip("a.gz", "one\ntw", 6), bytes, sizeof bytes);
+    size += read_file(made_gzip("b.gz", "", 0), bytes + size, sizeof bytes - size);
+    size += read_file(made_gzip("c.gz", "o\n", 2), bytes + size, sizeof bytes - size);
+    assert_int_equal(read_lines(made_file("abc.gz", bytes, size), joined, sizeof joined), STATUS_OK);
+    assert_string_equal(joined, "one|two|");
+    memcpy(bytes + size, "three\n", 6);
+    assert_int_equal(read_lines(made_file("more.gz", bytes, size + 6), joined, sizeof joined), STATUS_DATA);
+    says("more.gz: expected a gzip file, found damage after line 2: incorrect header check");
+}
+
+/* What decompresses to more than a buffer, many times over. */
+static void test_text__gzip_may_be_much_smaller_than_its_lines(void **state)
+{
+    (void)state;
+    enum { LINES = 300, BYTES = 5000 };
+    char *content;
+    assert_int_equal(memory_new(&content, "test", LINES, BYTES), STATUS_OK);
+    memset(content, 'x', (size_t)LINES * BYTES);
+    for (size_t i = 1; i <= LINES; i++)
+        content[i * BYTES - 1] = '\n';
+    struct text *text;
+    assert_int_equal(text_open(&text, made_gzip("small.gz", content, (size_t)LINES * BYTES)), STATUS_OK);
+    const char *line;
+    size_t bytes;
+    for (size_t i = 0; i < LINES; i++) {
+        assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);
+        assert_int_equal(bytes, BYTES - 1);
+    }
+    assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);
+    assert_null(line);
+    text_close(text);
+    memory_free(content);
 }
 
 static void test_text__faulty_lines_are_named_and_can_be_passed(void **state)
@@ -163,11 +260,8 @@ static void test_text__a_truncated_gzip_is_refused(void **state)
 {
     (void)state;
     const char *content = "many lines\nof text\nthat are compressed\nmany lines of text\n";
-    const char *whole = made_gzip("whole.gz", content, strlen(content));
     char bytes[4000], joined[1000];
-    int file = open(whole, O_RDONLY);
-    size_t size = (size_t)read(file, bytes, sizeof bytes);
-    close(file);
+    size_t size = read_file(made_gzip("whole.gz", content, strlen(content)), bytes, sizeof bytes);
     assert_in_range(size, 30, 1000);
     for (size_t cut = 0; cut < size; cut++) {
         enum status status = read_lines(made_file("cut.gz", bytes, cut), joined, sizeof joined);
@@ -234,6 +328,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_text__lines_end_at_newlines_only),
             cmocka_unit_test(test_text__an_empty_file_has_no_line),
+            cmocka_unit_test(test_text__a_line_is_read_as_soon_as_it_is_written),
+            cmocka_unit_test(test_text__gzip_members_follow_each_other),
+            cmocka_unit_test(test_text__gzip_may_be_much_smaller_than_its_lines),
             cmocka_unit_test(test_text__faulty_lines_are_named_and_can_be_passed),
             cmocka_unit_test(test_text__utf8_is_that_of_rfc_3629),
             cmocka_unit_test(test_text__a_line_has_a_limit),
