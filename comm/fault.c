@@ -1,5 +1,6 @@
 #include "comm/fault.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -7,9 +8,15 @@
 #include <string.h>
 
 static const char *const site_names[FAULT_SITES] = {
-#define FAULT_NAME(name, text, help) text,
+#define FAULT_NAME(name, text, error, help) text,
         FAULT_LIST(FAULT_NAME)
 #undef FAULT_NAME
+};
+
+static const int site_errors[FAULT_SITES] = {
+#define FAULT_ERROR(name, text, error, help) error,
+        FAULT_LIST(FAULT_ERROR)
+#undef FAULT_ERROR
 };
 
 struct site {
@@ -78,5 +85,8 @@ bool fault_fires(enum fault_site site)
     if (!atomic_load_explicit(&planned, memory_order_relaxed))
         return false;
     int64_t pass = atomic_fetch_add(&sites[site].passes, 1) + 1;
-    return sites[site].first > 0 && pass >= sites[site].first && pass <= sites[site].last;
+    bool fires = sites[site].first > 0 && pass >= sites[site].first && pass <= sites[site].last;
+    if (fires)
+        errno = site_errors[site];
+    return fires;
 }

@@ -13,18 +13,18 @@
 #include <stdbool.h>
 
 #define FAULT_LIST(X)                                                                                        \
-    X(MEMORY, "memory", "an allocation")                                                                     \
-    X(OPEN, "open", "opening a file")                                                                        \
-    X(READ, "read", "reading from a file")                                                                   \
-    X(WRITE, "write", "writing to a file")                                                                   \
-    X(SYNC, "sync", "bringing a file or folder to the disk")                                                 \
-    X(RENAME, "rename", "giving a file its final name")                                                      \
-    X(EXCHANGE, "exchange", "a sum of gradients over ranks")                                                 \
-    X(GRADIENT, "gradient", "the gradient of a micro-batch becomes NaN")                                     \
-    X(KILL, "kill", "the rank is killed at the end of an update")
+    X(MEMORY, "memory", ENOMEM, "an allocation")                                                             \
+    X(OPEN, "open", EIO, "opening a file")                                                                   \
+    X(READ, "read", EIO, "reading from a file")                                                              \
+    X(WRITE, "write", ENOSPC, "writing to a file")                                                           \
+    X(SYNC, "sync", EIO, "bringing a file or folder to the disk")                                            \
+    X(RENAME, "rename", EIO, "giving a file its final name")                                                 \
+    X(EXCHANGE, "exchange", 0, "a sum of gradients over ranks")                                              \
+    X(GRADIENT, "gradient", 0, "the gradient of a micro-batch becomes NaN")                                  \
+    X(KILL, "kill", 0, "the rank is killed at the end of an update")
 
 enum fault_site {
-#define FAULT_ENUM(name, text, help) FAULT_##name,
+#define FAULT_ENUM(name, text, error, help) FAULT_##name,
     FAULT_LIST(FAULT_ENUM)
 #undef FAULT_ENUM
             FAULT_SITES
@@ -34,8 +34,8 @@ enum fault_site {
  * malformed. */
 enum status fault_plan(const char *plan, int rank);
 
-/* Counts one pass through `site`; true if it is to fail. Thread-safe; one load when no plan is set.
- */
+/* Counts one pass through `site`; true if it is to fail, with errno as
+ * what fails there would leave it. Thread-safe; one load when no plan is set. */
 bool fault_fires(enum fault_site site);
 
 #endif

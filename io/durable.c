@@ -19,15 +19,6 @@ enum status path_join(char out[PATH_MAX], const char *folder, const char *name)
     return STATUS_OK;
 }
 
-/* Whether a fault is to happen here, with errno as the call would leave it. */
-static bool fails(enum fault_site site, int error)
-{
-    bool fires = fault_fires(site);
-    if (fires)
-        errno = error;
-    return fires;
-}
-
 enum status durable_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -35,7 +26,7 @@ enum status durable_sync_folder(const char *path)
     int length = slash == path ? 1 : slash ? (int)(slash - path) : 1;
     snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
     int descriptor = -1;
-    if (!fails(FAULT_SYNC, EIO))
+    if (!fault_fires(FAULT_SYNC))
         descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum status status = STATUS_OK;
     if (descriptor < 0 || (fsync(descriptor) != 0 && errno != EINVAL)) /* EINVAL: a file system without it */
@@ -60,7 +51,7 @@ enum status durable_check(const char *path)
 
 enum status durable_rename(const char *from, const char *to)
 {
-    if (fails(FAULT_RENAME, EIO) || rename(from, to) != 0)
+    if (fault_fires(FAULT_RENAME) || rename(from, to) != 0)
         return status_fail_errno("give its final name to", from);
     return durable_sync_folder(to);
 }
@@ -75,7 +66,7 @@ static enum status temporary_name(char out[PATH_MAX], const char *path)
 enum status durable_put(int descriptor, const char *path, const void *data, size_t bytes)
 {
     for (const char *next = data; bytes > 0;) {
-        ssize_t written = fails(FAULT_WRITE, ENOSPC) ? -1 : write(descriptor, next, bytes);
+        ssize_t written = fault_fires(FAULT_WRITE) ? -1 : write(descriptor, next, bytes);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -89,7 +80,7 @@ enum status durable_put(int descriptor, const char *path, const void *data, size
 static enum status write_and_sync(int descriptor, const char *path, const void *data, size_t bytes)
 {
     TRY(durable_put(descriptor, path, data, bytes));
-    if (fails(FAULT_SYNC, EIO) || fsync(descriptor) != 0)
+    if (fault_fires(FAULT_SYNC) || fsync(descriptor) != 0)
         return status_fail_errno("bring to the disk", path);
     return STATUS_OK;
 }
@@ -99,7 +90,7 @@ enum status durable_write(const char *path, const void *data, size_t bytes)
     char temporary[PATH_MAX];
     TRY(temporary_name(temporary, path));
     int descriptor =
-            fails(FAULT_OPEN, EIO) ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+            fault_fires(FAULT_OPEN) ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return status_fail_errno("create", temporary);
     enum status status = write_and_sync(descriptor, temporary, data, bytes);

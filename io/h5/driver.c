@@ -60,12 +60,9 @@ static enum status open_descriptor(struct h5_disk *disk, const char *path, bool 
 {
     memset(disk, 0, sizeof *disk);
     disk->path = path;
-    disk->descriptor = -1;
-    if (fault_fires(FAULT_OPEN))
-        errno = EIO;
-    else
-        disk->descriptor =
-                open(path, writing ? O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0666);
+    /* A pipe is refused, not waited for. */
+    int flags = O_CLOEXEC | (writing ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY | O_NONBLOCK);
+    disk->descriptor = fault_fires(FAULT_OPEN) ? -1 : open(path, flags, 0666);
     if (disk->descriptor < 0)
         return status_fail_errno(writing ? "create" : "open", path);
     disk->writing = writing;
@@ -77,16 +74,24 @@ enum status h5_disk_create(struct h5_disk *disk, const char *path)
     return open_descriptor(disk, path, true);
 }
 
+static enum status check_file(struct h5_disk *disk)
+{
+    struct stat facts;
+    if (fstat(disk->descriptor, &facts) != 0)
+        return status_fail_errno("examine", disk->path);
+    CHECK(S_ISREG(facts.st_mode), STATUS_DATA, "%s: expected a corpus or checkpoint file, found %s",
+            disk->path, S_ISDIR(facts.st_mode) ? "a folder" : "no regular file");
+    disk->length = (uint64_t)facts.st_size;
+    return STATUS_OK;
+}
+
 enum status h5_disk_open(struct h5_disk *disk, const char *path)
 {
     TRY(open_descriptor(disk, path, false));
-    struct stat facts;
-    if (fstat(disk->descriptor, &facts) != 0)
-        return status_fail_errno("examine", path);
-    CHECK(S_ISREG(facts.st_mode), STATUS_DATA, "%s: expected a corpus or checkpoint file, found %s", path,
-            S_ISDIR(facts.st_mode) ? "a folder" : "no regular file");
-    disk->length = (uint64_t)facts.st_size;
-    return STATUS_OK;
+    enum status status = check_file(disk);
+    if (status != STATUS_OK)
+        h5_disk_close(disk);
+    return status;
 }
 
 enum status h5_disk_status(const struct h5_disk *disk)
@@ -128,11 +133,8 @@ enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *dat
     const uint8_t *from = data;
     int interruptions = 0;
     while (bytes > 0) {
-        ssize_t written = -1;
-        if (fault_fires(FAULT_WRITE))
-            errno = ENOSPC;
-        else
-            written = pwrite(disk->descriptor, from, bytes, (off_t)offset);
+        ssize_t written =
+                fault_fires(FAULT_WRITE) ? -1 : pwrite(disk->descriptor, from, bytes, (off_t)offset);
         if (written < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
         if (written <= 0) {
@@ -153,11 +155,7 @@ enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data
     uint8_t *to = data;
     int interruptions = 0;
     while (bytes > 0) {
-        ssize_t got = -1;
-        if (fault_fires(FAULT_READ))
-            errno = EIO;
-        else
-            got = pread(disk->descriptor, to, bytes, (off_t)offset);
+        ssize_t got = fault_fires(FAULT_READ) ? -1 : pread(disk->descriptor, to, bytes, (off_t)offset);
         if (got < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
         if (got < 0)
@@ -175,10 +173,7 @@ enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data
 enum status h5_disk_sync(struct h5_disk *disk)
 {
     /* Never tried twice: after a failed fsync the kernel may have dropped the pages. */
-    bool fires = fault_fires(FAULT_SYNC);
-    if (fires)
-        errno = EIO;
-    if (fires || fsync(disk->descriptor) != 0)
+    if (fault_fires(FAULT_SYNC) || fsync(disk->descriptor) != 0)
         return stick(disk, status_fail_errno("bring to the disk", disk->path));
     return STATUS_OK;
 }
@@ -303,10 +298,7 @@ static herr_t driver_truncate(H5FD_t *base, hid_t transfer, hbool_t closing)
     disk->length = file->end;
     if (disk->failed != STATUS_OK)
         return 0;
-    bool fires = fault_fires(FAULT_WRITE);
-    if (fires)
-        errno = ENOSPC;
-    if (fires || ftruncate(disk->descriptor, (off_t)file->end) != 0)
+    if (fault_fires(FAULT_WRITE) || ftruncate(disk->descriptor, (off_t)file->end) != 0)
         fail_write(disk, file->end);
     return 0;
 }

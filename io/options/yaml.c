@@ -324,10 +324,8 @@ static enum status read_bytes(int file, const char *path, char *out, size_t *byt
 {
     for (*bytes = 0; *bytes <= YAML_BYTES_LIMIT;) {
         ssize_t got = read(file, out + *bytes, YAML_BYTES_LIMIT + 1 - *bytes);
-        if (fault_fires(FAULT_READ)) {
-            errno = EIO;
+        if (fault_fires(FAULT_READ))
             got = -1;
-        }
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -356,7 +354,6 @@ enum status options_read_yaml(const struct schema *schema, void *settings, const
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file >= 0 && fault_fires(FAULT_OPEN)) {
         close(file);
-        errno = EIO;
         file = -1;
     }
     if (file < 0)

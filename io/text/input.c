@@ -39,10 +39,8 @@ static enum input_fault read_some(const struct input *input, void *bytes, size_t
     do
         taken = read(input->descriptor, bytes, size);
     while (taken < 0 && errno == EINTR);
-    if (fault_fires(FAULT_READ)) {
-        errno = EIO;
+    if (fault_fires(FAULT_READ))
         taken = -1;
-    }
     *count = taken < 0 ? 0 : (size_t)taken;
     return taken < 0 ? INPUT_FAILED : INPUT_GOOD;
 }
@@ -62,8 +60,8 @@ static enum input_fault begin(struct input *input)
 {
     const unsigned char magic[] = {0x1f, 0x8b};
     size_t count = 1;
-    while (input->stream.avail_in < sizeof magic && count > 0
-            && memcmp(input->buffer, magic, input->stream.avail_in) == 0) {
+    while (input->stream.avail_in < sizeof magic && count > 0 &&
+            memcmp(input->buffer, magic, input->stream.avail_in) == 0) {
         enum input_fault fault = refill(input, &count);
         if (fault != INPUT_GOOD)
             return fault;

@@ -31,10 +31,8 @@ enum status spool_append(int descriptor, const void *data, size_t bytes)
         ssize_t written = write(descriptor, next, bytes);
         if (written < 0 && errno == EINTR)
             continue;
-        if (fault_fires(FAULT_WRITE)) {
+        if (fault_fires(FAULT_WRITE))
             written = -1;
-            errno = EIO;
-        }
         if (written < 0)
             return status_fail_errno("write a temporary file in", folder());
         next += written;
@@ -49,11 +47,9 @@ enum status spool_read(int descriptor, int64_t offset, void *data, size_t bytes)
         ssize_t count = pread(descriptor, next, bytes, offset);
         if (count < 0 && errno == EINTR)
             continue;
-        if (count == 0 || fault_fires(FAULT_READ)) {
-            count = -1;
+        if (count == 0)
             errno = EIO;
-        }
-        if (count < 0)
+        if (fault_fires(FAULT_READ) || count <= 0)
             return status_fail_errno("read a temporary file in", folder());
         next += count;
         offset += count;

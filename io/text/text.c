@@ -57,7 +57,6 @@ enum status text_open(struct text **out, const char *path)
     if (descriptor >= 0 && fault_fires(FAULT_OPEN)) {
         close(descriptor);
         descriptor = -1;
-        errno = EIO;
     }
     if (descriptor < 0)
         return status_fail_errno("read", standard ? "standard input" : path);

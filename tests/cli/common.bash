@@ -61,6 +61,18 @@ expect() {
     if grep 'not freed' "$run.log"; then fail "$run: memory is left over"; fi
 }
 
+train_refused() { # STATUS WORD -- words of train: by one message, on 1 rank and on 2, and nothing is left
+    local expected=$1 word=$2 ranks
+    shift 3
+    for ranks in 0 2; do
+        rm -rf refused
+        train "$ranks" refused "$@"
+        expect refused "$expected" "$word"
+        [ ! -e refused ] || fail "$*: left $(find refused)"
+        [ "$(grep -c '^seqtrain: ' refused.log)" = 1 ] || fail "$*: expected one message: $(grep '^seqtrain: ' refused.log)"
+    done
+}
+
 crc_of() { "$program" info "$1" --json | sed -n 's/.*"parameters_crc32": *"\{0,1\}\([^",}]*\).*/\1/p'; }
 newest() { find "$1/checkpoints" -name '*.h5' | sort | tail -n 1; }
 # What metrics.jsonl must have in common, however the run went: all but the speed.

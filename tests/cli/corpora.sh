@@ -38,22 +38,14 @@ expect bpe-1 65 'another corpus: expected fingerprint [^ ]*:2 [^ ]*:0.5, found [
 train 0 bpe-1 --data.train tiny.h5:2 more.h5:0.5 "${noise[@]}" --data.sampling 0.2 --train.until 21u --validate.every never
 expect bpe-1 0 'data.sampling was 0.3, is now 0.2' 'trained 21 updates'
 
-refused() { # STATUS WORDS -- words of train
-    local expected=$1 word=$2
-    shift 3
-    rm -rf refused
-    train 2 refused "$@"
-    expect refused "$expected" "$word"
-    [ ! -e refused ] || fail "$*: left $(find refused)"
-}
-refused 78 'data.sampling_alpha is 0.2, but counts only with data.sampling, found off' -- --data.sampling_alpha 0.2
-refused 78 'data.sampling_alpha is 0.2, but counts only with a unigram vocabulary, found the bpe vocabulary of tiny.h5' -- \
+train_refused 78 'data.sampling_alpha is 0.2, but counts only with data.sampling, found off' -- --data.sampling_alpha 0.2
+train_refused 78 'data.sampling_alpha is 0.2, but counts only with a unigram vocabulary, found the bpe vocabulary of tiny.h5' -- \
     --data.sampling 0.1 --data.sampling_alpha 0.2
-refused 78 'data.train tiny.h5:0: expected a weight above 0' -- --data.train tiny.h5:0
-refused 66 'absent.h5' -- --data.train tiny.h5 absent.h5:2
+train_refused 78 'data.train tiny.h5:0: expected a weight above 0' -- --data.train tiny.h5:0
+train_refused 66 'absent.h5' -- --data.train tiny.h5 absent.h5:2
 make_corpus fresh 100 3
-refused 65 "fresh.h5 has another source vocabulary than tiny.h5: prepare it with --vocab tiny.h5" -- --data.train tiny.h5 fresh.h5
+train_refused 65 "fresh.h5 has another source vocabulary than tiny.h5: prepare it with --vocab tiny.h5" -- --data.train tiny.h5 fresh.h5
 make_corpus words 100 4 --vocab-kind word
-refused 78 'data.sampling expects a bpe or unigram vocabulary, found the word vocabulary of words.h5' -- \
+train_refused 78 'data.sampling expects a bpe or unigram vocabulary, found the word vocabulary of words.h5' -- \
     --data.train words.h5 --data.valid words-valid.h5 --data.sampling 0.1
 exit "$failed"

@@ -2,21 +2,14 @@
 # evaluate: the same numbers on any number of ranks, those of translate and score; files compared; what is refused.
 # shellcheck disable=SC2154,SC2054
 . "$(dirname "$0")/common.bash"
-tool=$build/tests/models/tool_model
-export OMP_NUM_THREADS=1
+. "$tests/toy.bash"
 
 number() { sed "s/.*\"$1\":\(-\{0,1\}[0-9.e+-]*\).*/\1/" "$2"; } # the first so called in a file of JSON
 near() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= t) }'; }
 
-mkdir -p run/checkpoints learned/checkpoints
-"$tool" run || exit 1
-"$tool" learned model.position learned model.position_limit 8 || exit 1
-words=(zero one two three four five six seven eight nine unheard)
-for i in $(seq 1 150); do
-    line=
-    for ((k = i * 7 % 9; k > 0; k--)); do line+="${words[$(((i * k + k) % 11))]} "; done
-    echo "${line% }" # every ninth is empty
-done >source.txt
+make_model run
+make_model learned model.position learned model.position_limit 8
+make_lines >source.txt
 sed 's/one/two/; s/^zero \(.*\)/\1 zero/' source.txt >target.txt
 
 # A model: bytes equal on any number of ranks; the translations of translate; the loss of score.

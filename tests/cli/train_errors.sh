@@ -5,25 +5,14 @@
 make_corpus tiny 120 1
 make_corpus other 120 2
 
-refused() { # STATUS WORD -- words of train: by one message, on 1 rank and on 2
-    local expected=$1 word=$2 ranks
-    shift 3
-    for ranks in 0 2; do
-        rm -rf refused
-        train "$ranks" refused "$@"
-        expect refused "$expected" "$word"
-        [ ! -e refused ] || fail "$*: left $(find refused)"
-        [ "$(grep -c '^seqtrain: ' refused.log)" = 1 ] || fail "$*: expected one message: $(grep '^seqtrain: ' refused.log)"
-    done
-}
 
 # ---- settings ----
-refused 78 'model.widht.*model.width' -- --model.widht 32
-refused 78 'model.width' -- --model.width wide
-refused 78 'model.dropout' -- --model.dropout 1.5
-refused 78 'optimizer.kind.*adam' -- --optimizer.kind adams
-refused 78 'model.width 18.*model.heads 4|model.width.*model.heads' -- --model.width 18 --model.heads 4
-refused 64 'found tiny.yaml and more.yaml' -- more.yaml
+train_refused 78 'model.widht.*model.width' -- --model.widht 32
+train_refused 78 'model.width' -- --model.width wide
+train_refused 78 'model.dropout' -- --model.dropout 1.5
+train_refused 78 'optimizer.kind.*adam' -- --optimizer.kind adams
+train_refused 78 'model.width 18.*model.heads 4|model.width.*model.heads' -- --model.width 18 --model.heads 4
+train_refused 64 'found tiny.yaml and more.yaml' -- more.yaml
 sed 's/  width: 16/  widht: 16/' tiny.yaml >typo.yaml
 "$program" train typo.yaml --run.directory refused >refused.log 2>&1
 status=$?
@@ -32,40 +21,40 @@ expect refused 78 'typo.yaml:5' 'model.width'
 status=$?
 expect refused 66 'absent.yaml'
 [ ! -e refused ] || fail "refused settings left a run directory"
-refused 78 'data.train' -- --data.train ''
-refused 78 'batch.micro_batches. expects|--batch.micro_batches expects a whole number from 1' -- --batch.micro_batches 0
-refused 64 '--train.until PERIOD: expected' -- --train.until
+train_refused 78 'data.train' -- --data.train ''
+train_refused 78 'batch.micro_batches. expects|--batch.micro_batches expects a whole number from 1' -- --batch.micro_batches 0
+train_refused 64 '--train.until PERIOD: expected' -- --train.until
 train 3 ranks --batch.micro_batches 2
 expect ranks 78 'batch.micro_batches' '3'
 [ ! -e ranks ] || fail "too many ranks left $(find ranks)"
-refused 78 'batch.tokens 5: expected at least the longest sentence of tiny.h5 \([0-9]+ tokens\), found pair 1 of' -- --batch.tokens 5
+train_refused 78 'batch.tokens 5: expected at least the longest sentence of tiny.h5 \([0-9]+ tokens\), found pair 1 of' -- --batch.tokens 5
 train 1 heads --model.width 18 --model.heads 4 --model.head_width 4 --train.until start
 expect heads 0
-refused 78 'tiny(-valid)?.h5 has a (source|target) sentence of [0-9]+ tokens.*model.position_limit' -- \
+train_refused 78 'tiny(-valid)?.h5 has a (source|target) sentence of [0-9]+ tokens.*model.position_limit' -- \
     --model.position learned --model.position_limit 4
 
 # ---- files ----
-refused 66 'absent.h5' -- --data.train absent.h5
-refused 65 'tiny.yaml' -- --data.train tiny.yaml
-refused 65 'other-valid.h5.*vocabulary' -- --data.valid other-valid.h5
+train_refused 66 'absent.h5' -- --data.train absent.h5
+train_refused 65 'tiny.yaml' -- --data.train tiny.yaml
+train_refused 65 'other-valid.h5.*vocabulary' -- --data.valid other-valid.h5
 head -c 3000 tiny.h5 >cut.h5
-refused 65 'cut.h5' -- --data.train cut.h5
+train_refused 65 'cut.h5' -- --data.train cut.h5
 cp tiny.h5 flipped.h5
 printf '\377' | dd of=flipped.h5 bs=1 seek=2000 conv=notrunc status=none
 cmp -s tiny.h5 flipped.h5 && printf '\000' | dd of=flipped.h5 bs=1 seek=2000 conv=notrunc status=none
-refused 65 'flipped.h5' -- --data.train flipped.h5
+train_refused 65 'flipped.h5' -- --data.train flipped.h5
 mkdir folder.h5
 : >empty.h5
-refused 65 'folder.h5: expected .*found a folder' -- --data.train folder.h5
-refused 65 'empty.h5: expected a corpus.* found a file of 0 bytes' -- --data.train empty.h5
+train_refused 65 'folder.h5: expected .*found a folder' -- --data.train folder.h5
+train_refused 65 'empty.h5: expected a corpus.* found a file of 0 bytes' -- --data.train empty.h5
 # From a newer format: version and checksum of the header changed alike (gzip ends with the CRC-32 of what it packed).
 newer() {
     { head -c 8 "$1"; printf '\143\0\0\0'; head -c 508 "$1" | tail -c +13; } >header
     { cat header; gzip -c header | tail -c 8 | head -c 4; tail -c +513 "$1"; } >"$2"
 }
 newer tiny.h5 newer.h5
-refused 65 'newer.h5: expected format version [0-9]+ or older, found 99' -- --data.train newer.h5
-refused 65 'newer.h5: expected format version' -- --data.valid newer.h5
+train_refused 65 'newer.h5: expected format version [0-9]+ or older, found 99' -- --data.train newer.h5
+train_refused 65 'newer.h5: expected format version' -- --data.valid newer.h5
 # Another user than root: root may read all.
 cp tiny.h5 locked.h5
 cp tiny.yaml locked.yaml
@@ -87,9 +76,9 @@ denied locked.h5 tiny.yaml --run.directory open/run --data.train locked.h5
 denied locked.h5 tiny.yaml --run.directory open/run --data.valid locked.h5
 denied locked.yaml locked.yaml --run.directory open/run
 denied closed/run tiny.yaml --run.directory closed/run
-refused 66 'run.resume is require' -- --run.resume require
-refused 66 'absent.h5' -- --run.resume absent.h5
-refused 65 'expected a checkpoint, found a corpus' -- --run.resume other.h5
+train_refused 66 'run.resume is require' -- --run.resume require
+train_refused 66 'absent.h5' -- --run.resume absent.h5
+train_refused 65 'expected a checkpoint, found a corpus' -- --run.resume other.h5
 
 # ---- a run and what may not change in it ----
 train 1 run --train.until 6u --checkpoint.every 3u
@@ -123,10 +112,10 @@ expect damaged 65 'checkpoint'
 head -c 1000 run/last.h5 >cut.h5
 newer run/last.h5 newer.h5
 { head -c 3000 run/last.h5; printf '\252\125\252'; tail -c +3004 run/last.h5; } >flipped.h5
-refused 65 'cut.h5: expected [0-9]+ bytes as its header says, found 1000' -- --run.resume cut.h5
-refused 65 'newer.h5: expected format version' -- --run.resume newer.h5
-refused 65 'flipped.h5: the contents are damaged' -- --run.resume flipped.h5
-refused 65 'expected a corpus, found a checkpoint' -- --data.train run/last.h5
+train_refused 65 'cut.h5: expected [0-9]+ bytes as its header says, found 1000' -- --run.resume cut.h5
+train_refused 65 'newer.h5: expected format version' -- --run.resume newer.h5
+train_refused 65 'flipped.h5: the contents are damaged' -- --run.resume flipped.h5
+train_refused 65 'expected a corpus, found a checkpoint' -- --data.train run/last.h5
 
 # ---- a directory in use ----
 "$program" train tiny.yaml --run.directory busy --train.until 1000000u >busy-first.log 2>&1 &

@@ -3,20 +3,13 @@
 # leaves behind.
 # shellcheck disable=SC2154
 . "$(dirname "$0")/folder.bash"
-tool=$build/tests/models/tool_model
-export OMP_NUM_THREADS=1
+. "$tests/toy.bash"
 
-mkdir -p run/checkpoints other/checkpoints learned/checkpoints
-"$tool" run || exit 1
-"$tool" other model.width 32 model.decoder_layers 1 || exit 1
-"$tool" learned model.position learned model.position_limit 8 || exit 1
+make_model run
+make_model other model.width 32 model.decoder_layers 1
+make_model learned model.position learned model.position_limit 8
 
-words=(zero one two three four five six seven eight nine unheard)
-for i in $(seq 1 150); do
-    line=
-    for ((k = i * 7 % 9; k > 0; k--)); do line+="${words[$(((i * k + k) % 11))]} "; done
-    echo "${line% }" # every ninth is empty
-done >source.txt
+make_lines >source.txt
 
 # Order, empty lines, ranks, and where text comes from and goes to.
 "$program" translate run --input source.txt --output alone.txt --group 64 --batch 7 || fail "translate: status $?"

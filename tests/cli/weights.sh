@@ -113,24 +113,15 @@ train 0 tuned4 --run.init gone.h5 --train.until 3u
 expect tuned4 0
 cmp "$(newest tuned)" "$(newest tuned4)" || fail "a new run that was stopped at its start is another"
 
-refused() { # STATUS WORD -- words of train: by one message, and nothing is left
-    local expected=$1 word=$2
-    shift 3
-    rm -rf refused
-    train 2 refused "$@"
-    expect refused "$expected" "$word"
-    [ ! -e refused ] || fail "$*: left $(find refused)"
-    [ "$(grep -c '^seqtrain: ' refused.log)" = 1 ] || fail "$*: expected one message: $(grep '^seqtrain: ' refused.log)"
-}
-refused 78 'run.init ema starts a new run, but run.resume plain/last.h5 goes on' -- --run.init ema --run.resume plain/last.h5
-refused 78 'run.init ema starts a new run, but run.resume require' -- --run.init ema --run.resume require
-refused 78 "run.init expects a name" -- --run.init ''
-refused 78 'model.heads is 2 in ema/.* of run.init and 4 now: set it to 2' -- --run.init ema --model.heads 4
-refused 78 'model.width is 16 in ' -- --run.init ema --model.width 32
-refused 66 'absent.h5' -- --run.init absent.h5
-refused 65 'expected a checkpoint, found a corpus' -- --run.init tiny.h5
-refused 65 'vocabulary of other.h5 .*prepare the corpus with --vocab ema/' -- --run.init ema --data.train other.h5 --data.valid other-valid.h5
-refused 65 'twice.h5: expected the state of a run, found an average.*run.init' -- --run.resume twice.h5
+train_refused 78 'run.init ema starts a new run, but run.resume plain/last.h5 goes on' -- --run.init ema --run.resume plain/last.h5
+train_refused 78 'run.init ema starts a new run, but run.resume require' -- --run.init ema --run.resume require
+train_refused 78 "run.init expects a name" -- --run.init ''
+train_refused 78 'model.heads is 2 in ema/.* of run.init and 4 now: set it to 2' -- --run.init ema --model.heads 4
+train_refused 78 'model.width is 16 in ' -- --run.init ema --model.width 32
+train_refused 66 'absent.h5' -- --run.init absent.h5
+train_refused 65 'expected a checkpoint, found a corpus' -- --run.init tiny.h5
+train_refused 65 'vocabulary of other.h5 .*prepare the corpus with --vocab ema/' -- --run.init ema --data.train other.h5 --data.valid other-valid.h5
+train_refused 65 'twice.h5: expected the state of a run, found an average.*run.init' -- --run.resume twice.h5
 # With that vocabulary another corpus will do.
 "$program" prepare --source other/train.en --target other/train.de --output second.h5 --vocab ema >log 2>&1 || fail "prepare: $(cat log)"
 train 0 second --run.init ema --data.train second.h5 --train.until 2u

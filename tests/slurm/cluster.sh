@@ -70,7 +70,9 @@ end_machine() {
 start_node() { # NUMBER
     local i=$1
     start_machine "n$i" "slurmd -f '$SLURM_CONF' -N n$i"
-    nsenter -t "$(pid_of ctl)" -n ip link del "p$i" 2>/dev/null || true
+    if nsenter -t "$(pid_of ctl)" -n ip link show "p$i" >/dev/null 2>&1; then # of the machine that was here before
+        nsenter -t "$(pid_of ctl)" -n ip link del "p$i"
+    fi
     nsenter -t "$(pid_of ctl)" -n ip link add "p$i" type veth peer name eth0 netns "$(pid_of "n$i")"
     nsenter -t "$(pid_of ctl)" -n ip link set "p$i" master br0 up
     nsenter -t "$(pid_of "n$i")" -n ip link set lo up

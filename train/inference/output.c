@@ -15,15 +15,6 @@ static const char *name_of(const struct output *output)
     return output->temporary ? output->temporary : path;
 }
 
-/* Counts a pass through `site`; a planned fault shows as a full disk. */
-static bool refused(enum fault_site site)
-{
-    if (!fault_fires(site))
-        return false;
-    errno = ENOSPC;
-    return true;
-}
-
 static enum status name_temporary(struct output *out, const char *path)
 {
     size_t length = strlen(path);
@@ -39,7 +30,7 @@ static enum status open_file(struct output *out, const char *path)
     TRY(memory_text(&out->path, "output", path));
     if (lstat(path, &found) != 0 || S_ISREG(found.st_mode))
         TRY(name_temporary(out, path));
-    out->stream = refused(FAULT_OPEN) ? NULL : fopen(name_of(out), "wb");
+    out->stream = fault_fires(FAULT_OPEN) ? NULL : fopen(name_of(out), "wb");
     return out->stream ? STATUS_OK : status_fail_errno("create", name_of(out));
 }
 
@@ -54,7 +45,7 @@ enum status output_open(struct output *out, const char *path)
 
 enum status output_write(struct output *output, const char *text, size_t bytes)
 {
-    if (refused(FAULT_WRITE) || fwrite(text, 1, bytes, output->stream) != bytes)
+    if (fault_fires(FAULT_WRITE) || fwrite(text, 1, bytes, output->stream) != bytes)
         return status_fail_errno("write", name_of(output));
     return STATUS_OK;
 }
@@ -86,7 +77,7 @@ static enum status finish_file(struct output *output)
 {
     FILE *stream = output->stream;
     output->stream = NULL;
-    bool synced = fflush(stream) == 0 && !refused(FAULT_SYNC);
+    bool synced = fflush(stream) == 0 && !fault_fires(FAULT_SYNC);
     synced = synced && (!output->temporary || fsync(fileno(stream)) == 0);
     int error = errno;
     bool closed = fclose(stream) == 0;
@@ -94,7 +85,7 @@ static enum status finish_file(struct output *output)
         errno = error;
     if (!synced || !closed)
         return status_fail_errno("write", name_of(output));
-    if (output->temporary && (refused(FAULT_RENAME) || rename(output->temporary, output->path) != 0))
+    if (output->temporary && (fault_fires(FAULT_RENAME) || rename(output->temporary, output->path) != 0))
         return status_fail_errno("create", output->path);
     return STATUS_OK;
 }
