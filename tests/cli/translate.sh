@@ -28,19 +28,25 @@ gzip -k source.txt
 "$program" translate run --max-length-ratio 0 --max-length-extra 1 <source.txt | awk 'NF > 1 { bad = 1 } END { exit bad }' || fail "translations are longer than asked for"
 
 # Line by line: an answer comes while the input stays open.
-mkfifo lines
-"$program" translate run --group 1 <lines >answers.txt &
-job=$!
-exec 3>lines
-for number in 10 9 20; do # line 9 is empty
-    sed -n ${number}p source.txt >>asked.txt
-    sed -n ${number}p source.txt >&3
-    for _ in $(seq 600); do [ "$(wc -l <answers.txt)" = "$(wc -l <asked.txt)" ] && break; sleep 0.1; done
-    "$program" translate run --group 1 --input asked.txt | cmp - answers.txt || fail "no answer, or another, while the input stays open"
-done
-[ "$(sort -u answers.txt | wc -l)" = 3 ] || fail "answers are alike"
-exec 3>&-
-wait "$job" || fail "translate line by line: status $?"
+line_by_line() { # COMMAND...: what starts the program, on any number of ranks
+    local job number
+    rm -f lines asked.txt
+    mkfifo lines
+    "$@" translate run --group 1 <lines >answers.txt &
+    job=$!
+    exec 3>lines
+    for number in 10 9 20; do # line 9 is empty
+        sed -n ${number}p source.txt >>asked.txt
+        sed -n ${number}p source.txt >&3
+        for _ in $(seq 600); do [ "$(wc -l <answers.txt)" = "$(wc -l <asked.txt)" ] && break; sleep 0.1; done
+        "$program" translate run --group 1 --input asked.txt | cmp - answers.txt || { fail "no answer, or another, while the input stays open: $*"; break; }
+    done
+    exec 3>&-
+    wait "$job" || fail "translate line by line: status $?: $*"
+    [ "$(sort -u answers.txt | wc -l)" = 3 ] || fail "answers are alike: $*"
+}
+line_by_line "$program"
+line_by_line mpirun -n 2 "$program"
 
 # Scores: one a line, the same on any number of ranks; each pair's stands for itself.
 "$program" score run --source source.txt --target alone.txt >scores.txt || fail "score: status $?"

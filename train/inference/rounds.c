@@ -50,7 +50,9 @@ static size_t divide_up(size_t a, size_t b)
 static size_t round_windows(const struct spread *spread)
 {
     size_t ranks = (size_t)world()->size;
-    return ranks == 1 ? 1 : divide_up(ranks * ROUND_BATCHES, divide_up(spread->window, spread->batch));
+    if (ranks == 1 || spread->window == 1) /* a window of one: who waits for its answer sends no more */
+        return 1;
+    return divide_up(ranks * ROUND_BATCHES, divide_up(spread->window, spread->batch));
 }
 
 /* Tokens of the sentences from `first` on. */

@@ -32,7 +32,7 @@ struct rounds {
 enum status rounds_run(struct rounds *rounds, const struct text_list *models);
 
 /* Whether `lists` hold enough for a round: windows that keep the ranks busy, as few of them as do so that answers come
- * early, or so many tokens that memory counts. Only the tokens of a window end it, so that windows are the same on any
+ * early (one of a single sentence: answered line by line), or so many tokens that memory counts. Only the tokens of a window end it, so that windows are the same on any
  * number of ranks. */
 bool rounds_full(const struct rounds *rounds);
 
