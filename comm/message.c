@@ -99,6 +99,15 @@ enum status world_broadcast(void *data, size_t bytes, int root)
     return STATUS_OK;
 }
 
+/* Parts that go in one call, back to back. */
+static void lay_out(const size_t *bytes)
+{
+    for (int r = 0, at = 0; r < world()->size; at += (int)bytes[r], r++) {
+        scratch.counts[r] = (int)bytes[r];
+        scratch.offsets[r] = at;
+    }
+}
+
 /* For what is too long for one call: one rank after the other. */
 static enum status gather_by_broadcast(char *out, const size_t *bytes)
 {
@@ -124,13 +133,52 @@ enum status world_gather_parts(const void *mine, void *out, const size_t *bytes)
         return STATUS_OK;
     if (total > message_limit)
         return gather_by_broadcast(out, bytes);
-    for (int r = 0, at = 0; r < w->size; at += (int)bytes[r], r++) {
-        scratch.counts[r] = (int)bytes[r];
-        scratch.offsets[r] = at;
-    }
+    lay_out(bytes);
     return mpi_status(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, out, scratch.counts, scratch.offsets,
                               MPI_BYTE, MPI_COMM_WORLD),
             "MPI_Allgatherv", -1);
+}
+
+/* What is laid out, to rank 0. */
+static enum status collect(const void *mine, void *out)
+{
+    return mpi_status(MPI_Gatherv(mine, scratch.counts[world()->rank], MPI_BYTE, out, scratch.counts,
+                              scratch.offsets, MPI_BYTE, 0, MPI_COMM_WORLD),
+            "MPI_Gatherv", -1);
+}
+
+/* One rank after the other, in pieces: each in a call to which the others give nothing. */
+static enum status collect_pieces(const char *mine, char *out, const size_t *bytes)
+{
+    const struct world *w = world();
+    memset(scratch.counts, 0, (size_t)w->size * sizeof *scratch.counts);
+    memset(scratch.offsets, 0, (size_t)w->size * sizeof *scratch.offsets);
+    for (int r = 0; r < w->size; r++) {
+        for (size_t done = 0, part; done < bytes[r]; done += part) {
+            part = least(bytes[r] - done, message_limit);
+            scratch.counts[r] = (int)part;
+            TRY(collect(w->rank == r ? mine + done : NULL, out));
+            out = w->rank == 0 ? out + part : NULL;
+        }
+        scratch.counts[r] = 0;
+    }
+    return STATUS_OK;
+}
+
+enum status world_collect_parts(const void *mine, void *out, const size_t *bytes)
+{
+    size_t total = 0;
+    for (int r = 0; r < world()->size; r++)
+        total += bytes[r];
+    if (!world_is_shared()) {
+        if (total > 0)
+            memcpy(out, mine, total);
+        return STATUS_OK;
+    }
+    if (total > message_limit)
+        return collect_pieces(mine, out, bytes);
+    lay_out(bytes);
+    return collect(mine, out);
 }
 
 enum status world_gather(const void *mine, void *out, size_t bytes)

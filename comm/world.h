@@ -60,6 +60,8 @@ enum status world_broadcast(void *data, size_t bytes, int root);
 enum status world_gather(const void *mine, void *out, size_t bytes);
 /* As world_gather() with bytes[r] from rank r, packed in rank order. */
 enum status world_gather_parts(const void *mine, void *out, const size_t *bytes);
+/* As world_gather_parts(), on rank 0 alone; the others may give NULL for `out`. */
+enum status world_collect_parts(const void *mine, void *out, const size_t *bytes);
 enum status world_sum(double *values, size_t count); /* in rank order: the same bits on every rank */
 enum status world_sum_integers(int64_t *values, size_t count);
 enum status world_maximum(double *values, size_t count);

@@ -104,6 +104,11 @@ static void check_gather(void)
     EXPECT_OK(world_gather_parts(mine, all, parts));
     for (int r = 0; r < w->size; total += parts[r], r++)
         EXPECT(holds(all + total, parts[r], r));
+    memset(all, 0, total);
+    EXPECT_OK(world_collect_parts(mine, w->rank == 0 ? all : NULL, parts));
+    size_t at = 0;
+    for (int r = 0; w->rank == 0 && r < w->size; at += parts[r], r++)
+        EXPECT(holds(all + at, parts[r], r));
     memory_free(parts);
     memory_free(all);
 }

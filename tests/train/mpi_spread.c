@@ -89,6 +89,43 @@ static void check_failure(void)
     EXPECT(strstr(status_message(), "item 37 is wrong") != NULL);
 }
 
+/* ---- memory ---- */
+
+enum { LONG_RECORD = 1 << 20 };
+
+static enum status long_work(void *context, const size_t *items, size_t count, struct results *results)
+{
+    const uint8_t *record = context;
+    (void)items;
+    for (size_t i = 0; i < count; i++)
+        TRY(results_put(results, record, world()->rank == 0 ? LONG_RECORD : 1));
+    return STATUS_OK;
+}
+
+static enum status long_take(void *context, size_t item, const void *record, size_t bytes)
+{
+    (void)item;
+    EXPECT(bytes == 1 || bytes == LONG_RECORD);
+    EXPECT(memcmp(record, context, bytes) == 0);
+    return STATUS_OK;
+}
+
+/* What rank 0 takes is held by rank 0 alone. */
+static void check_memory(void)
+{
+    static uint8_t record[LONG_RECORD] = {[0] = 5, [LONG_RECORD - 1] = 7};
+    struct spread spread = plain_spread(NULL);
+    spread.work = long_work;
+    spread.take = long_take;
+    spread.context = record;
+    EXPECT_OK(spread_run(&spread));
+    struct memory_label label = {0};
+    for (size_t i = 0; memory_report(i, &label) && strcmp(label.label, "results") != 0;)
+        i++;
+    EXPECT(strcmp(label.label, "results") == 0);
+    EXPECT((label.peak >= LONG_RECORD) == (world()->rank == 0));
+}
+
 /* ---- translations ---- */
 
 struct translating {
@@ -214,6 +251,7 @@ int main(int argc, char **argv)
         return 1;
     check_batches();
     check_failure();
+    check_memory();
     check_translations();
     check_broadcast();
     check_rounds();

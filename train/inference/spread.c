@@ -106,9 +106,9 @@ static enum status gather(const struct spread *spread, const size_t *order, cons
         next[r] = total;
         total += bytes[r];
     }
-    status = status_agree(memory_new(&records, "results", total, 1));
+    status = status_agree(world()->rank == 0 ? memory_take(&records, "results", total, 1) : STATUS_OK);
     if (status == STATUS_OK)
-        status = world_gather_parts(results->bytes, records, bytes);
+        status = world_collect_parts(results->bytes, records, bytes);
     if (status == STATUS_OK)
         status = status_agree(world()->rank == 0 ? take_all(spread, order, records, next) : STATUS_OK);
 done:
