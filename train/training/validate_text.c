@@ -173,22 +173,6 @@ static enum status take(void *context, size_t item, const void *record, size_t b
 
 /* ---- what it comes to ---- */
 
-/* The counts of all ranks. Collective. */
-static enum status sum_counts(struct text_work *work)
-{
-    size_t ranks = (size_t)world()->size, all = TEXT_METRICS * METRIC_COUNTS;
-    int64_t *parts, *sum = work->counts[0];
-    TRY(status_agree(memory_new(&parts, "validation", ranks * all, sizeof *parts)));
-    enum status status = world_gather(sum, parts, sizeof work->counts);
-    for (size_t i = 0; i < all; i++) {
-        sum[i] = 0;
-        for (size_t r = 0; r < ranks; r++)
-            sum[i] += parts[r * all + i];
-    }
-    memory_free(parts);
-    return status;
-}
-
 static enum status show_source(struct text_work *work, size_t sample)
 {
     size_t ids = sentence_list_length(&work->sources, sample);
@@ -236,7 +220,7 @@ static enum status run(struct text_work *work, double *values)
             .take = take,
             .context = work};
     TRY(spread_run(&spread));
-    TRY(sum_counts(work));
+    TRY(world_sum_integers(work->counts[0], TEXT_METRICS * METRIC_COUNTS));
     for (size_t m = 0; m < options->count; m++)
         values[m] = options->metrics[m]->value(work->counts[m]);
     return status_agree(world()->rank == 0 ? show_samples(work) : STATUS_OK);
