@@ -129,18 +129,22 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
 
 /* ---- metrics.jsonl ---- */
 
-/* Whether a line is a record of an update up to `update`, or of a validation up to `validated`. */
-static bool is_kept(const char *line, size_t bytes, int64_t update, int64_t validated)
+enum record { RECORD_KEPT, RECORD_PAST, RECORD_TORN };
+
+/* A line is kept as a record of an update up to `update`, or of a validation up to `validated`; torn, if it is none. */
+static enum record judge_line(const char *line, size_t bytes, int64_t update, int64_t validated)
 {
     cJSON *json = cJSON_ParseWithLength(line, bytes);
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, "update");
     int64_t last = cJSON_HasObjectItem(json, "valid_loss") && validated < update ? validated : update;
-    bool kept = cJSON_IsNumber(number) && number->valuedouble >= 0 && number->valuedouble <= (double)last;
+    enum record record = RECORD_TORN;
+    if (cJSON_IsNumber(number) && number->valuedouble >= 0)
+        record = number->valuedouble <= (double)last ? RECORD_KEPT : RECORD_PAST;
     cJSON_Delete(json);
-    return kept;
+    return record;
 }
 
-/* Bytes of the file that are whole lines to keep. */
+/* Bytes of the file up to the last record to keep. A line that a full disk tore does not cost those after it. */
 static enum status find_end(const char *path, int64_t update, int64_t validated, off_t *end)
 {
     *end = 0;
@@ -150,10 +154,13 @@ static enum status find_end(const char *path, int64_t update, int64_t validated,
     char *line = NULL;
     size_t capacity = 0;
     ssize_t bytes;
+    off_t at = 0;
     while ((bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
-        if (!is_kept(line, (size_t)bytes, update, validated))
+        enum record record = judge_line(line, (size_t)bytes, update, validated);
+        if (record == RECORD_PAST)
             break;
-        *end += bytes;
+        at += bytes;
+        *end = record == RECORD_KEPT ? at : *end;
     }
     enum status status = ferror(file) ? status_fail_errno("read", path) : STATUS_OK;
     free(line);
@@ -180,5 +187,10 @@ enum status run_metrics_add(struct run_directory *run, const char *json_line)
     int bytes = snprintf(line, sizeof line, "%s\n", json_line);
     CHECK(bytes > 0 && (size_t)bytes < sizeof line, STATUS_INTERNAL, "a metrics line of %d bytes is too long",
             bytes);
-    return durable_put(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
+    off_t end = lseek(run->metrics, 0, SEEK_END);
+    enum status status = durable_put(run->metrics, run_file(run, "metrics.jsonl"), line, (size_t)bytes);
+    if (status != STATUS_OK && end >= 0)
+        (void)ftruncate(
+                run->metrics, end); /* of a full disk: or the next line would be glued to half of this one */
+    return status;
 }

@@ -38,6 +38,7 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
  * (of a run that was ahead of its checkpoint), are cut off first, so that a resumed run's file equals
  * that of the run that never stopped but for times. Rank 0 only. */
 enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated);
+/* One more line, or nothing of it. */
 enum status run_metrics_add(struct run_directory *run, const char *json_line);
 
 #endif

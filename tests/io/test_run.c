@@ -195,6 +195,49 @@ static void test_run__metrics_are_cut_back_to_the_resumed_update(void **state)
     assert_string_equal(read_file("metrics.jsonl"), "{\"update\":1,\"loss\":2}\n{\"update\":2,\"loss\":2}\n");
 }
 
+/* The bytes that a file may have from now on; SIZE_MAX: as many as at first. */
+static void limit_files(size_t bytes)
+{
+    static struct rlimit before;
+    struct rlimit limit = before;
+    if (bytes != SIZE_MAX) {
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        limit = before;
+        limit.rlim_cur = bytes;
+    }
+    signal(SIGXFSZ, bytes == SIZE_MAX ? SIG_DFL : SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_run__metrics_that_do_not_fit_leave_no_half_line(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_metrics_open(run, 0, 0), STATUS_OK);
+    assert_int_equal(run_metrics_add(run, "{\"update\":1}"), STATUS_OK);
+    limit_files(20);
+    enum status status = run_metrics_add(run, "{\"update\":2}");
+    limit_files(SIZE_MAX);
+    assert_int_equal(status, STATUS_IO);
+    assert_int_equal(run_metrics_add(run, "{\"update\":3}"), STATUS_OK);
+    run_close(run);
+    assert_string_equal(read_file("metrics.jsonl"), "{\"update\":1}\n{\"update\":3}\n");
+}
+
+static void test_run__metrics_after_a_torn_line_are_kept(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    write_file("metrics.jsonl",
+            "{\"update\":1}\n{\"upda{\"update\":3}\n{\"update\":4}\n{\"up{}\n{\"update\":7}\n");
+    assert_int_equal(run_metrics_open(run, 5, 5), STATUS_OK);
+    run_close(run);
+    assert_string_equal(
+            read_file("metrics.jsonl"), "{\"update\":1}\n{\"upda{\"update\":3}\n{\"update\":4}\n");
+}
+
 static void test_run__small_files_are_replaced_whole(void **state)
 {
     (void)state;
@@ -220,16 +263,10 @@ static void test_run__a_lock_that_cannot_be_written_leaves_nothing(void **state)
 {
     (void)state;
     struct run_directory *run;
-    struct rlimit before, none;
     make_used();
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    none = before;
-    none.rlim_cur = 0;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    limit_files(0);
     enum status status = run_open(&run, path);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    signal(SIGXFSZ, SIG_DFL);
+    limit_files(SIZE_MAX);
     assert_int_equal(status, STATUS_IO);
     assert_non_null(strstr(status_message(), "cannot write"));
     DIR *stream = opendir(path);
@@ -275,6 +312,10 @@ int main(void)
             cmocka_unit_test_setup_teardown(test_run__file_in_the_way_is_named, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__metrics_are_cut_back_to_the_resumed_update, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__metrics_that_do_not_fit_leave_no_half_line, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__metrics_after_a_torn_line_are_kept, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__small_files_are_replaced_whole, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
