@@ -1,5 +1,6 @@
 #include "io/checkpoint/internal.h"
 
+#include "comm/fault.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
@@ -60,6 +61,25 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+/* The next entry, NULL at the end: a list that breaks off must not pass for a short one. */
+static enum status next_entry(struct dirent **out, DIR *stream, const char *folder)
+{
+    errno = 0;
+    *out = fault_fires(FAULT_READ) ? NULL : readdir(stream);
+    return *out || errno == 0 ? STATUS_OK : status_fail_errno("list", folder);
+}
+
+static enum status list_entry(struct listing *out, const char *folder, const char *name, bool clean)
+{
+    char path[PATH_MAX];
+    int64_t update;
+    if (parse_name(name, &update))
+        return list_add(out, update);
+    if (clean && ends_with(name, ".h5.tmp") && path_join(path, folder, name) == STATUS_OK)
+        unlink(path);
+    return STATUS_OK;
+}
+
 /* Checkpoints of a folder by update; a folder that is not there has none. The caller frees `updates`. */
 static enum status list_folder(struct listing *out, const char *folder, bool clean)
 {
@@ -67,15 +87,12 @@ static enum status list_folder(struct listing *out, const char *folder, bool cle
     DIR *stream = opendir(folder);
     if (!stream)
         return errno == ENOENT ? STATUS_OK : status_fail_errno("list", folder);
-    enum status status = STATUS_OK;
-    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));) {
-        char path[PATH_MAX];
-        int64_t update;
-        if (parse_name(entry->d_name, &update))
-            status = list_add(out, update);
-        else if (clean && ends_with(entry->d_name, ".h5.tmp") &&
-                 path_join(path, folder, entry->d_name) == STATUS_OK)
-            unlink(path);
+    struct dirent *entry;
+    enum status status = next_entry(&entry, stream, folder);
+    while (status == STATUS_OK && entry) {
+        status = list_entry(out, folder, entry->d_name, clean);
+        if (status == STATUS_OK)
+            status = next_entry(&entry, stream, folder);
     }
     closedir(stream);
     if (out->count)
@@ -112,14 +129,17 @@ static enum status point(const char *folder, const char *name, const char *file)
     return durable_link(target, link);
 }
 
-/* Adds the update that a link best*.h5 points to. */
-static enum status add_best(struct listing *out, const char *link)
+/* Adds the update that RUN/name points to if it is a link best*.h5. */
+static enum status add_best(struct listing *out, const char *folder, const char *name)
 {
-    char target[PATH_MAX];
+    char link[PATH_MAX], target[PATH_MAX];
     int64_t update;
-    ssize_t length = readlink(link, target, sizeof target - 1);
-    if (length < 0)
+    if (strncmp(name, "best", strlen("best")) != 0 || !ends_with(name, ".h5"))
         return STATUS_OK;
+    TRY(link_names(link, target, folder, name, ""));
+    ssize_t length = fault_fires(FAULT_READ) ? -1 : readlink(link, target, sizeof target - 1);
+    if (length < 0)
+        return errno == EINVAL || errno == ENOENT ? STATUS_OK : status_fail_errno("read the link", link);
     target[length] = '\0';
     return checkpoint_update(target, &update) ? list_add(out, update) : STATUS_OK;
 }
@@ -127,19 +147,21 @@ static enum status add_best(struct listing *out, const char *link)
 /* The updates that the links best*.h5 beside FOLDER point to. */
 static enum status list_best(struct listing *out, const char *folder)
 {
-    char run[PATH_MAX], link[PATH_MAX], target[PATH_MAX];
+    char run[PATH_MAX], target[PATH_MAX];
     memset(out, 0, sizeof *out);
     TRY(link_names(run, target, folder, "", ""));
-    DIR *stream = opendir(run[0] ? run : ".");
+    if (!run[0])
+        strcpy(run, ".");
+    DIR *stream = opendir(run);
     if (!stream)
-        return status_fail_errno("list", run[0] ? run : ".");
-    enum status status = STATUS_OK;
-    for (struct dirent *entry; status == STATUS_OK && (entry = readdir(stream));)
-        if (strncmp(entry->d_name, "best", strlen("best")) == 0 && ends_with(entry->d_name, ".h5")) {
-            status = link_names(link, target, folder, entry->d_name, "");
-            if (status == STATUS_OK)
-                status = add_best(out, link);
-        }
+        return status_fail_errno("list", run);
+    struct dirent *entry;
+    enum status status = next_entry(&entry, stream, run);
+    while (status == STATUS_OK && entry) {
+        status = add_best(out, folder, entry->d_name);
+        if (status == STATUS_OK)
+            status = next_entry(&entry, stream, run);
+    }
     closedir(stream);
     return status;
 }

@@ -121,6 +121,36 @@ static void test_checkpoint__links_that_fail_are_no_lost_checkpoint(void **state
     toy_release(&toy);
 }
 
+/* Each read of a folder or a link fails once: what cannot be listed is neither "none" nor removed. */
+static void test_checkpoint__a_list_that_breaks_off_is_no_short_one(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {10, 20, 30};
+    char plan[32];
+    save_all(updates, 3, 10, 1);
+    struct checkpoint_options options = {.folder = files_path("run/checkpoints"), .keep = 1};
+    struct toy toy;
+    struct checkpointer *checkpointer;
+    enum status status = STATUS_IO;
+    toy_make(&toy, false, 0, 1, 40);
+    assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
+    int failures = 0;
+    while (status != STATUS_OK && failures < 100) {
+        snprintf(plan, sizeof plan, "read:%d", failures + 1);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        assert_int_equal(checkpoint_save(checkpointer, &toy.contents, 40, NULL), STATUS_OK);
+        status = checkpoint_wait(checkpointer);
+        assert_true(status == STATUS_OK || status == STATUS_IO);
+        assert_true(has(10));
+        failures += status != STATUS_OK;
+    }
+    fault_plan(NULL, 0);
+    assert_in_range(failures, 8, 99); /* two folders of three entries or more, their ends and a link */
+    assert_false(has(30));
+    assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
+    toy_release(&toy);
+}
+
 static void test_checkpoint__leaves_later_files_of_a_run_that_was_ahead(void **state)
 {
     (void)state;
@@ -163,6 +193,9 @@ static void test_checkpoint__find_passes_over_damaged_files(void **state)
     save_all(updates, 3, -1, 0);
     files_write(files_path("run/checkpoints/update-00000004.h5.tmp"), "x", 1);
     files_write(files_path("run/checkpoints/update-00000009.h5.keep"), "x", 1);
+    assert_int_equal(fault_plan("read:1", 0), STATUS_OK);
+    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_IO);
+    assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
     assert_int_equal(checkpoint_find(&path, folder, true), STATUS_OK);
     assert_string_equal(path, files_path("run/checkpoints/update-00000003.h5"));
     memory_free(path);
@@ -305,6 +338,8 @@ int main(void)
                     test_checkpoint__links_are_set_right_on_resume, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__links_that_fail_are_no_lost_checkpoint, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__a_list_that_breaks_off_is_no_short_one, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__leaves_later_files_of_a_run_that_was_ahead, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
