@@ -80,12 +80,13 @@ static void test_text__an_empty_file_has_no_line(void **state)
     assert_string_equal(joined, "");
 }
 
-/* A pipe that stays open: every line that was written is there to be read, whatever pieces it came in. */
+/* A pipe that stays open: every line that was written is there to be read, whatever pieces it came in. Each read gives
+ * one piece, though several may wait: O_DIRECT keeps them apart. */
 static void expect_at_once(
         const char *const *pieces, const size_t *sizes, size_t count, const char *const *lines)
 {
     int ends[2], saved = dup(STDIN_FILENO);
-    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(pipe2(ends, O_DIRECT), 0);
     dup2(ends[0], STDIN_FILENO);
     close(ends[0]);
     struct text *text;
