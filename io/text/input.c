@@ -9,9 +9,24 @@
 
 enum { BUFFER_BYTES = 1 << 16, GZIP_WINDOW = 15 + 16 /* of inflateInit2(): the largest; a gzip header */ };
 
+/* As malloc() and free() are to zlib, but counted. */
+static void *take_memory(void *context, unsigned count, unsigned size)
+{
+    (void)context;
+    void *block = NULL;
+    return memory_new(&block, "zlib", count, size) == STATUS_OK ? block : NULL;
+}
+
+static void free_memory(void *context, void *block)
+{
+    (void)context;
+    memory_free(block);
+}
+
 enum status input_open(struct input *input, int descriptor, const char *name)
 {
-    *input = (struct input){.descriptor = descriptor};
+    *input =
+            (struct input){.descriptor = descriptor, .stream = {.zalloc = take_memory, .zfree = free_memory}};
     enum status status = memory_new(&input->buffer, "text", BUFFER_BYTES, 1);
     if (status == STATUS_OK && inflateInit2(&input->stream, GZIP_WINDOW) != Z_OK)
         status = status_fail(STATUS_INTERNAL, "cannot read %s: no memory for zlib", name);
@@ -97,7 +112,7 @@ static enum input_fault read_gzip(struct input *input, char *bytes, size_t size,
         if (code == Z_STREAM_END)
             input->between = true;
         else if (code != Z_OK && code != Z_BUF_ERROR)
-            return INPUT_DAMAGED;
+            return code == Z_MEM_ERROR ? INPUT_NO_MEMORY : INPUT_DAMAGED;
         *count = size - stream->avail_out;
         if (*count > 0)
             return INPUT_GOOD;

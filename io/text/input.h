@@ -21,9 +21,10 @@ struct input {
 
 enum input_fault {
     INPUT_GOOD,
-    INPUT_FAILED,  /* errno says why */
-    INPUT_CUT,     /* the end of a gzip member is missing */
-    INPUT_DAMAGED, /* stream.msg says where zlib saw it */
+    INPUT_FAILED,    /* errno says why */
+    INPUT_CUT,       /* the end of a gzip member is missing */
+    INPUT_DAMAGED,   /* stream.msg says where zlib saw it */
+    INPUT_NO_MEMORY, /* zlib gets none; the message is set */
 };
 
 /* Takes over `descriptor`, also when it fails. An open input stays where it is: zlib keeps its address. */

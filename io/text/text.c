@@ -127,6 +127,8 @@ static enum status read_failed(const struct text *text, enum input_fault fault)
 {
     if (fault == INPUT_FAILED)
         return status_fail_errno("read", text->path);
+    if (fault == INPUT_NO_MEMORY)
+        return STATUS_INTERNAL;
     if (fault == INPUT_CUT)
         return status_fail(STATUS_DATA,
                 "%s: expected a whole gzip file, found its end missing after line %lld: the file is "

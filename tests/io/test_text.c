@@ -313,15 +313,30 @@ static void test_text__failing_opens_and_reads_are_told(void **state)
     assert_int_equal(read_lines(path, joined, sizeof joined), STATUS_IO);
     assert_int_equal(fault_plan("read:1", 0), STATUS_OK);
     assert_int_equal(read_lines(path, joined, sizeof joined), STATUS_IO);
-    for (int i = 1; i < 10; i++) {
-        char plan[20];
-        snprintf(plan, sizeof plan, "memory:%d", i);
-        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
-        if (read_lines(path, joined, sizeof joined) == STATUS_OK)
-            break;
-        assert_true(i < 9);
-    }
     assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+}
+
+/* What zlib takes is counted like all other memory: of a good file, its lack is never told as damage. */
+static void test_text__memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    enum { BYTES = 200000 /* more than one read: zlib needs its window */, MOST = 20 };
+    static char line[BYTES], joined[BYTES + 3];
+    char plan[20];
+    memset(line, 'x', sizeof line);
+    const char *path = made_gzip("fine.gz", line, sizeof line);
+    int failures = 0;
+    enum status status;
+    do {
+        snprintf(plan, sizeof plan, "memory:%d", failures + 1);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        status = read_lines(path, joined, sizeof joined);
+        failures += status == STATUS_INTERNAL;
+        assert_int_equal(memory_blocks(), 0);
+    } while (status == STATUS_INTERNAL && failures < MOST);
+    assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+    assert_int_equal(status, STATUS_OK);
+    assert_in_range(failures, 8, MOST - 1);
 }
 
 int main(void)
@@ -339,6 +354,7 @@ int main(void)
             cmocka_unit_test(test_text__a_truncated_gzip_is_refused),
             cmocka_unit_test(test_text__standard_input_is_read_twice_from_its_spool),
             cmocka_unit_test(test_text__failing_opens_and_reads_are_told),
+            cmocka_unit_test(test_text__memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }
