@@ -20,7 +20,8 @@ struct pair {
 };
 
 /* files[SOURCE] and files[TARGET], as many of each (else STATUS_USAGE), stay the caller's. `-` is standard input, at
- * most once; with `again` it is copied to a temporary file, so that pairs_rewind() can go back. */
+ * most once. With `again` that, and whatever else is no regular file, is copied to a temporary file, one after another,
+ * so that pairs_rewind() can go back. What is missing or must not be read is told at once. */
 enum status pairs_open(struct pairs **out, const struct text_list files[SIDES], bool again);
 /* As pairs_open(), for files that hold both sides: source, tab, target. */
 enum status pairs_open_joined(struct pairs **out, const struct text_list *files, bool again);

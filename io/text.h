@@ -23,17 +23,17 @@ enum text_fault { TEXT_GOOD, TEXT_BAD_UTF8, TEXT_NUL, TEXT_TOO_LONG };
 /* STATUS_MISSING, STATUS_PERMISSION or STATUS_IO if it cannot be opened; a folder is STATUS_IO. */
 enum status text_open(struct text **out, const char *path);
 
-/* Standard input can be read once. text_spool() copies it into a temporary file of spool.h; text_open_spool() reads that from
- * its start, as often as needed and one reader at a time. Messages say `name`. */
-enum status text_spool(int *descriptor);
-enum status text_open_spool(struct text **out, int descriptor, const char *name);
+/* Standard input and pipes can be read once. text_spool() copies one into a temporary file of spool.h, which is the
+ * caller's to close; text_open_spool() reads that from its start, as often as needed and one reader at a time. */
+enum status text_spool(int *spool, const char *path);
+enum status text_open_spool(struct text **out, int spool, const char *path);
 
-/* Before a command reads the files of `lists` [count], on the rank that does: standard input at most once among them,
- * *standard whether (NULL: never mind). STATUS_USAGE. */
-enum status text_check_inputs(const struct text_list *lists, size_t count, bool *standard);
+/* Before a command reads the files of `lists` [count], on the rank that does: standard input at most once among them.
+ * STATUS_USAGE. */
+enum status text_check_inputs(const struct text_list *lists, size_t count);
 
 /* A result is not to take the place of what it is made from: STATUS_USAGE if `output` (NULL, "-": standard output) is
- * one of `inputs`, by whatever name. */
+ * one of `inputs`, by whatever name; among them "-" is standard input. */
 enum status text_check_output(const char *output, const struct text_list *inputs);
 
 void text_close(struct text *text);

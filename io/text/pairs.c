@@ -3,27 +3,65 @@
 #include "comm/memory.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct pairs {
     const struct text_list *files; /* [width] */
     int width;                     /* files side by side: SIDES, or 1 that holds both */
-    int spool;                     /* standard input's copy, or -1 */
+    int *spools[SIDES];            /* of each file its copy, or -1: none */
     struct text *open[SIDES];
     size_t next; /* file to be opened */
     int64_t number;
 };
 
+/* Told before minutes of copying and reading, not after. */
+static enum status check_files(const struct text_list *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->items[i], "-") != 0 && access(files->items[i], R_OK) != 0)
+            return status_fail_errno("read", files->items[i]);
+    return STATUS_OK;
+}
+
+static bool can_be_read_again(const char *path)
+{
+    struct stat facts;
+    return strcmp(path, "-") != 0 && stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+static enum status open_spools(struct pairs *pairs, int side, bool again)
+{
+    const struct text_list *files = &pairs->files[side];
+    TRY(memory_new(&pairs->spools[side], "text", files->count, sizeof *pairs->spools[side]));
+    for (size_t i = 0; i < files->count; i++)
+        pairs->spools[side][i] = -1;
+    for (size_t i = 0; i < files->count && again; i++)
+        if (!can_be_read_again(files->items[i]))
+            TRY(text_spool(&pairs->spools[side][i], files->items[i]));
+    return STATUS_OK;
+}
+
+static void close_spools(struct pairs *pairs, int side)
+{
+    for (size_t i = 0; pairs->spools[side] && i < pairs->files[side].count; i++)
+        if (pairs->spools[side][i] >= 0)
+            close(pairs->spools[side][i]);
+    memory_free(pairs->spools[side]);
+}
+
 static enum status open_pairs(struct pairs **out, const struct text_list *files, int width, bool again)
 {
-    bool standard = false;
     struct pairs *pairs = NULL;
-    TRY(text_check_inputs(files, (size_t)width, &standard));
+    TRY(text_check_inputs(files, (size_t)width));
+    for (int side = 0; side < width; side++)
+        TRY(check_files(&files[side]));
     TRY(memory_new(&pairs, "text", 1, sizeof *pairs));
     pairs->files = files;
     pairs->width = width;
-    pairs->spool = -1;
-    enum status status = standard && again ? text_spool(&pairs->spool) : STATUS_OK;
+    enum status status = STATUS_OK;
+    for (int side = 0; side < width && status == STATUS_OK; side++)
+        status = open_spools(pairs, side, again);
     if (status != STATUS_OK) {
         pairs_close(pairs);
         return status;
@@ -58,8 +96,8 @@ void pairs_close(struct pairs *pairs)
     if (!pairs)
         return;
     close_files(pairs);
-    if (pairs->spool >= 0)
-        close(pairs->spool);
+    for (int side = 0; side < pairs->width; side++)
+        close_spools(pairs, side);
     memory_free(pairs);
 }
 
@@ -74,8 +112,9 @@ static enum status open_files(struct pairs *pairs)
 {
     for (int side = 0; side < pairs->width; side++) {
         const char *path = pairs->files[side].items[pairs->next];
-        if (strcmp(path, "-") == 0 && pairs->spool >= 0)
-            TRY(text_open_spool(&pairs->open[side], pairs->spool, "standard input"));
+        int spool = pairs->spools[side][pairs->next];
+        if (spool >= 0)
+            TRY(text_open_spool(&pairs->open[side], spool, path));
         else
             TRY(text_open(&pairs->open[side], path));
     }

@@ -26,6 +26,11 @@ struct text {
     int64_t number;
 };
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 /* Takes over `descriptor`. */
 static enum status text_start(struct text **out, int descriptor, const char *path)
 {
@@ -37,9 +42,9 @@ static enum status text_start(struct text **out, int descriptor, const char *pat
     }
     const char *suffix = strrchr(path, '.');
     text->compressed_name = suffix && strcmp(suffix, ".gz") == 0;
-    status = input_open(&text->input, descriptor, path);
+    status = input_open(&text->input, descriptor, name_of(path));
     if (status == STATUS_OK)
-        status = memory_text(&text->path, "text", path);
+        status = memory_text(&text->path, "text", name_of(path));
     if (status == STATUS_OK)
         status = memory_new(&text->buffer, "text", READ_BYTES, 1);
     if (status != STATUS_OK) {
@@ -50,66 +55,75 @@ static enum status text_start(struct text **out, int descriptor, const char *pat
     return STATUS_OK;
 }
 
-enum status text_open(struct text **out, const char *path)
+static enum status open_file(int *out, const char *path)
 {
-    bool standard = strcmp(path, "-") == 0;
-    int descriptor = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0 && fault_fires(FAULT_OPEN)) {
         close(descriptor);
         descriptor = -1;
     }
     if (descriptor < 0)
-        return status_fail_errno("read", standard ? "standard input" : path);
+        return status_fail_errno("read", name_of(path));
     struct stat facts;
     if (fstat(descriptor, &facts) == 0 && S_ISDIR(facts.st_mode)) {
         close(descriptor);
         errno = EISDIR;
-        return status_fail_errno("read", path);
+        return status_fail_errno("read", name_of(path));
     }
-    return text_start(out, descriptor, standard ? "standard input" : path);
+    *out = descriptor;
+    return STATUS_OK;
 }
 
-enum status text_open_spool(struct text **out, int descriptor, const char *name)
+enum status text_open(struct text **out, const char *path)
 {
-    int copy = dup(descriptor);
+    int descriptor = -1;
+    TRY(open_file(&descriptor, path));
+    return text_start(out, descriptor, path);
+}
+
+enum status text_open_spool(struct text **out, int spool, const char *path)
+{
+    int copy = dup(spool);
     if (copy < 0 || lseek(copy, 0, SEEK_SET) < 0) {
-        enum status status = status_fail_errno("read", name);
+        enum status status = status_fail_errno("read", name_of(path));
         if (copy >= 0)
             close(copy);
         return status;
     }
-    return text_start(out, copy, name);
+    return text_start(out, copy, path);
 }
 
-static enum status copy_standard_input(int spool, char *buffer)
+static enum status copy_all(int spool, int descriptor, const char *path)
 {
-    for (;;) {
-        ssize_t count = read(STDIN_FILENO, buffer, READ_BYTES);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return status_fail_errno("read", "standard input");
-        if (count == 0)
-            return STATUS_OK;
-        TRY(spool_append(spool, buffer, (size_t)count));
-    }
-}
-
-enum status text_spool(int *descriptor)
-{
-    int spool;
     char *buffer = NULL;
-    TRY(spool_open(&spool));
-    enum status status = memory_new(&buffer, "text", READ_BYTES, 1);
-    if (status == STATUS_OK)
-        status = copy_standard_input(spool, buffer);
+    ssize_t count;
+    TRY(memory_new(&buffer, "text", READ_BYTES, 1));
+    enum status status = STATUS_OK;
+    do {
+        count = read(descriptor, buffer, READ_BYTES);
+        if (count > 0)
+            status = spool_append(spool, buffer, (size_t)count);
+        else if (count < 0 && errno != EINTR)
+            status = status_fail_errno("read", name_of(path));
+    } while (count != 0 && status == STATUS_OK);
     memory_free(buffer);
-    if (status != STATUS_OK) {
-        close(spool);
-        return status;
+    return status;
+}
+
+enum status text_spool(int *out, const char *path)
+{
+    int descriptor = -1, spool;
+    TRY(open_file(&descriptor, path));
+    enum status status = spool_open(&spool);
+    if (status == STATUS_OK) {
+        status = copy_all(spool, descriptor, path);
+        if (status == STATUS_OK)
+            *out = spool;
+        else
+            close(spool);
     }
-    *descriptor = spool;
-    return STATUS_OK;
+    close(descriptor);
+    return status;
 }
 
 void text_close(struct text *text)

@@ -46,6 +46,11 @@ expect 0 "" --source - --target a.de $small < <(cat a.en)
 same out.h5 plain.h5
 expect 0 "" --source a.en --target - $small < <(cat a.de.gz)
 same out.h5 plain.h5
+expect 0 "" --source <(cat a.en) --target <(cat a.de.gz) $small # the vocabulary is learned in a pass of its own
+same out.h5 plain.h5
+expect 0 "" --source /dev/stdin --target a.de $small --duplicates drop < <(cat a.en)
+expect 0 "" --source <(cat a.en) --target a.de --vocab plain.h5
+same out.h5 plain.h5
 head -n 90 a.en >a1.en
 tail -n +91 a.en >a2.en
 head -n 90 a.de >a1.de
@@ -87,6 +92,7 @@ says "left out    2 that are no text"
 # ---- bad input ----
 : >empty.en
 expect 66 "nothing.en: No such file" --source nothing.en --target a.de $small
+expect 66 "nothing.en: No such file" --source b.en nothing.en --target b.de a.de $small # before b.en is read
 expect 66 "nothing.h5: No such file" --source a.en --target a.de --vocab nothing.h5
 expect 65 "empty.en: expected text, found an empty file" --source empty.en --target a.de $small
 expect 65 "empty.en: expected text, found an empty file" --source a.en --target empty.en $small

@@ -142,6 +142,8 @@ refused 64 "can be read once" "$program" score run --source - --target - --outpu
 cp source.txt kept.txt
 refused 64 "--output ./kept.txt would replace kept.txt" mpirun -n 2 "$program" translate run --input kept.txt --output ./kept.txt
 refused 64 "--output kept.txt would replace kept.txt" "$program" score run --source source.txt --target kept.txt --output kept.txt
+# shellcheck disable=SC2016
+refused 64 "--output kept.txt would replace standard input" bash -c '"$0" translate run --output kept.txt <kept.txt' "$program"
 cmp -s source.txt kept.txt || fail "a refused output was written"
 refused 64 "--length-alpha is 0.5, but counts only with --length-penalty average or gnmt, found none" "$program" translate run "${out[@]}" --length-penalty none --length-alpha 0.5
 refused 78 "hard" "$program" translate run "${out[@]}" --alignment crooked

@@ -285,14 +285,14 @@ static void test_text__standard_input_is_read_twice_from_its_spool(void **state)
     close(ends[1]);
     dup2(ends[0], STDIN_FILENO);
     close(ends[0]);
-    assert_int_equal(text_spool(&spool), STATUS_OK);
+    assert_int_equal(text_spool(&spool, "-"), STATUS_OK);
     dup2(saved, STDIN_FILENO);
     close(saved);
     for (int pass = 0; pass < 2; pass++) {
         struct text *text;
         const char *line;
         size_t bytes;
-        assert_int_equal(text_open_spool(&text, spool, "standard input"), STATUS_OK);
+        assert_int_equal(text_open_spool(&text, spool, "-"), STATUS_OK);
         assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);
         assert_string_equal(line, "one");
         assert_int_equal(text_next_good(text, &line, &bytes), STATUS_OK);

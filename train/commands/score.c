@@ -58,7 +58,7 @@ static enum status open_texts(void *context)
     struct scoring *s = context;
     char *paths[SIDES] = {s->settings->text[SOURCE], s->settings->text[TARGET]};
     const struct text_list files = {paths, SIDES};
-    TRY(text_check_inputs(&files, 1, NULL));
+    TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(s->settings->output, &files));
     for (int side = 0; side < SIDES; side++)
         TRY(text_open(&s->text[side], s->settings->text[side]));

@@ -61,7 +61,7 @@ static enum status open_texts(void *context)
     const struct text_list files = {paths, t->settings->prefix ? SIDES : 1};
     t->writer.vocabularies = t->rounds.saved.vocabularies;
     TRY(decode_check(&t->decode, &t->rounds.saved.ensemble));
-    TRY(text_check_inputs(&files, 1, NULL));
+    TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(t->settings->output, &files));
     TRY(text_open(&t->text[SOURCE], t->settings->input));
     return t->settings->prefix ? text_open(&t->text[TARGET], t->settings->prefix) : STATUS_OK;
