@@ -68,10 +68,13 @@ struct checkpoint_contents {
     bool joint;
 };
 
-/* What a checkpoint is the best by, for links to it: "" is best.h5, "bleu" is best-bleu.h5. String constants. */
+/* The best so far by each metric, for links to them: "" is best.h5, "bleu" is best-bleu.h5. Names are string constants. */
 enum { BEST_LIMIT = 24 };
-struct best_names {
-    const char *items[BEST_LIMIT];
+struct best_list {
+    struct best {
+        const char *name;
+        int64_t update;
+    } items[BEST_LIMIT];
     size_t count;
 };
 
@@ -86,10 +89,10 @@ struct checkpointer;
 enum status checkpointer_open(struct checkpointer **out, const struct checkpoint_options *options,
         const struct blocks *blocks); /* Collective */
 
-/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5; the links of
- * `best` (NULL: none) move to it, too. Collective. */
+/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5; last.h5 moves to
+ * it, and the links of `best` (NULL: none) to the files of their updates, where these are there. Collective. */
 enum status checkpoint_save(struct checkpointer *checkpointer, const struct checkpoint_contents *contents,
-        int64_t update, const struct best_names *best);
+        int64_t update, const struct best_list *best);
 
 /* Bytes that a save holds on `rank` of blocks->ranks: the copy, messages between owners, and about what waits to be
  * written. Of contents it looks at arrays and planes. Nothing is sent. */
@@ -116,9 +119,10 @@ enum status checkpointer_close(struct checkpointer *checkpointer);
  * *.tmp if `clean`. Collective. */
 enum status checkpoint_find(char **path, const char *folder, bool clean);
 
-/* Moves last.h5 and the links of `best` (NULL: none) to FOLDER/update-%08lld.h5 if that is there: on resume, for a crash
- * between a checkpoint and its links. Rank 0 only. */
-enum status checkpoint_relink(const char *folder, int64_t update, const struct best_names *best);
+/* On resume: moves last.h5 to FOLDER/update-%08lld.h5 and the links of `best` (NULL: none) to the files of their updates,
+ * as a crash between a checkpoint and its links, or another choice of metrics, has left that to do. Warns of a best that
+ * has no file any more. Rank 0 only. */
+enum status checkpoint_relink(const char *folder, int64_t update, const struct best_list *best);
 
 /* A run directory's best checkpoint, else its last; or the file itself. Collective. */
 enum status checkpoint_resolve(char **path, const char *model);

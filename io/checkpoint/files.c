@@ -118,11 +118,15 @@ static enum status link_names(
     return STATUS_OK;
 }
 
-static enum status point(const char *folder, const char *name, const char *file)
+/* The link RUN/name to the checkpoint of `update`; *there false: that has no file, and the link stays as it is. */
+static enum status point(const char *folder, const char *name, int64_t update, bool *there)
 {
-    char link[PATH_MAX], target[PATH_MAX];
-    char now[PATH_MAX];
-    TRY(link_names(link, target, folder, name, file));
+    char path[PATH_MAX], link[PATH_MAX], target[PATH_MAX], now[PATH_MAX];
+    TRY(checkpoint_name(path, folder, update));
+    *there = access(path, F_OK) == 0;
+    if (!*there)
+        return errno == ENOENT ? STATUS_OK : status_fail_errno("look for", path);
+    TRY(link_names(link, target, folder, name, strrchr(path, '/') + 1));
     ssize_t length = readlink(link, now, sizeof now);
     if (length == (ssize_t)strlen(target) && memcmp(now, target, (size_t)length) == 0)
         return STATUS_OK;
@@ -196,26 +200,32 @@ static enum status retain(const struct checkpoint_options *options, int64_t upda
     return status;
 }
 
-enum status checkpoint_relink(const char *folder, int64_t update, const struct best_names *best)
+/* `tell`: warns of a best without a file. */
+static enum status set_links(const char *folder, int64_t update, const struct best_list *list, bool tell)
 {
-    char path[PATH_MAX], link[NAME_MAX];
-    TRY(checkpoint_name(path, folder, update));
-    if (access(path, F_OK) != 0)
-        return STATUS_OK;
-    const char *file = strrchr(path, '/') + 1;
-    TRY(point(folder, "last.h5", file));
-    for (size_t i = 0; best && i < best->count; i++) {
-        const char *name = best->items[i];
-        snprintf(link, sizeof link, "best%s%s.h5", name[0] ? "-" : "", name);
-        TRY(point(folder, link, file));
+    bool there;
+    TRY(point(folder, "last.h5", update, &there));
+    for (size_t i = 0; list && i < list->count; i++) {
+        const struct best *best = &list->items[i];
+        char link[NAME_MAX];
+        snprintf(link, sizeof link, "best%s%s.h5", best->name[0] ? "-" : "", best->name);
+        TRY(point(folder, link, best->update, &there));
+        if (tell && !there)
+            log_line(LOG_WARNING, "%s is not set: the best was at update %lld, which %s does not hold", link,
+                    (long long)best->update, folder);
     }
     return STATUS_OK;
 }
 
-enum status checkpoint_publish(
-        const struct checkpoint_options *options, int64_t update, const struct best_names *best)
+enum status checkpoint_relink(const char *folder, int64_t update, const struct best_list *best)
 {
-    TRY(checkpoint_relink(options->folder, update, best));
+    return set_links(folder, update, best, true);
+}
+
+enum status checkpoint_publish(
+        const struct checkpoint_options *options, int64_t update, const struct best_list *best)
+{
+    TRY(set_links(options->folder, update, best, false));
     return options->keep > 0 ? retain(options, update) : STATUS_OK;
 }
 

@@ -98,7 +98,7 @@ struct save {
     struct arena *arena;
     struct checkpoint_contents contents; /* values of planes NULL */
     int64_t update;
-    struct best_names best;
+    struct best_list best;
     const struct checkpoint_options *options;
     /* what this rank packs, in file order */
     struct own_unit *units;
@@ -127,6 +127,6 @@ enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t upda
 
 /* Moves the links of the run directory above `folder` and removes what retention does not keep. */
 enum status checkpoint_publish(
-        const struct checkpoint_options *options, int64_t update, const struct best_names *best);
+        const struct checkpoint_options *options, int64_t update, const struct best_list *best);
 
 #endif

@@ -200,7 +200,7 @@ static enum status start_threads(struct checkpointer *c)
 }
 
 enum status checkpoint_save(struct checkpointer *c, const struct checkpoint_contents *contents,
-        int64_t update, const struct best_names *best)
+        int64_t update, const struct best_list *best)
 {
     if (checkpoint_wait(c) != STATUS_OK)
         log_line(LOG_WARNING, "the checkpoint before this one was not saved: %s", status_message());

@@ -78,11 +78,24 @@ awk -v value="$value" 'match($0, /"chrf[^0-9]*[0-9.]+/) { found = substr($0, RST
     END { exit !good }' evaluated.json || fail "validation found chrf $value, evaluate $(cat evaluated.json)"
 # shellcheck disable=SC2086
 SEQTRAIN_FAULT=kill:7:0 train 3 text-again $text --validate.beam 2
+[ "$status" -ge 128 ] || fail "text-again: expected a status from 128 on, found $status"
 # shellcheck disable=SC2086
 train 2 text-again $text --validate.beam 2 --comm.threads 2
 expect text-again 0 'resumed from'
 cmp "$(newest text)" "$(newest text-again)" || fail "text-again: another state"
 diff <(losses_of text) <(losses_of text-again) || fail "text-again: other metrics"
+
+# Another choice of metrics moves the links at once where the best by them is still there, and says so where it is not.
+chosen="$every --train.until 12u --validate.beam 2"
+# shellcheck disable=SC2086
+train 2 text $chosen --validate.metric ter --validate.metrics chrf
+expect text 0 'nothing to do'
+[ "$(readlink text/best.h5)" = "$(readlink text/best-ter.h5)" ] || fail "best.h5 is $(readlink text/best.h5), not of ter"
+[ "$(readlink text/best-chrf.h5)" = "$(readlink text/last.h5)" ] || fail "best-chrf.h5 is not of the last update"
+rm "text/$(readlink text/best-exact.h5)"
+# shellcheck disable=SC2086
+train 1 text $chosen --validate.metric exact
+expect text 0 'warning: best.h5 is not set: the best was at update 2, which text/checkpoints does not hold'
 
 # What cannot be: text that the corpus does not hold, settings that would be ignored.
 "$program" prepare --source tiny/valid.en --target tiny/valid.de --output bare.h5 --vocab tiny.h5 --no-text >log 2>&1

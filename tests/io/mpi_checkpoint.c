@@ -52,8 +52,8 @@ static void leave(void)
 
 static void save(struct checkpointer *checkpointer, const struct toy *toy)
 {
-    EXPECT(checkpoint_save(checkpointer, &toy->contents, toy->update, &(struct best_names){{""}, 1}) ==
-            STATUS_OK);
+    EXPECT(checkpoint_save(checkpointer, &toy->contents, toy->update,
+                   &(struct best_list){{{"", toy->update}}, 1}) == STATUS_OK);
     EXPECT(checkpoint_wait(checkpointer) == STATUS_OK);
 }
 

@@ -180,8 +180,8 @@ static enum status resume_from(struct trainer *trainer, const char *path)
 /* Rank 0: the links as they belong to the state that was loaded. */
 static enum status relink(const struct trainer *trainer)
 {
-    struct best_names best;
-    validation_best_names(trainer, &best);
+    struct best_list best;
+    validation_best(trainer, &best);
     return checkpoint_relink(run_checkpoints(trainer->run), trainer->state.update, &best);
 }
 

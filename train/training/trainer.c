@@ -66,7 +66,7 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
 
 static enum status save_with(struct trainer *trainer, const struct trainer_record *record, const char *config)
 {
-    struct best_names best;
+    struct best_list best;
     struct checkpoint_contents contents = {.arrays = trainer->arrays,
             .array_count = trainer->array_count,
             .planes = record->planes,
@@ -78,7 +78,7 @@ static enum status save_with(struct trainer *trainer, const struct trainer_recor
     for (enum side side = SOURCE; side < SIDES; side++)
         contents.vocabulary[side] =
                 corpus_vocabulary(trainer->corpus, side, &contents.vocabulary_bytes[side]);
-    validation_best_names(trainer, &best);
+    validation_best(trainer, &best);
     return checkpoint_save(trainer->checkpointer, &contents, trainer->state.update, &best);
 }
 

@@ -30,20 +30,32 @@ void validation_judge(struct trainer *trainer)
     state->best_update = best.update;
 }
 
-void validation_best_names(const struct trainer *trainer, struct best_names *out)
+static void add_best(struct best_list *out, const char *name, int64_t update)
 {
-    const struct run_state *state = &trainer->state;
+    if (update > 0)
+        out->items[out->count++] = (struct best){name, update};
+}
+
+void validation_best(const struct trainer *trainer, struct best_list *out)
+{
     out->count = 0;
-    if (state->update == 0)
-        return;
-    if (state->best_update == state->update)
-        out->items[out->count++] = "";
+    add_best(out, "", trainer->state.best_update);
     for (size_t m = 0; m < kind_count(&metric_kinds); m++) {
         const struct kind *metric = kind_at(&metric_kinds, m);
-        if (metric_is_listed(&trainer->config->validate.metrics, metric) &&
-                history_best(&state->history, metric).update == state->update)
-            out->items[out->count++] = metric->name;
+        if (metric_is_listed(&trainer->config->validate.metrics, metric))
+            add_best(out, metric->name, history_best(&trainer->state.history, metric).update);
     }
+}
+
+/* Whether what was just validated is the best by any metric that has a link. */
+static bool is_best(const struct trainer *trainer)
+{
+    struct best_list list;
+    validation_best(trainer, &list);
+    size_t i = 0;
+    while (i < list.count && list.items[i].update != trainer->state.update)
+        i++;
+    return i < list.count;
 }
 
 void validation_forget_others(struct trainer *trainer)
@@ -137,12 +149,10 @@ static enum status validate_model(struct trainer *trainer, struct validation_rep
 enum status validation_run(struct trainer *trainer, struct progress *progress, bool *best)
 {
     struct validation_report report = {0};
-    struct best_names names;
     enum phase before = clock_enter(PHASE_VALIDATE);
     TRY(validate_model(trainer, &report));
     TRY(record(trainer, &report));
-    validation_best_names(trainer, &names);
-    *best = names.count > 0;
+    *best = is_best(trainer);
     progress_validation(progress, &report);
     progress_skip(progress);
     clock_enter(before);

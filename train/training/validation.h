@@ -22,9 +22,8 @@ void validation_forget_others(struct trainer *trainer);
 /* The best so far by validate.metric into trainer->state, from its history. */
 void validation_judge(struct trainer *trainer);
 
-/* The names of the best*.h5 that belong to the state as it is: best.h5 is of validate.metric, best-NAME.h5 of each of
- * validate.metrics. */
-void validation_best_names(const struct trainer *trainer, struct best_names *out);
+/* The updates that best*.h5 belong to: best.h5 is of validate.metric, best-NAME.h5 of each of validate.metrics. */
+void validation_best(const struct trainer *trainer, struct best_list *out);
 
 /* What the settings ask of translations of data.valid: nothing, where it has neither metrics nor samples. */
 void validation_translates(const struct validate_options *settings, struct text_validation_options *out);
