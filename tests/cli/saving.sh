@@ -52,8 +52,10 @@ for delay in 0 0 0.001 0.001 0.002 0.003 0.005 0.007 0.01 0.02; do
         --checkpoint.compression 6 >killed.log 2>&1 &
     until compgen -G 'killed/checkpoints/*.tmp' >/dev/null || ! kill -0 $! 2>/dev/null; do :; done
     sleep "$delay"
+    had=(killed/checkpoints/*.h5) # a glob, which takes no time
     kill -KILL $! 2>/dev/null && instants=$((instants + 1))
     wait $! 2>/dev/null
+    [[ ${had[-1]} = *'*'* || ! $(newest killed) < ${had[-1]} ]] || fail "SIGKILL cost ${had[-1]}: found $(newest killed)"
     for file in killed/checkpoints/*.h5; do
         [ ! -e "$file" ] || "$program" info "$file" --verify >/dev/null || fail "after SIGKILL $file is not good"
     done
