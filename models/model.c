@@ -133,6 +133,7 @@ enum status model_loss(
     struct tape_options options = {
             .recording = pass->gradient != NULL,
             .training = pass->training,
+            .recompute = pass->recompute,
             .seed = pass->seed,
             .update = pass->update,
             .slot = pass->slot,

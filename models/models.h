@@ -51,7 +51,8 @@ size_t model_longest(const struct model *model);
 
 /* One way through the model. */
 struct pass {
-    bool training;         /* dropout on */
+    bool training; /* dropout on */
+    bool recompute; /* backward makes the inner values of layers again instead of keeping them: the same bits */
     uint64_t seed, update; /* with `slot`: key of the dropout */
     uint32_t slot;
     double label_smoothing;

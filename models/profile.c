@@ -78,6 +78,12 @@ void profile_forward(struct profile *profile, const struct node *node)
     profile_start(profile);
 }
 
+void profile_again(struct profile *profile, const struct node *node)
+{
+    profile_of(profile, node->op)->seconds[BACKWARD] += clock_now() - profile->since;
+    profile_start(profile);
+}
+
 void profile_backward(struct profile *profile, const struct node *node)
 {
     profile_of(profile, node->op)->seconds[BACKWARD] += clock_now() - profile->since;

@@ -60,6 +60,7 @@ double product_operations(const struct product_shape *shape);
 /* For the tape: a pass begins; a node was recorded; a node is about to run backwards; it has. */
 void profile_pass(struct profile *profile);
 void profile_forward(struct profile *profile, const struct node *node);
+void profile_again(struct profile *profile, const struct node *node); /* recorded again, for backward */
 void profile_start(struct profile *profile);
 void profile_backward(struct profile *profile, const struct node *node);
 

@@ -12,6 +12,15 @@ struct tape {
     struct node *last;
     size_t reach;   /* largest parameter_end among the inputs of the nodes so far */
     uint32_t sites; /* dropout sites given out */
+    size_t ready;   /* the flat gradient is final from here on */
+    bool again;     /* a segment runs once more */
+};
+
+/* A segment that was run, and where the tape stood before. */
+struct replay {
+    struct segment segment;
+    size_t reach;
+    uint32_t sites;
 };
 
 struct tape *tape_start(
@@ -129,8 +138,47 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
         if (inputs[i] && inputs[i]->parameter_end > tape->reach)
             tape->reach = inputs[i]->parameter_end;
     }
-    if (tape->options.profile)
+    if (!tape->options.profile || !op)
+        return;
+    if (tape->again)
+        profile_again(tape->options.profile, node);
+    else
         profile_forward(tape->options.profile, node);
+}
+
+/* ---- segments ---- */
+
+/* The tensors of `replay` on their own: what run() leaves on the arena is given back. */
+static void run_and_forget(struct tape *tape, const struct replay *replay, struct tensor *const *kept)
+{
+    struct tensor *outputs[NODE_OUTPUTS] = {NULL};
+    struct arena_mark mark = arena_mark(tape->arena);
+    struct node *last = tape->last;
+    replay->segment.run(replay->segment.context, tape, replay->segment.inputs, outputs);
+    if (tape_status(tape) != STATUS_OK)
+        return;
+    for (size_t i = 0; i < replay->segment.output_count; i++) {
+        ASSERT(outputs[i]->rows == kept[i]->rows && outputs[i]->columns == kept[i]->columns);
+        memcpy(kept[i]->value, outputs[i]->value, kept[i]->rows * kept[i]->columns * sizeof(float));
+    }
+    arena_reset(tape->arena, mark);
+    tape->last = last;
+}
+
+void tape_segment(struct tape *tape, const struct segment *segment, struct tensor *outputs[NODE_OUTPUTS])
+{
+    if (!tape->options.recording || !tape->options.recompute) {
+        segment->run(segment->context, tape, segment->inputs, outputs);
+        return;
+    }
+    struct replay *replay = arena_take(tape->arena, 1, sizeof *replay);
+    for (size_t i = 0; i < segment->output_count && tape_status(tape) == STATUS_OK; i++)
+        outputs[i] = tape_tensor(tape, segment->inputs[0]->rows, segment->inputs[0]->columns);
+    if (tape_status(tape) != STATUS_OK)
+        return;
+    *replay = (struct replay){*segment, tape->reach, tape->sites};
+    run_and_forget(tape, replay, outputs);
+    tape_record(tape, NULL, replay, segment->inputs, NODE_INPUTS, outputs, segment->output_count);
 }
 
 struct dropout tape_dropout(struct tape *tape, double rate)
@@ -142,13 +190,19 @@ struct dropout tape_dropout(struct tape *tape, double rate)
             .stream = random_stream(o->seed, RANDOM_DROPOUT, o->update, o->slot, site)};
 }
 
+/* Room for the gradient of a tensor that wants one. */
+static void reserve_gradient(struct tape *tape, struct tensor *tensor)
+{
+    if (tensor->wants_gradient && !tensor->gradient)
+        tensor->gradient = take_matrix(tape, tensor->rows, tensor->columns);
+}
+
 float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add)
 {
     *add = false;
     if (!tensor || !tensor->wants_gradient)
         return NULL;
-    if (!tensor->gradient)
-        tensor->gradient = take_matrix(tape, tensor->rows, tensor->columns);
+    reserve_gradient(tape, tensor);
     *add = tensor->has_gradient;
     tensor->has_gradient = true;
     return tensor->gradient;
@@ -173,19 +227,57 @@ static void run_backward(struct tape *tape, struct node *node)
         profile_backward(profile, node);
 }
 
-enum status tape_backward(struct tape *tape)
+static void go_back(struct tape *tape);
+
+/* Runs a segment again, with its nodes on a tape of their own, and those backwards. */
+static void replay_backward(struct tape *tape, struct node *node)
+{
+    const struct replay *replay = node->data;
+    const struct segment *segment = &replay->segment;
+    for (size_t i = 0; i < NODE_INPUTS; i++) /* they outlive the segment, as do their gradients */
+        if (segment->inputs[i])
+            reserve_gradient(tape, segment->inputs[i]);
+    struct tensor *outputs[NODE_OUTPUTS] = {NULL};
+    struct arena_mark mark = arena_mark(tape->arena);
+    struct node *last = tape->last;
+    tape->last = NULL;
+    tape->reach = replay->reach;
+    tape->sites = replay->sites;
+    tape->again = true;
+    if (tape->options.profile)
+        profile_start(tape->options.profile);
+    segment->run(segment->context, tape, segment->inputs, outputs);
+    tape->again = false;
+    for (size_t i = 0; i < segment->output_count && tape_status(tape) == STATUS_OK; i++) {
+        outputs[i]->gradient = node->outputs[i]->gradient;
+        outputs[i]->has_gradient = node->outputs[i]->has_gradient;
+    }
+    go_back(tape);
+    tape->last = last;
+    arena_reset(tape->arena, mark);
+}
+
+/* From the last node to the first. */
+static void go_back(struct tape *tape)
 {
     const struct tape_options *o = &tape->options;
-    ASSERT(o->recording);
-    size_t ready = tape->parameters ? tape->parameters->floats : 0;
-    for (struct node *node = tape->last; node; node = node->previous) {
-        TRY(tape_status(tape));
-        run_backward(tape, node);
-        if (node->before < ready) {
-            ready = node->before;
+    for (struct node *node = tape->last; node && tape_status(tape) == STATUS_OK; node = node->previous) {
+        if (node->op)
+            run_backward(tape, node);
+        else
+            replay_backward(tape, node);
+        if (node->before < tape->ready) {
+            tape->ready = node->before;
             if (o->ready)
-                o->ready(o->context, ready);
+                o->ready(o->context, tape->ready);
         }
     }
+}
+
+enum status tape_backward(struct tape *tape)
+{
+    ASSERT(tape->options.recording);
+    tape->ready = tape->parameters ? tape->parameters->floats : 0;
+    go_back(tape);
     return tape_status(tape);
 }

@@ -13,6 +13,9 @@
  *
  * Parameter gradients are added into the flat gradient buffer; ready(first) tells when all of it from `first` on is
  * final.
+ *
+ * With options.recompute a segment (tape_segment()) keeps nothing but its outputs; backward makes the rest again, bit
+ * for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
  */
 #ifndef MODELS_TAPE_H
 #define MODELS_TAPE_H
@@ -50,7 +53,7 @@ struct op {
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
 
 struct node {
-    const struct op *op;
+    const struct op *op;                /* NULL: a segment, which `data` tells */
     struct tensor *inputs[NODE_INPUTS]; /* NULL where an input is absent */
     struct tensor *outputs[NODE_OUTPUTS];
     void *data;    /* the op's own, on the arena */
@@ -68,6 +71,7 @@ struct dropout {
 struct tape_options {
     bool recording; /* a backward will follow */
     bool training;  /* dropout is on */
+    bool recompute; /* segments keep their outputs only */
     uint64_t seed, update;
     uint32_t slot;
     float *gradient;                            /* flat gradient buffer, recording only */
@@ -100,6 +104,20 @@ struct tensor *tape_input(struct tape *tape, size_t rows, size_t columns, float 
  * NODE_OUTPUTS. */
 void tape_record(struct tape *tape, const struct op *op, void *data, struct tensor *const *inputs,
         size_t input_count, struct tensor *const *outputs, size_t output_count);
+
+/* A part of the model between tensors. */
+struct segment {
+    /* Makes the outputs out of the inputs. When it is called again everything it uses is as it was: parameters, and what
+     * `context` points to, which lives on the arena. */
+    void (*run)(const void *context, struct tape *tape, struct tensor *const *inputs,
+            struct tensor *outputs[NODE_OUTPUTS]);
+    const void *context;
+    struct tensor *inputs[NODE_INPUTS]; /* NULL where one is absent; all that it uses of the tape's */
+    size_t output_count;                /* each of the size of input 0 */
+};
+
+/* Runs a segment. */
+void tape_segment(struct tape *tape, const struct segment *segment, struct tensor *outputs[NODE_OUTPUTS]);
 
 /* The dropout of the next place in the model: sites are counted in order of the calls. rate 0
  * unless training. */

@@ -97,6 +97,9 @@ static const struct option train_rows[] = {
                 .help = "weight of R-Drop: two draws of dropout for each pair are to agree\n"
                         "Liang et al. 2021, their alpha. Time and memory of a micro-batch double; needs "
                         "dropout."},
+        {"train.recompute", OPTION_BOOL, offsetof(struct train_options, recompute), .value = "false",
+                .help = "keep only what goes from layer to layer; backward makes the rest again\n"
+                        "Chen et al. 2016. The same bits in less memory and more time."},
         {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",
                 .minimum = 1e-9, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "longer gradients are scaled down to this norm"},

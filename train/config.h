@@ -36,6 +36,7 @@ struct train_options {
     struct text_list freeze;  /* patterns of parameter names */
     double label_smoothing, r_drop, clip_norm;
     double ema; /* decay of ema.h; 0: off */
+    bool recompute;
 };
 
 struct validate_options {

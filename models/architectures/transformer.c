@@ -105,6 +105,80 @@ static enum status declare(struct model *model)
 
 /* ---- forward ---- */
 
+/* How decoder layers reach keys and values: of whole sentences, or cached, one token at a time. */
+struct reach {
+    struct tensor *(*self)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv);
+    struct tensor *(*cross)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query);
+    struct tensor *memory; /* what cross-attention reads, if it is the tape's */
+};
+
+/* One layer as a segment, from the residual before it to the one after it: inputs y, sum, memory; outputs y, sum. */
+struct layer {
+    struct model *model;
+    size_t number;
+    bool last;
+    const struct sentences *source; /* encoder */
+    struct reach *reach;            /* decoder */
+};
+
+static void run_encoder_layer(const void *context, struct tape *tape, struct tensor *const *inputs,
+        struct tensor *outputs[NODE_OUTPUTS])
+{
+    const struct layer *own = context;
+    struct model *model = own->model;
+    const struct transformer *t = layout(model);
+    const struct encoder_layer *layer = &t->encoder[own->number];
+    struct residual r = {.y = inputs[0], .sum = inputs[1]};
+    struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
+    struct tensor *heads = attention_self(model, tape, qkv, own->source, false);
+    struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
+    residual_add(model, tape, &r, f, &layer->attention.norm, &layer->feed_forward.norm, false);
+    f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
+    residual_add(model, tape, &r, f, &layer->feed_forward.norm,
+            own->last ? &t->encoder_norm : &layer[1].attention.norm, own->last);
+    outputs[0] = r.y;
+    outputs[1] = r.sum;
+}
+
+static void run_decoder_layer(const void *context, struct tape *tape, struct tensor *const *inputs,
+        struct tensor *outputs[NODE_OUTPUTS])
+{
+    const struct layer *own = context;
+    struct model *model = own->model;
+    const struct transformer *t = layout(model);
+    const struct decoder_layer *layer = &t->decoder[own->number];
+    struct residual r = {.y = inputs[0], .sum = inputs[1]};
+    struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
+    struct tensor *heads = own->reach->self(own->reach, tape, own->number, qkv);
+    struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
+    residual_add(model, tape, &r, f, &layer->attention.norm, &layer->cross.norm, false);
+    struct tensor *query = linear_apply(tape, &layer->cross.input, r.y, NULL, (struct dropout){0});
+    heads = own->reach->cross(own->reach, tape, own->number, query);
+    f = linear_apply(tape, &layer->cross.output, heads, NULL, (struct dropout){0});
+    residual_add(model, tape, &r, f, &layer->cross.norm, &layer->feed_forward.norm, false);
+    f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
+    residual_add(model, tape, &r, f, &layer->feed_forward.norm,
+            own->last ? &t->decoder_norm : &layer[1].attention.norm, own->last);
+    outputs[0] = r.y;
+    outputs[1] = r.sum;
+}
+
+static void layer_apply(struct tape *tape, struct residual *r, const struct layer *layer)
+{
+    struct layer *kept = arena_take(tape_arena(tape), 1, sizeof *kept);
+    if (!kept)
+        return;
+    *kept = *layer;
+    bool sums = model_norm(layer->model)->before && !layer->last; /* which are not y itself, and go on */
+    struct segment segment = {.run = layer->reach ? run_decoder_layer : run_encoder_layer,
+            .context = kept,
+            .inputs = {r->y, r->sum, layer->reach ? layer->reach->memory : NULL},
+            .output_count = sums ? 2 : 1};
+    struct tensor *outputs[NODE_OUTPUTS] = {NULL};
+    tape_segment(tape, &segment, outputs);
+    *r = (struct residual){.y = outputs[0], .sum = sums ? outputs[1] : outputs[0]};
+}
+
 /* Returns keys and values of all decoder layers [source tokens, layers·2·heads·head_width]. */
 static struct tensor *encode(struct model *model, struct tape *tape, const struct sentences *source)
 {
@@ -113,25 +187,10 @@ static struct tensor *encode(struct model *model, struct tape *tape, const struc
     struct tensor *x =
             embedding_apply(model, tape, &t->source, source->ids, positions_of(tape, source), source->tokens);
     struct residual r = residual_start(model, tape, x, &t->encoder[0].attention.norm);
-    for (size_t i = 0; i < layers; i++) {
-        const struct encoder_layer *layer = &t->encoder[i];
-        bool last = i + 1 == layers;
-        struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
-        struct tensor *heads = attention_self(model, tape, qkv, source, false);
-        struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
-        residual_add(model, tape, &r, f, &layer->attention.norm, &layer->feed_forward.norm, false);
-        f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
-        residual_add(model, tape, &r, f, &layer->feed_forward.norm,
-                last ? &t->encoder_norm : &t->encoder[i + 1].attention.norm, last);
-    }
+    for (size_t i = 0; i < layers; i++)
+        layer_apply(tape, &r, &(struct layer){model, i, i + 1 == layers, source, NULL});
     return linear_apply(tape, &t->memory, r.y, NULL, (struct dropout){0});
 }
-
-/* How decoder layers reach keys and values: of whole sentences, or cached, one token at a time. */
-struct reach {
-    struct tensor *(*self)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv);
-    struct tensor *(*cross)(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query);
-};
 
 static struct prediction decode(struct model *model, struct tape *tape, struct reach *reach,
         const int32_t *ids, const int32_t *positions, size_t rows)
@@ -140,21 +199,8 @@ static struct prediction decode(struct model *model, struct tape *tape, struct r
     size_t layers = (size_t)model->options.decoder_layers;
     struct tensor *x = embedding_apply(model, tape, &t->target, ids, positions, rows);
     struct residual r = residual_start(model, tape, x, &t->decoder[0].attention.norm);
-    for (size_t i = 0; i < layers; i++) {
-        const struct decoder_layer *layer = &t->decoder[i];
-        bool last = i + 1 == layers;
-        struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
-        struct tensor *heads = reach->self(reach, tape, i, qkv);
-        struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
-        residual_add(model, tape, &r, f, &layer->attention.norm, &layer->cross.norm, false);
-        struct tensor *query = linear_apply(tape, &layer->cross.input, r.y, NULL, (struct dropout){0});
-        heads = reach->cross(reach, tape, i, query);
-        f = linear_apply(tape, &layer->cross.output, heads, NULL, (struct dropout){0});
-        residual_add(model, tape, &r, f, &layer->cross.norm, &layer->feed_forward.norm, false);
-        f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
-        residual_add(model, tape, &r, f, &layer->feed_forward.norm,
-                last ? &t->decoder_norm : &t->decoder[i + 1].attention.norm, last);
-    }
+    for (size_t i = 0; i < layers; i++)
+        layer_apply(tape, &r, &(struct layer){model, i, i + 1 == layers, NULL, reach});
     return output_apply(model, tape, &t->output, r.y);
 }
 
@@ -164,7 +210,6 @@ struct whole_reach {
     struct reach reach;
     const struct model *model;
     const struct sentences *sides;
-    struct tensor *memory;
 };
 
 static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv)
@@ -177,7 +222,7 @@ static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t 
 static struct tensor *whole_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
 {
     struct whole_reach *whole = (struct whole_reach *)reach;
-    return attention_cross(whole->model, tape, query, &whole->sides[TARGET], whole->memory,
+    return attention_cross(whole->model, tape, query, &whole->sides[TARGET], reach->memory,
             2 * layer * attention_width(whole->model), &whole->sides[SOURCE]);
 }
 
@@ -195,10 +240,14 @@ static int32_t *shifted(struct tape *tape, const struct sentences *target, int32
 
 static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
 {
-    struct whole_reach whole = {{whole_self, whole_cross}, model, sides, encode(model, tape, &sides[SOURCE])};
     const struct sentences *target = &sides[TARGET];
+    struct whole_reach *whole = arena_take(tape_arena(tape), 1, sizeof *whole); /* until backward */
+    if (!whole)
+        return (struct prediction){0};
+    struct tensor *memory = encode(model, tape, &sides[SOURCE]);
+    *whole = (struct whole_reach){{whole_self, whole_cross, memory}, model, sides};
     int32_t *ids = shifted(tape, target, model_start_id(model));
-    return decode(model, tape, &whole.reach, ids, positions_of(tape, target), target->tokens);
+    return decode(model, tape, &whole->reach, ids, positions_of(tape, target), target->tokens);
 }
 
 /* ---- cached decoding ---- */
@@ -299,7 +348,7 @@ static enum status decode_start(struct model *model, const struct sentences *sou
     int32_t *first = arena_take(model->decode, source->count, sizeof *first);
     int32_t *source_count = arena_take(model->decode, source->count, sizeof *source_count);
     TRY(arena_status(model->decode));
-    *cached = (struct cached_reach){.reach = {cached_self, cached_cross}, .model = model};
+    *cached = (struct cached_reach){.reach = {.self = cached_self, .cross = cached_cross}, .model = model};
     cached->first = first;
     cached->source_count = source_count;
     for (size_t s = 0; s < source->count; s++) {

@@ -29,10 +29,15 @@ done
 
 # Several buckets and many tiles: a model of 2.4 million parameters, whose updates are few.
 first=
-wide() { same 8 "$1" "$2" --train.until 2u --model.width 256 --model.ffn_width 1024 --model.heads 4; }
+wide() {
+    local ranks=$1 threads=$2
+    shift 2
+    same 8 "$ranks" "$threads" --train.until 2u --model.width 256 --model.ffn_width 1024 --model.heads 4 "$@"
+}
 wide 1 2
 wide 3 1
 wide 4 2
+wide 2 1 --train.recompute
 
 first=
 r_drop() { same 6 "$1" "$2" --train.r_drop 2; }

@@ -28,6 +28,7 @@ smoothing: --train.label_smoothing 0 | --train.label_smoothing 0.2
 clip: --train.clip_norm off | --train.clip_norm 0.1
 ema: - | --train.ema 0.9
 freeze: - | --train.freeze encoder/*
+memory: - | --train.recompute
 slots: --batch.micro_batches 3 | --batch.micro_batches 6
 metric: --validate.metric loss | --validate.metric bleu | --validate.metric accuracy --validate.patience 1 | --validate.metrics chrf ter --validate.beam 2
 data: - | --data.train tiny.h5 more.h5:1.5 | --data.word_dropout_source 0.2 --data.word_dropout_target 0.1 | --data.sampling 0.3

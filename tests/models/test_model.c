@@ -410,13 +410,14 @@ static void watch_ready(void *context, size_t first)
 static void test_model__ready_tells_final_parts_only(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < VARIANTS; v++) {
-        struct model *model = variant_model(&variants[v]);
+    for (size_t v = 0; v < 2 * VARIANTS; v++) {
+        struct model *model = variant_model(&variants[v / 2]);
         size_t floats = model_parameters(model)->floats;
         struct tiny_batch tiny;
         tiny_batch_fill(&tiny, 5, 7, 2);
         struct watched watched = {new_floats(floats), new_floats(floats), floats, floats, 0};
         struct pass pass = training_pass((float *)watched.gradient);
+        pass.recompute = v % 2;
         pass.ready = watch_ready;
         pass.context = &watched;
         struct loss loss;
@@ -428,6 +429,65 @@ static void test_model__ready_tells_final_parts_only(void **state)
         memory_free(watched.copy);
         model_close(model);
     }
+}
+
+static struct loss loss_of(
+        struct model *model, const struct batch *batch, bool recompute, double r_drop, float *gradient)
+{
+    struct pass pass = training_pass(gradient);
+    struct loss loss;
+    pass.recompute = recompute;
+    pass.r_drop = r_drop;
+    assert_int_equal(model_loss(model, batch, &pass, &loss), STATUS_OK);
+    return loss;
+}
+
+static void check_recompute(const struct variant *variant, double r_drop)
+{
+    struct model_options options = tiny_options(variant->changes);
+    options.encoder_layers = options.decoder_layers = 3;
+    options.dropout = options.attention_dropout = options.activation_dropout = 0.2;
+    struct model *model = tiny_model(&options, variant->joint);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 9, 12, 2);
+    size_t floats = model_parameters(model)->floats;
+    float *kept = new_floats(floats), *again = new_floats(floats);
+    struct loss first = loss_of(model, &tiny.batch, false, r_drop, kept);
+    struct loss second = loss_of(model, &tiny.batch, true, r_drop, again);
+    assert_true(first.objective == second.objective);
+    if (memcmp(kept, again, floats * sizeof *kept) != 0)
+        fail_msg("%s: recomputing changes the gradient", variant->what);
+    memory_free(kept);
+    memory_free(again);
+    model_close(model);
+}
+
+static void test_model__recomputing_changes_no_bit(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++)
+        check_recompute(&variants[v], 0);
+    check_recompute(&(struct variant){"R-Drop", true, {NULL}}, 2);
+}
+
+static void test_model__recomputing_halves_the_memory_of_six_layers(void **state)
+{
+    (void)state;
+    size_t peak[2];
+    for (int recompute = 0; recompute < 2; recompute++) {
+        struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "256"));
+        options.encoder_layers = options.decoder_layers = 6;
+        struct model *model = tiny_model(&options, true);
+        struct tiny_batch tiny;
+        tiny_batch_fill(&tiny, 40, 20, 2);
+        float *gradient = new_floats(model_parameters(model)->floats);
+        loss_of(model, &tiny.batch, recompute, 0, gradient);
+        peak[recompute] = model_peak_bytes(model);
+        memory_free(gradient);
+        model_close(model);
+    }
+    if (2 * peak[1] > peak[0])
+        fail_msg("%zu bytes with recomputing, %zu without", peak[1], peak[0]);
 }
 
 static void check_threads(double r_drop)
@@ -498,6 +558,8 @@ int main(void)
             cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
             cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
+            cmocka_unit_test(test_model__recomputing_changes_no_bit),
+            cmocka_unit_test(test_model__recomputing_halves_the_memory_of_six_layers),
             cmocka_unit_test(test_model__ready_tells_final_parts_only),
             cmocka_unit_test(test_model__threads_do_not_change_a_bit),
             cmocka_unit_test(test_model__later_passes_allocate_nothing),

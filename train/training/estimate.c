@@ -204,6 +204,7 @@ static enum status run_step(struct work *work, const struct heaviest *heaviest)
             .update = 1,
             .label_smoothing = config->train.label_smoothing,
             .r_drop = config->train.r_drop,
+            .recompute = config->train.recompute,
             .gradient = work->gradient};
     struct loss loss;
     return model_loss(work->trainer.model, &heaviest->batch, &pass, &loss);

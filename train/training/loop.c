@@ -91,6 +91,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .slot = (uint32_t)slot,
             .label_smoothing = config->train.label_smoothing,
             .r_drop = config->train.r_drop,
+            .recompute = config->train.recompute,
             .gradient = gradient,
             .ready = on_ready,
             .context = &leaf,
