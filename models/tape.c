@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+/* Memory of a gradient that is done with, for another. */
+struct spare {
+    struct spare *next;
+    size_t floats;
+};
+
 struct tape {
     struct arena *arena;
     const struct parameters *parameters;
@@ -14,6 +20,7 @@ struct tape {
     uint32_t sites; /* dropout sites given out */
     size_t ready;   /* the flat gradient is final from here on */
     bool again;     /* a segment runs once more */
+    struct spare *spare;
 };
 
 /* A segment that was run, and where the tape stood before. */
@@ -190,11 +197,39 @@ struct dropout tape_dropout(struct tape *tape, double rate)
             .stream = random_stream(o->seed, RANDOM_DROPOUT, o->update, o->slot, site)};
 }
 
+/* The smallest spare block that holds `floats`; NULL if there is none. */
+static struct spare *take_spare(struct tape *tape, size_t floats)
+{
+    struct spare **best = NULL;
+    for (struct spare **at = &tape->spare; *at; at = &(*at)->next)
+        if ((*at)->floats >= floats && (!best || (*at)->floats < (*best)->floats))
+            best = at;
+    struct spare *found = best ? *best : NULL;
+    if (best)
+        *best = found->next;
+    return found;
+}
+
 /* Room for the gradient of a tensor that wants one. */
 static void reserve_gradient(struct tape *tape, struct tensor *tensor)
 {
-    if (tensor->wants_gradient && !tensor->gradient)
-        tensor->gradient = take_matrix(tape, tensor->rows, tensor->columns);
+    if (!tensor->wants_gradient || tensor->gradient)
+        return;
+    struct spare *spare = take_spare(tape, tensor->rows * tensor->columns);
+    tensor->room = spare ? spare->floats : tensor->rows * tensor->columns;
+    tensor->gradient = spare ? (float *)spare : take_matrix(tape, tensor->rows, tensor->columns);
+}
+
+/* The node that made the tensor has run backwards: nobody asks for its gradient again. */
+static void spare_gradient(struct tape *tape, struct tensor *tensor)
+{
+    if (!tensor || !tensor->gradient || tensor->room * sizeof(float) < sizeof(struct spare))
+        return;
+    struct spare *spare = (struct spare *)tensor->gradient;
+    *spare = (struct spare){tape->spare, tensor->room};
+    tape->spare = spare;
+    tensor->gradient = NULL;
+    tensor->has_gradient = false;
 }
 
 float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add)
@@ -240,7 +275,9 @@ static void replay_backward(struct tape *tape, struct node *node)
     struct tensor *outputs[NODE_OUTPUTS] = {NULL};
     struct arena_mark mark = arena_mark(tape->arena);
     struct node *last = tape->last;
+    struct spare *spare = tape->spare;
     tape->last = NULL;
+    tape->spare = NULL; /* what the segment leaves behind ends with it */
     tape->reach = replay->reach;
     tape->sites = replay->sites;
     tape->again = true;
@@ -254,6 +291,7 @@ static void replay_backward(struct tape *tape, struct node *node)
     }
     go_back(tape);
     tape->last = last;
+    tape->spare = spare;
     arena_reset(tape->arena, mark);
 }
 
@@ -266,6 +304,8 @@ static void go_back(struct tape *tape)
             run_backward(tape, node);
         else
             replay_backward(tape, node);
+        for (size_t i = 0; i < NODE_OUTPUTS; i++)
+            spare_gradient(tape, node->outputs[i]);
         if (node->before < tape->ready) {
             tape->ready = node->before;
             if (o->ready)

@@ -29,11 +29,12 @@
 struct tensor {
     size_t rows, columns;
     float *value;    /* [rows, columns] */
-    float *gradient; /* [rows, columns]; NULL until tensor_gradient(); a parameter's lies in the
-                        flat gradient buffer */
+    float *gradient; /* [rows, columns]; NULL until tensor_gradient(), and again when backward is past the node
+                        that made the tensor; a parameter's lies in the flat gradient buffer */
     bool wants_gradient;
     bool has_gradient;    /* something was written to it: later writers add */
     size_t parameter_end; /* parameters: end in the flat buffer; 0 for others */
+    size_t room;          /* floats that the tape keeps for the gradient; 0: it is not the tape's */
 };
 
 struct tape;
