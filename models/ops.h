@@ -103,7 +103,7 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 
-/* Layer normalisation (Ba et al. 2016). x may be NULL (s = f); f [n, d]; gain, bias [1, d]. Returns
+/* Layer normalisation (Ba et al. 2016). x may be NULL (s = f); f [n, d] has no other reader; gain, bias [1, d]. Returns
  * y; *sum, if asked for, is s as a tensor of its own whose gradient flows too (pre-norm). */
 struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tensor *f, struct dropout dropout,
         struct tensor *gain, struct tensor *bias, float epsilon, struct tensor **sum);

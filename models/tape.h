@@ -32,6 +32,7 @@ struct tensor {
     float *gradient; /* [rows, columns]; NULL until tensor_gradient(), and again when backward is past the node
                         that made the tensor; a parameter's lies in the flat gradient buffer */
     bool wants_gradient;
+    bool expendable; /* backward of the op that made it does without its value: an only reader may write over it */
     bool has_gradient;    /* something was written to it: later writers add */
     size_t parameter_end; /* parameters: end in the flat buffer; 0 for others */
     size_t room;          /* floats that the tape keeps for the gradient; 0: it is not the tape's */

@@ -122,6 +122,7 @@ struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *wei
     if (!y || !linear)
         return NULL;
     *linear = (struct linear){.activation = activation, .dropout = dropout};
+    y->expendable = !activation || !activation->gated;
     float *z = y->value;
     if (tape_recording(tape) && activation && !activation->gated) {
         z = linear->z = arena_take(tape_arena(tape), y->rows * y->columns, sizeof *z);

@@ -19,6 +19,7 @@ struct moments {
 struct norm {
     struct dropout dropout;
     float epsilon;
+    bool made;               /* s is made here; else it is f as it came */
     float *s;                /* [n, d] */
     struct moments *moments; /* [n] */
 };
@@ -133,8 +134,7 @@ static void work(const struct node *node, struct op_work *out)
     const struct tensor *x = node->inputs[0], *y = node->outputs[0], *sum = node->outputs[1];
     const struct norm *norm = node->data;
     double matrix = (double)y->rows * (double)y->columns * sizeof(float);
-    bool stored = norm->s != node->inputs[1]->value;
-    out->bytes[FORWARD] += matrix * (2 + (x ? 1 : 0) + (stored ? 1 : 0));
+    out->bytes[FORWARD] += matrix * (2 + (x ? 1 : 0) + (norm->made ? 1 : 0));
     out->bytes[BACKWARD] += matrix * (3 + (x ? 1 : 0) + (sum ? 1 : 0));
 }
 
@@ -148,8 +148,9 @@ static void forward_block(const struct norm *norm, struct node *parts, size_t bl
     size_t d = f->columns, first = block * ROW_BLOCK, rows = smaller(ROW_BLOCK, f->rows - first);
     for (size_t i = first; i < first + rows; i++) {
         float *s = norm->s + i * d;
-        if (s != f->value + i * d) {
-            memcpy(s, f->value + i * d, d * sizeof *s);
+        if (norm->made) {
+            if (norm->s != f->value)
+                memcpy(s, f->value + i * d, d * sizeof *s);
             dropout_apply(&norm->dropout, i * d, s, d);
             if (x)
                 floats_add(s, x->value + i * d, d);
@@ -173,7 +174,8 @@ struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tens
     if (!y || !norm)
         return NULL;
     *norm = (struct norm){.dropout = dropout, .epsilon = epsilon, .s = f->value};
-    if (x || dropout_active(&dropout))
+    norm->made = x || dropout_active(&dropout);
+    if (norm->made && !f->expendable)
         norm->s = arena_take(arena, f->rows * f->columns, sizeof *norm->s);
     norm->moments = arena_take(arena, f->rows, sizeof *norm->moments);
     struct tensor *s = sum ? tape_input(tape, f->rows, f->columns, norm->s, true) : NULL;

@@ -240,9 +240,9 @@ static void test_config__what_a_change_means(void **state)
             {"run.seed", CHANGE_REFUSED}, {"run.", CHANGE_FREE}, {"data.train", CHANGE_REFUSED},
             {"data.valid", CHANGE_FREE}, {"data.", CHANGE_NOTED}, {"optimizer.", CHANGE_NOTED},
             {"schedule.", CHANGE_NOTED}, {"batch.", CHANGE_NOTED}, {"train.until", CHANGE_FREE},
-            {"train.time_limit", CHANGE_FREE}, {"train.", CHANGE_NOTED}, {"validate.samples", CHANGE_FREE},
-            {"validate.", CHANGE_NOTED}, {"checkpoint.", CHANGE_FREE}, {"comm.", CHANGE_FREE},
-            {"log.", CHANGE_FREE}};
+            {"train.time_limit", CHANGE_FREE}, {"train.recompute", CHANGE_FREE}, {"train.", CHANGE_NOTED},
+            {"validate.samples", CHANGE_FREE}, {"validate.", CHANGE_NOTED}, {"checkpoint.", CHANGE_FREE},
+            {"comm.", CHANGE_FREE}, {"log.", CHANGE_FREE}};
     (void)state;
     for (size_t p = 0; p < config_schema.count; p++)
         for (size_t i = 0; i < config_schema.places[p].group->count; i++) {
