@@ -52,6 +52,8 @@ near "$(number better better.json)" 1 0 || fail "not better: $(cat better.json)"
 near "$(number difference same.json)" 0 0 || fail "a file differs from itself: $(cat same.json)"
 "$program" evaluate --translation target.txt --target target.txt --baseline kept.txt --resamples 10 --resample-seed 3 >ten.txt || fail "ten samples: status $?"
 grep -q 'of 10 samples, p = 0.0909 (seed 3)' ten.txt || fail "ten samples: $(cat ten.txt)"
+"$program" evaluate --translation target.txt --target - --baseline <(cat kept.txt) --json <target.txt | cmp - better.json || fail "each file is to be read once"
+"$program" evaluate --translation target.txt --target <(cat target.txt) --baseline - --json <kept.txt | cmp - better.json || fail "each file is to be read once"
 
 # Refusals.
 head -n 149 target.txt >short.txt
@@ -77,12 +79,15 @@ refused 64 "bleu is named twice" "$program" evaluate --translation kept.txt --ta
 refused 64 "--tokenizer counts only for bleu" "$program" evaluate --translation kept.txt --target target.txt --metrics chrf --tokenizer char
 refused 64 "--lowercase is what ter does" "$program" evaluate --translation kept.txt --target target.txt --metrics ter --lowercase
 refused 78 "13a" "$program" evaluate --translation kept.txt --target target.txt --tokenizer zh
-refused 64 "read twice" "$program" evaluate --translation kept.txt --target - --baseline kept.txt
+refused 64 "can be read once" "$program" evaluate --translation kept.txt --target - --baseline -
 refused 64 "can be read once" "$program" evaluate --translation - --target target.txt --baseline -
 refused 64 "runs alone" mpirun -n 2 "$program" evaluate --translation kept.txt --target target.txt
 refused 66 nowhere.txt "$program" evaluate --translation nowhere.txt --target target.txt
 refused 65 "149 and 150" "$program" evaluate --translation short.txt --target target.txt
 refused 65 "short.txt as in target.txt, found 149 and 150" "$program" evaluate --translation kept.txt --target target.txt --baseline short.txt
+refused 65 "target.txt as in short.txt, found 150 and 149" "$program" evaluate --translation short.txt --target short.txt --baseline target.txt
+refused 65 "bad.txt:2" "$program" evaluate --translation two-lines.txt --target two-lines.txt --baseline bad.txt
+refused 66 nowhere.txt "$program" evaluate --translation kept.txt --target target.txt --baseline nowhere.txt
 refused 65 "149" mpirun -n 2 "$program" evaluate run --source source.txt --target short.txt --output out.txt
 refused 65 "bad.txt:2" "$program" evaluate --translation two-lines.txt --target bad.txt
 refused 65 "empty file" "$program" evaluate --translation nothing.txt --target target.txt

@@ -49,50 +49,69 @@ static const struct schema schema = {places, sizeof places / sizeof *places};
 
 /* ---- a translation that exists ---- */
 
-static enum status add_lines(struct evaluation *evaluation, enum evaluation_side side, struct pairs *pairs)
+/* Counts what is left of both to tell how many lines there are. */
+static enum status fail_counts(struct pairs *pairs, int64_t read, struct text *baseline, const char *target)
 {
     struct pair pair;
-    TRY(pairs_next(pairs, &pair));
-    while (pair.text[SOURCE]) {
-        if (!pair_is_good(&pair))
-            return pairs_fail(pairs, &pair);
-        TRY(evaluation_add(evaluation, side, pair.text[SOURCE], pair.bytes[SOURCE], pair.text[TARGET],
-                pair.bytes[TARGET]));
+    const char *line;
+    size_t bytes;
+    enum text_fault fault;
+    for (;;) {
         TRY(pairs_next(pairs, &pair));
+        if (!pair.text[SOURCE])
+            break;
+        read = pair.number;
     }
-    return STATUS_OK;
+    do
+        TRY(text_next(baseline, &line, &bytes, &fault));
+    while (line);
+    return status_fail(STATUS_DATA, "expected as many lines in %s as in %s, found %lld and %lld",
+            text_path(baseline), target, (long long)text_line_number(baseline), (long long)read);
 }
 
-static enum status add_file(
-        struct evaluation *evaluation, enum evaluation_side side, char *translation, char *target)
+/* `baseline` NULL: none. */
+static enum status add_lines(
+        struct evaluation *evaluation, struct pairs *pairs, struct text *baseline, const char *target)
 {
-    const struct text_list files[SIDES] = {{&translation, 1}, {&target, 1}};
-    struct pairs *pairs;
-    TRY(pairs_open(&pairs, files, false));
-    enum status status = add_lines(evaluation, side, pairs);
-    pairs_close(pairs);
-    return status;
+    struct pair pair;
+    const char *line = NULL;
+    size_t bytes;
+    for (int64_t read = 0;; read++) {
+        TRY(pairs_next(pairs, &pair));
+        if (pair.text[SOURCE] && !pair_is_good(&pair))
+            return pairs_fail(pairs, &pair);
+        if (baseline)
+            TRY(text_next_good(baseline, &line, &bytes));
+        if (baseline && !line != !pair.text[SOURCE])
+            return fail_counts(pairs, pair.text[SOURCE] ? pair.number : read, baseline, target);
+        if (!pair.text[SOURCE])
+            return STATUS_OK;
+        TRY(evaluation_add(evaluation, EVALUATION_OWN, pair.text[SOURCE], pair.bytes[SOURCE],
+                pair.text[TARGET], pair.bytes[TARGET]));
+        if (baseline)
+            TRY(evaluation_add(
+                    evaluation, EVALUATION_BASELINE, line, bytes, pair.text[TARGET], pair.bytes[TARGET]));
+    }
 }
 
 static enum status evaluate_files(struct evaluation *evaluation, const struct evaluate_options *options)
 {
-    bool compared = options->baseline != NULL;
+    char *paths[] = {options->translation, options->target, options->baseline};
+    const struct text_list all = {paths, options->baseline ? 3 : 2};
+    const struct text_list files[SIDES] = {{&paths[0], 1}, {&paths[1], 1}};
+    struct text *baseline = NULL;
+    struct pairs *pairs;
     CHECK(world_launch_size() == 1, STATUS_USAGE,
             "evaluate --translation runs alone: expected 1 rank, found %d; start it without mpirun",
             world_launch_size());
-    CHECK(!compared || strcmp(options->target, "-") != 0, STATUS_USAGE,
-            "--target is read twice with --baseline: expected a file, found standard input (-)");
-    CHECK(!compared || strcmp(options->translation, "-") != 0 || strcmp(options->baseline, "-") != 0,
-            STATUS_USAGE, "standard input (-) can be read once, found it as --translation and --baseline");
-    TRY(add_file(evaluation, EVALUATION_OWN, options->translation, options->target));
-    if (!compared)
-        return STATUS_OK;
-    TRY(add_file(evaluation, EVALUATION_BASELINE, options->baseline, options->target));
-    const size_t *pairs = evaluation->pairs;
-    CHECK(pairs[EVALUATION_OWN] == pairs[EVALUATION_BASELINE], STATUS_DATA,
-            "%s changed while it was read: expected %zu lines again, found %zu", options->target,
-            pairs[EVALUATION_OWN], pairs[EVALUATION_BASELINE]);
-    return STATUS_OK;
+    TRY(text_check_inputs(&all, 1));
+    TRY(pairs_open(&pairs, files, false));
+    enum status status = options->baseline ? text_open(&baseline, options->baseline) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = add_lines(evaluation, pairs, baseline, options->target);
+    text_close(baseline);
+    pairs_close(pairs);
+    return status;
 }
 
 /* ---- the command ---- */
