@@ -35,8 +35,12 @@ struct vocabulary_settings {
     bool bytes; /* 256 of the pieces are single bytes, and what would be unknown is written in them */
 };
 
-/* Learns from lines in memory; `what` names the text in messages: "source". *model: the bytes of a SentencePiece
- * model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA naming a possible size if the
+/* Bytes. SentencePiece learns bpe with positions in a word of 15 bits (past them it crashes), and its normalisation makes
+ * up to two characters of a byte: U+3316. */
+enum { VOCABULARY_LINE_LIMIT = ((1 << 15) - 2) / 2 };
+
+/* Learns from lines in memory, passing over those longer than VOCABULARY_LINE_LIMIT; `what` names the text in messages:
+ * "source". *model: the bytes of a SentencePiece model, allocated with memory_new(). The same lines give the same bytes. STATUS_DATA naming a possible size if the
  * text cannot give so many pieces; STATUS_CONFIG for a kind that cannot be written in bytes (word). */
 enum status vocabulary_train(char **model, size_t *model_bytes, const char *what,
         const struct vocabulary_settings *settings, const char *const *lines, const size_t *line_bytes,

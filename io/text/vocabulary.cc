@@ -137,6 +137,7 @@ std::unordered_map<std::string, std::string> training_options(
             {"character_coverage", std::to_string(settings->coverage)},
             {"byte_fallback", settings->bytes ? "true" : "false"},
             {"input_sentence_size", "0"},
+            {"max_sentence_length", std::to_string(VOCABULARY_LINE_LIMIT)},
             {"num_threads", std::to_string(training_threads)},
             {"train_extremely_large_corpus", text_bytes >= large_corpus ? "true" : "false"},
             {"minloglevel", "3"},

@@ -136,6 +136,10 @@ expect 65 "found none to keep: 200 longer than --max-length" \
     --source a.en --target a.de --max-length 3 $small
 printf '\n\n' >blank.en
 expect 65 "found none of which both lines hold text" --source blank.en --target blank.en $small
+{ head -c 20000 /dev/zero | tr '\0' q; echo; } >q.en
+echo x >x.de
+expect 0 "no vocabulary is learned from 1 pairs with a line longer than 16383 bytes" --source a.en q.en --target a.de x.de $small
+expect 65 "both lines hold text, of at most 16383 bytes" --source q.en --target x.de $small
 expect 65 "a.de" --source a.en --target a.de --vocab a.de
 cp a.en text.model
 expect 65 "text.model: expected a SentencePiece model" --source a.en --target a.de --vocab text.model

@@ -208,6 +208,31 @@ static void test_vocabulary__bytes_leave_nothing_unknown(void **state)
     memory_free(text);
 }
 
+/* A line as long as may be, without a space, whose normal form is twice as many characters: all of it is learned from. */
+static void test_vocabulary__long_lines_count(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"unigram", "bpe", "char"};
+    static const char kilometre[] = "\xE3\x8C\x96", metre[] = "\xE3\x83\xA1";
+    static char line[VOCABULARY_LINE_LIMIT + 1];
+    const char *kept = pointers[0];
+    int32_t *ids = NULL;
+    size_t room = 0, count, kept_bytes = sizes[0];
+    for (size_t i = 0; i + 3 < sizeof line; i += 3)
+        memcpy(line + i, kilometre, 3);
+    pointers[0] = line;
+    sizes[0] = strlen(line);
+    for (int k = 0; k < 3; k++) {
+        struct vocabulary *vocabulary = made(kinds[k], 70);
+        assert_int_equal(vocabulary_encode(vocabulary, metre, 3, &ids, &room, &count), STATUS_OK);
+        assert_int_not_equal(ids[count - 1], TOKEN_UNKNOWN);
+        vocabulary_close(vocabulary);
+    }
+    pointers[0] = kept;
+    sizes[0] = kept_bytes;
+    memory_free(ids);
+}
+
 /* Digits are frequent here, f is not. */
 static void test_vocabulary__rare_characters_are_left_out(void **state)
 {
@@ -272,6 +297,7 @@ int main(void)
             cmocka_unit_test(test_vocabulary__words_and_characters_may_be_fewer),
             cmocka_unit_test(test_vocabulary__unseen_and_special_ids),
             cmocka_unit_test(test_vocabulary__bytes_leave_nothing_unknown),
+            cmocka_unit_test(test_vocabulary__long_lines_count),
             cmocka_unit_test(test_vocabulary__rare_characters_are_left_out),
             cmocka_unit_test(test_vocabulary__the_model_opens_again),
     };

@@ -23,7 +23,7 @@ struct sampled {
 struct sample {
     struct sampled **pairs;
     size_t count, room, limit;
-    int64_t seen;
+    int64_t seen, too_long;
 };
 
 static void sample_release(struct sample *sample)
@@ -68,7 +68,11 @@ static enum status sample_read(struct sample *sample, const struct prepare_text 
         TRY(prepare_next(text, &pair, &reason));
         if (!pair.text[SOURCE])
             return STATUS_OK;
-        if (reason == SKIP_NOT)
+        if (reason != SKIP_NOT)
+            continue;
+        if (pair.bytes[SOURCE] > VOCABULARY_LINE_LIMIT || pair.bytes[TARGET] > VOCABULARY_LINE_LIMIT)
+            sample->too_long++;
+        else
             TRY(sample_add(sample, &stream, &pair));
     }
 }
@@ -121,7 +125,11 @@ static enum status learn_all(
     const struct prepare_options *options = text->options;
     TRY(sample_read(sample, text));
     CHECK(sample->count > 0, STATUS_DATA,
-            "expected sentence pairs, found none of which both lines hold text");
+            "expected sentence pairs, found none of which both lines hold text, of at most %d bytes",
+            VOCABULARY_LINE_LIMIT);
+    if (sample->too_long)
+        log_line(LOG_INFO, "no vocabulary is learned from %lld pairs with a line longer than %d bytes",
+                (long long)sample->too_long, VOCABULARY_LINE_LIMIT);
     if (options->separate) {
         TRY(learn(options, sample, SOURCE, TARGET, &out[SOURCE]));
         return learn(options, sample, TARGET, SIDES, &out[TARGET]);
