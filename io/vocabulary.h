@@ -60,7 +60,8 @@ const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id); /
 enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
         int32_t **ids, size_t *capacity, size_t *count);
 
-/* Text of ids; </s>, <s>, <mask>, <pad> give nothing. *text grows likewise and ends in 0. */
+/* Text of ids, always one line: of single bytes, \n, \r and 0 give a blank; </s>, <s>, <mask>, <pad> give nothing. *text grows
+ * likewise and ends in 0. */
 enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t *ids, size_t count,
         char **text, size_t *capacity, size_t *bytes);
 

@@ -271,6 +271,9 @@ enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t
         auto result = vocabulary->processor.Decode(known, &found);
         CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot decode %zu tokens: %s", count,
                 result.ToString().c_str());
+        for (char &byte : found) /* that a piece of one byte may be: the text stays one line */
+            if (byte == '\n' || byte == '\r' || byte == '\0')
+                byte = ' ';
         TRY(memory_grow(text, "text", capacity, found.size() + 1, 1));
         std::memcpy(*text, found.c_str(), found.size() + 1);
         *bytes = found.size();

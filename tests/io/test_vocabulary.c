@@ -171,6 +171,30 @@ static void test_vocabulary__unseen_and_special_ids(void **state)
     vocabulary_close(vocabulary);
 }
 
+static int32_t id_of(const struct vocabulary *vocabulary, const char *piece)
+{
+    int32_t id = 0, pieces = (int32_t)vocabulary_pieces(vocabulary);
+    while (id < pieces && strcmp(vocabulary_piece(vocabulary, id), piece) != 0)
+        id++;
+    assert_true(id < pieces);
+    return id;
+}
+
+/* Whatever bytes a model strings together. */
+static void expect_one_line(const struct vocabulary *vocabulary)
+{
+    static const char *const pieces[] = {"<0x61>", "<0x0A>", "<0x0D>", "<0x00>", "<0x62>"};
+    int32_t ids[5];
+    char *text = NULL;
+    size_t room = 0, bytes;
+    for (int i = 0; i < 5; i++)
+        ids[i] = id_of(vocabulary, pieces[i]);
+    assert_int_equal(vocabulary_decode(vocabulary, ids, 5, &text, &room, &bytes), STATUS_OK);
+    assert_int_equal(bytes, 5);
+    assert_string_equal(text, "a   b");
+    memory_free(text);
+}
+
 /* All kinds but words give back what they have never seen, in 256 pieces of their own. */
 static void test_vocabulary__bytes_leave_nothing_unknown(void **state)
 {
@@ -198,6 +222,7 @@ static void test_vocabulary__bytes_leave_nothing_unknown(void **state)
             assert_int_not_equal(ids[i], TOKEN_UNKNOWN);
         assert_int_equal(vocabulary_decode(vocabulary, ids, count, &text, &text_room, &bytes), STATUS_OK);
         assert_string_equal(text, line);
+        expect_one_line(vocabulary);
         vocabulary_close(vocabulary);
         settings.size = 259;
         assert_int_equal(
