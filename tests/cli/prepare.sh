@@ -159,6 +159,9 @@ for site in write sync rename; do
     pass=1
     until SEQTRAIN_FAULT=$site:$pass "$seqtrain" prepare --output out.h5 --source a.en --target a.de \
         --vocab plain.h5 >out 2>err; do
+        found=$?
+        [ $found = 74 ] || fail "$site $pass: expected status 74, found $found"
+        [ "$(grep -c '^seqtrain: ' err)" = 1 ] || fail "$site $pass: not one message"
         [ ! -e out.h5 ] && [ ! -e out.h5.tmp ] || fail "$site $pass: a file is left"
         grep -q out.h5 err || [ $site = sync ] || fail "$site $pass: the message names no file"
         pass=$((pass + 1))
