@@ -24,8 +24,9 @@ done
 cmp alone.txt piped.txt || fail "standard input is translated otherwise"
 gzip -k source.txt
 "$program" translate run --input source.txt.gz --group 64 --batch 7 | cmp - alone.txt || fail ".gz is translated otherwise"
-"$program" translate run </dev/null | cmp - /dev/null || fail "nothing is not translated to nothing"
-"$program" translate run --max-length-ratio 0 --max-length-extra 1 <source.txt | awk 'NF > 1 { bad = 1 } END { exit bad }' || fail "translations are longer than asked for"
+"$program" translate run </dev/null >nothing.txt || fail "translate of nothing: status $?"
+cmp nothing.txt /dev/null || fail "nothing is not translated to nothing"
+"$program" translate run --max-length-ratio 0 --max-length-extra 1 <source.txt | awk 'NF > 1 { bad = 1 } END { exit bad || NR != 150 }' || fail "translations are longer than asked for"
 
 # Line by line: an answer comes while the input stays open.
 line_by_line() { # COMMAND...: what starts the program, on any number of ranks
@@ -99,17 +100,19 @@ cut -f 2 ended.txt >ended.target
 # Prefixes: every translation begins with its own; an empty line with one is translated.
 awk '{ print NR % 3 == 0 ? "" : NR % 3 == 1 ? "four" : "nine two" }' source.txt >prefix.txt
 "$program" translate run --input source.txt --prefix prefix.txt --group 64 --batch 7 >prefixed.txt || fail "prefixes: status $?"
-paste -d '|' prefix.txt prefixed.txt source.txt alone.txt | awk -F '|' 'index($2, $1) != 1 || ($1 == "" && $3 == "" && $2 != "") { bad = 1 } END { exit bad || NR != 150 }' ||
-    fail "a translation does not begin with its prefix"
+paste -d '|' prefix.txt prefixed.txt source.txt alone.txt | awk -F '|' 'index($2, $1) != 1 || ($1 == "" && $2 != $4) { bad = 1 } END { exit bad || NR != 150 }' ||
+    fail "a translation does not begin with its prefix, or an empty one changes it"
 
 # An ensemble of a model and itself is the model; weights count; several ranks say the same, also of samples.
 "$program" translate run run/last.h5 --input source.txt --group 64 --batch 7 | cmp - alone.txt || fail "a model twice translates otherwise"
 several=(translate run other --input source.txt --group 64 --batch 7 --nbest 2 --prefix prefix.txt --alignment soft --word-scores --format json --weights)
 drawn=(translate run other --input source.txt --group 64 --batch 7 --nbest 2 --sample --top-k 8 --top-p 0.9 --seed)
 "$program" "${several[@]}" 3 1 --output several.txt || fail "ensemble: status $?"
-"$program" "${several[@]}" 1 1 | cmp -s - several.txt && fail "weights do not count"
+"$program" "${several[@]}" 1 1 --output equal.txt || fail "ensemble of equals: status $?"
+cmp -s equal.txt several.txt && fail "weights do not count"
 "$program" "${drawn[@]}" 5 --output drawn.txt || fail "samples: status $?"
-"$program" "${drawn[@]}" 6 | cmp -s - drawn.txt && fail "another seed draws the same"
+"$program" "${drawn[@]}" 6 --output others.txt || fail "samples of another seed: status $?"
+cmp -s others.txt drawn.txt && fail "another seed draws the same"
 for ranks in 2 3; do
     mpirun -n "$ranks" "$program" "${several[@]}" 3 1 --output ranks.txt || fail "ensemble on $ranks ranks: status $?"
     cmp several.txt ranks.txt || fail "$ranks ranks translate otherwise with an ensemble"
