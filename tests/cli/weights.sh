@@ -76,7 +76,9 @@ average 64 'takes one RUN' --output out.h5 --last 2 ema plain
 average 66 'expected 99 or more checkpoints, found 3' --output out.h5 --last 99 ema
 average 66 'absent' --output out.h5 absent
 average 65 'expected averaged weights' --output out.h5 --parameters ema plain
-average 65 'expected arrays /ema|the same model in both, found no /ema/' --output out.h5 --parameters ema ema plain
+average 65 'plain/.*expected averaged weights' --output out.h5 --parameters ema ema plain
+average 65 'means /model in plain/.* and /ema in ema/.*give --parameters raw' --output out.h5 --parameters auto plain ema
+average 65 'means /ema in ema/.* and /model in plain/' --output out.h5 --parameters auto ema plain
 average 65 'expected a checkpoint, found a corpus' --output out.h5 tiny.h5
 train 0 heads --model.heads 4 --train.until start
 expect heads 0

@@ -106,11 +106,27 @@ static enum status check_settings(struct checkpoint *const *checkpoints, size_t 
 
 /* ---- the command ---- */
 
+static enum status choose_weights(const char **out, const struct settings *settings,
+        struct checkpoint *const *checkpoints, size_t count)
+{
+    TRY(weights_choose(out, settings->parameters, checkpoints[0]));
+    for (size_t i = 1; i < count; i++) {
+        const char *other;
+        TRY(weights_choose(&other, settings->parameters, checkpoints[i]));
+        CHECK(strcmp(other, *out) == 0, STATUS_DATA,
+                "--parameters %s means /%s in %s and /%s in %s: expected the same in both; give --parameters "
+                "raw",
+                settings->parameters->name, *out, checkpoint_path(checkpoints[0]), other,
+                checkpoint_path(checkpoints[i]));
+    }
+    return STATUS_OK;
+}
+
 static enum status average_all(
         const struct settings *settings, struct checkpoint *const *checkpoints, size_t count)
 {
     const char *weights;
-    TRY(weights_choose(&weights, settings->parameters, checkpoints[0]));
+    TRY(choose_weights(&weights, settings, checkpoints, count));
     TRY(check_settings(checkpoints, count));
     TRY(checkpoint_average(settings->output, checkpoints, count, weights));
     printf("%s: the mean of /%s of %zu %s\n", settings->output, weights, count,
