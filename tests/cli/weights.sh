@@ -43,6 +43,21 @@ done
 cmp -s raw.txt auto.txt && fail "averages and weights score alike"
 "$program" translate averages.h5 --input tiny/valid.en >one.txt || fail "translate: status $?"
 "$program" translate ema/last.h5 --input tiny/valid.en | cmp - one.txt || fail "translate does not use the averages"
+translate_scores() { # MODEL [words of translate]: pieces' probabilities tell weights apart where words may agree
+    "$program" translate "$@" --input tiny/valid.en --word-scores || fail "translate $*: status $?"
+}
+evaluate_json() { # MODEL [words of evaluate]
+    "$program" evaluate "$@" --source tiny/valid.en --target tiny/valid.de --json || fail "evaluate $*: status $?"
+}
+for command in translate_scores evaluate_json; do
+    $command plain/last.h5 >plain.out
+    $command ema/last.h5 >auto.out
+    $command ema/last.h5 --parameters ema >ema.out
+    $command ema/last.h5 --parameters raw >raw.out
+    cmp raw.out plain.out || fail "$command: --parameters raw is not the weights themselves"
+    cmp ema.out auto.out || fail "$command: --parameters ema is not the averages"
+    cmp -s raw.out auto.out && fail "$command: averages and weights are alike"
+done
 "$program" translate plain --input tiny/valid.en --parameters ema >none.log 2>&1
 status=$?
 expect none 65 'expected averaged weights .*it was trained without train.ema'
