@@ -129,6 +129,7 @@ out=(--input source.txt --output out.txt)
 refused 65 "own/" "$program" translate run own "${out[@]}"
 refused 65 "run/last.h5 and" mpirun -n 2 "$program" translate run own "${out[@]}"
 refused 64 "--weights expects one number for each MODEL: 2, found 1" "$program" translate run other "${out[@]}" --weights 1
+refused 64 "--weights counts only with several MODELs" "$program" translate run "${out[@]}" --weights 0.3
 refused 78 weights "$program" translate run other "${out[@]}" --weights 1 0
 refused 78 weights "$program" translate run other "${out[@]}" --weights 1 much
 refused 64 "--nbest 6" "$program" translate run "${out[@]}" --nbest 6

@@ -138,6 +138,31 @@ static enum status work(
     return world()->rank == 0 ? evaluation_print(evaluation, options) : STATUS_OK;
 }
 
+/* Hypotheses of a beam of one, or of one sample, are of equal length: nothing that ranks them could count. */
+static enum status refuse_ranking(
+        void *context, const struct option *option, const char *value, bool is_default)
+{
+    static const char *const ranking[] = {"length-penalty", "length-alpha", "word-penalty"};
+    (void)context;
+    for (size_t i = 0; i < sizeof ranking / sizeof *ranking; i++)
+        CHECK(is_default || strcmp(option->name, ranking[i]) != 0, STATUS_USAGE,
+                "--%s %s counts only where hypotheses differ in length: give --beam above 1 without "
+                "--sample, or leave --%s out",
+                option->name, value, option->name);
+    return STATUS_OK;
+}
+
+static enum status check_search(const struct evaluate_options *options)
+{
+    const struct decode_options *decode = &options->decode;
+    CHECK(decode->nbest == 1, STATUS_USAGE,
+            "evaluate takes one translation of each line: expected --nbest 1, found %lld",
+            (long long)decode->nbest);
+    TRY(decode_check(decode, NULL));
+    return decode->sample || decode->beam == 1 ? options_visit(&schema, options, refuse_ranking, NULL)
+                                               : STATUS_OK;
+}
+
 static enum status check(const struct evaluate_options *options, const struct text_list *words)
 {
     if (options->translation)
@@ -151,10 +176,9 @@ static enum status check(const struct evaluate_options *options, const struct te
     TRY(options_check_required(&schema, options));
     CHECK(options->translation || options->source, STATUS_USAGE,
             "evaluate MODEL needs --source FILE: what MODEL translates");
-    CHECK(options->decode.nbest == 1, STATUS_USAGE,
-            "evaluate takes one translation of each line: expected --nbest 1, found %lld",
-            (long long)options->decode.nbest);
-    TRY(decode_check(&options->decode, NULL));
+    CHECK(!options->output || strcmp(options->output, "-") != 0, STATUS_USAGE,
+            "--output - would put translations among the metrics on standard output: name a file");
+    TRY(check_search(options));
     return options_check_needs(&schema, options);
 }
 

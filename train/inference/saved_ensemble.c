@@ -37,6 +37,8 @@ static enum status prepare(
 {
     size_t count = models->count, weights = options ? options->weights.count : 0;
     CHECK(count > 0, STATUS_USAGE, "expected a MODEL (a run directory or a checkpoint), found none");
+    CHECK(weights == 0 || count > 1, STATUS_USAGE,
+            "--weights counts only with several MODELs, found one: leave it out");
     CHECK(weights == 0 || weights == count, STATUS_USAGE,
             "--weights expects one number for each MODEL: %zu, found %zu", count, weights);
     TRY(memory_new(&out->items, "ensemble", count, sizeof *out->items));

@@ -23,8 +23,8 @@ struct saved_ensemble {
     double *weights;                        /* [count] or NULL: its own */
 };
 
-/* `parameters`: see saved_model_open(); `options` NULL: all alike. STATUS_USAGE unless there is a model and, if any, a
- * weight for each; STATUS_DATA naming both files if their vocabularies differ. Collective. */
+/* `parameters`: see saved_model_open(); `options` NULL: all alike. STATUS_USAGE unless there is a model, and of
+ * several a weight for each or none; STATUS_DATA naming both files if their vocabularies differ. Collective. */
 enum status saved_ensemble_open(struct saved_ensemble *out, const struct text_list *models,
         const struct kind *parameters, const struct ensemble_options *options);
 void saved_ensemble_close(struct saved_ensemble *saved);
