@@ -4,8 +4,12 @@
 . "$(dirname "$0")/common.bash"
 . "$tests/toy.bash"
 
-number() { sed "s/.*\"$1\":\(-\{0,1\}[0-9.e+-]*\).*/\1/" "$2"; } # the first so called in a file of JSON
-near() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= t) }'; }
+number() { # NAME FILE [METRIC]: a number of a JSON object: of METRIC's where it is given, else beside the metrics
+    local object='s/"metrics":.*//'
+    [ "$#" -lt 3 ] || object="/\"$3\":{/!d; s/.*\"$3\":{\([^}]*\)}.*/\1/"
+    sed -n "$object; s/.*\"$1\":\(-\{0,1\}[0-9][0-9.e+-]*\).*/\1/p" "$2"
+}
+near() { [ -n "$1" ] && [ -n "$2" ] && awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= t) }'; }
 
 make_model run
 make_model learned model.position learned model.position_limit 8
@@ -25,7 +29,16 @@ sum=$("$program" score run --source source.txt --target target.txt | awk '{ s -=
 near "$(number loss alone.json)" "$(awk -v s="$sum" -v n="$(number target_tokens alone.json)" 'BEGIN { print s / n }')" 1e-5 ||
     fail "loss $(number loss alone.json), score gives $sum over $(number target_tokens alone.json) tokens"
 near "$(number perplexity alone.json)" "$(awk -v l="$(number loss alone.json)" 'BEGIN { print exp(l) }')" 0.001 || fail "perplexity is not exp of the loss: $(cat alone.json)"
-near "$(number accuracy alone.json)" 0.5 0.5 || fail "accuracy: $(cat alone.json)"
+# The model's own greedy translations as the target: it predicts every token, and </s> where they ended.
+"$program" translate run --input source.txt --beam 1 --format nbest --word-scores --pieces >pieces.txt || fail "translate: status $?"
+awk -F ' [|][|][|] ' '$2 != "" && $2 !~ /</' pieces.txt >greedy.txt
+[ "$(wc -l <greedy.txt)" -ge 5 ] || fail "only $(wc -l <greedy.txt) translations are of words alone"
+while read -r line _; do sed -n "$((line + 1))p" source.txt; done <greedy.txt >greedy.source
+awk -F ' [|][|][|] ' '{ gsub(/ *▁/, " ", $2); sub(/^ /, "", $2); print $2 }' greedy.txt >greedy.target
+expected=$(awk -F ' [|][|][|] ' '{ tokens += split($2, pieces, " "); ended += $3 !~ / 0\.000000$/ } END { print (tokens + ended) / (tokens + NR) }' greedy.txt)
+"$program" evaluate run --source greedy.source --target greedy.target --json >greedy.json || fail "evaluate of greedy translations: status $?"
+near "$(number accuracy greedy.json)" "$expected" 1e-5 || fail "accuracy: $(cat greedy.json), expected $expected"
+awk -v e="$expected" 'BEGIN { exit !(e > 0.5 && e < 1) }' || fail "an accuracy of $expected tells little"
 "$program" evaluate run "${switches[@]}" >alone.txt || fail "evaluate as text: status $?"
 grep -q '^loss  *[0-9.]*$' alone.txt || fail "no loss: $(cat alone.txt)"
 
@@ -45,11 +58,11 @@ echo 'größe: 1.5, ärger' >two.txt
 
 # Two translations compared.
 "$program" evaluate --translation target.txt --target target.txt --baseline kept.txt --json >better.json || fail "baseline: status $?"
-near "$(number value better.json)" 100 1e-9 || fail "the target against itself: $(cat better.json)"
-near "$(number p_value better.json)" 0 0.01 || fail "not significant: $(cat better.json)"
-near "$(number better better.json)" 1 0 || fail "not better: $(cat better.json)"
+near "$(number value better.json bleu)" 100 1e-9 || fail "the target against itself: $(cat better.json)"
+near "$(number p_value better.json bleu)" 0 0.01 || fail "not significant: $(cat better.json)"
+near "$(number better better.json bleu)" 1 0 || fail "not better: $(cat better.json)"
 "$program" evaluate --translation kept.txt --target target.txt --baseline kept.txt --metrics chrf --json >same.json || fail "the same twice: status $?"
-near "$(number difference same.json)" 0 0 || fail "a file differs from itself: $(cat same.json)"
+near "$(number difference same.json chrf)" 0 0 || fail "a file differs from itself: $(cat same.json)"
 "$program" evaluate --translation target.txt --target target.txt --baseline kept.txt --resamples 10 --resample-seed 3 >ten.txt || fail "ten samples: status $?"
 grep -q 'of 10 samples, p = 0.0909 (seed 3)' ten.txt || fail "ten samples: $(cat ten.txt)"
 "$program" evaluate --translation target.txt --target - --baseline <(cat kept.txt) --json <target.txt | cmp - better.json || fail "each file is to be read once"
@@ -63,6 +76,13 @@ printf 'one\none\n' >two-lines.txt
 refused 64 "takes a MODEL or --translation FILE, found neither" "$program" evaluate --target target.txt
 refused 64 "takes one MODEL" "$program" evaluate run run --source source.txt --target target.txt
 refused 64 "--beam 4 keeps" "$program" evaluate run --source source.txt --target target.txt --sample --beam 4
+for switch in "--length-penalty gnmt" "--length-alpha 0.6" "--word-penalty 1"; do
+    for search in "--beam 1" --sample; do
+        # shellcheck disable=SC2086
+        refused 64 "$switch counts only where hypotheses differ in length" "$program" evaluate run --source source.txt --target target.txt $search $switch
+    done
+done
+refused 64 "--output - would put translations among the metrics" "$program" evaluate run --source source.txt --target target.txt --output - --json
 refused 64 "--output target.txt would replace target.txt" "$program" evaluate run --source source.txt --target target.txt --output target.txt
 refused 64 "found both: run and kept.txt" "$program" evaluate run --translation kept.txt --target target.txt
 refused 64 "needs --source" "$program" evaluate run --target target.txt
