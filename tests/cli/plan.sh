@@ -61,6 +61,9 @@ plans wide "${wide[@]}" --optimizer.kind adafactor
 train 0 wide "${wide[@]}" --optimizer.kind adafactor --train.until 2u
 near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wide checkpoint_bytes)" 0.1
 
+# ---- what the decoder sees with dropped words is the reader's: gone when the step is measured ----
+MALLOC_PERTURB_=90 plans dropped --data.word_dropout_target 0.5
+
 # ---- words, and what nothing is written by ----
 "$program" plan tiny.yaml --ranks 3 >words.log 2>err.log
 status=$?

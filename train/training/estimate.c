@@ -127,6 +127,7 @@ static enum status keep(struct heaviest *heaviest, const struct batch *batch, do
 {
     heaviest->weight = weight;
     heaviest->batch = *batch;
+    heaviest->batch.inputs = NULL; /* the reader's, as pair_numbers: what is not dropped weighs the same */
     heaviest->batch.pair_numbers = NULL;
     for (int side = 0; side < SIDES; side++) {
         size_t tokens = batch->tokens[side], offsets = batch->pairs + 1;
