@@ -17,6 +17,7 @@
     X(OPEN, "open", EIO, "opening a file")                                                                   \
     X(READ, "read", EIO, "reading from a file")                                                              \
     X(WRITE, "write", ENOSPC, "writing to a file")                                                           \
+    X(SLOW, "slow", 0, "a read or write of an HDF5 file takes 20 ms")                                        \
     X(SYNC, "sync", EIO, "bringing a file or folder to the disk")                                            \
     X(RENAME, "rename", EIO, "giving a file its final name")                                                 \
     X(EXCHANGE, "exchange", 0, "a sum of gradients over ranks")                                              \

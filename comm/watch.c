@@ -95,6 +95,11 @@ void watch_beat(void)
     atomic_fetch_add_explicit(&beats, 1, memory_order_relaxed);
 }
 
+uint64_t watch_beats(void)
+{
+    return atomic_load_explicit(&beats, memory_order_relaxed);
+}
+
 void watch_stop(void)
 {
     if (!watch.is_running)

@@ -5,7 +5,7 @@
  *     /state/...  /config  /vocabulary/...  /corpus/fingerprint  /code/version
  *
  * checkpoint_save() copies what this rank owns and returns; a thread per rank packs units; rank 0's thread writes them
- * in file order. The main thread moves packed chunks to rank 0 whenever it calls checkpoint_progress(), once an update.
+ * in file order. The main thread moves packed chunks to rank 0 whenever it calls checkpoint_progress(), between ops.
  * Files depend on the state alone: not on ranks, time, or order of arrival.
  */
 #ifndef IO_CHECKPOINT_H
@@ -99,16 +99,16 @@ enum status checkpoint_save(struct checkpointer *checkpointer, const struct chec
 enum status checkpoint_held_bytes(
         size_t *out, const struct blocks *blocks, int rank, const struct checkpoint_contents *contents);
 
-/* Moves packed chunks on; never waits. *finished: the number of saves completed since the last call
- * (0 or 1). A failed save is the return value (rank 0's; others OK): the older checkpoints are
- * intact and nothing is left of the failed one, unless checkpoint_is_named(). */
-enum status checkpoint_progress(struct checkpointer *checkpointer, int *finished);
+/* Moves packed chunks on; never waits. A failed save is the return value (rank 0's; others OK), once: the older
+ * checkpoints are intact and nothing is left of the failed one, unless checkpoint_is_named(). */
+enum status checkpoint_progress(struct checkpointer *checkpointer);
 
 /* After a failed save: whether its file is there all the same, and only links or the removal of older files failed.
  * Rank 0 only. */
 bool checkpoint_is_named(const struct checkpointer *checkpointer);
 
-/* Waits until no save is under way and returns its status, agreed. Collective. */
+/* Waits until no save is under way and returns its status, agreed. A beat of the watchdog on every rank as long as rank 0
+ * gets on. Collective. */
 enum status checkpoint_wait(struct checkpointer *checkpointer);
 
 /* checkpoint_wait(), then frees. Collective. */

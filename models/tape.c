@@ -306,7 +306,7 @@ static void go_back(struct tape *tape)
             replay_backward(tape, node);
         for (size_t i = 0; i < NODE_OUTPUTS; i++)
             spare_gradient(tape, node->outputs[i]);
-        if (node->before < tape->ready) {
+        if (node->before < tape->ready && tape_status(tape) == STATUS_OK) {
             tape->ready = node->before;
             if (o->ready)
                 o->ready(o->context, tape->ready);

@@ -1,6 +1,7 @@
 #include "io/checkpoint/internal.h"
 
 #include "comm/memory.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 
 #include <stdio.h>
@@ -207,6 +208,7 @@ static enum status move_piece(struct loading *l)
         from += l->units[i].count;
     }
     l->count = l->floats = 0;
+    watch_beat();
     return STATUS_OK;
 }
 

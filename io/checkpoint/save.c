@@ -1,8 +1,10 @@
 #include "io/checkpoint/internal.h"
 
+#include "comm/clock.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/thread.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 
 #include <errno.h>
@@ -23,6 +25,7 @@
 enum { CHUNK_TAG = 7002, FAILURE_TAG = 7003, SENDS_LIMIT = 64 };
 
 static const size_t ARRIVAL_BYTES = (size_t)32 << 20;
+static const double ROUND_SECONDS = 0.2; /* of waiting, before all hear whether rank 0 gets on */
 
 /* A packet on its way between ranks. */
 struct travelling {
@@ -392,27 +395,41 @@ bool checkpoint_is_named(const struct checkpointer *c)
     return c->save.named;
 }
 
-enum status checkpoint_progress(struct checkpointer *c, int *finished)
+enum status checkpoint_progress(struct checkpointer *c)
 {
-    *finished = 0;
     if (!c->active || !(world()->rank == 0 ? progress_receiver(c) : progress_sender(c)))
         return STATUS_OK;
     finish(c);
-    if (c->write_status != STATUS_OK)
-        return status_fail(c->write_status, "%s", c->write_reason);
-    *finished = 1;
-    return STATUS_OK;
+    return c->write_status == STATUS_OK ? STATUS_OK : status_fail(c->write_status, "%s", c->write_reason);
 }
 
-enum status checkpoint_wait(struct checkpointer *c)
+static enum status progress_round(struct checkpointer *c)
 {
     const struct timespec pause = {.tv_nsec = 200000};
+    double end = clock_now() + ROUND_SECONDS;
     enum status status = STATUS_OK;
-    int finished;
-    while (c->active && status == STATUS_OK) {
-        status = checkpoint_progress(c, &finished);
+    while (c->active && status == STATUS_OK && clock_now() < end) {
+        status = checkpoint_progress(c);
         if (c->active)
             nanosleep(&pause, NULL);
+    }
+    return status;
+}
+
+/* Rank 0's disk beats there; the others wait for it with good reason only while it does. */
+enum status checkpoint_wait(struct checkpointer *c)
+{
+    enum status status = STATUS_OK;
+    bool active = true, writes = world()->rank == 0;
+    for (int64_t beats = 0; active;) {
+        if (status == STATUS_OK)
+            status = progress_round(c);
+        int64_t facts[] = {c->active, writes ? (int64_t)watch_beats() : 0};
+        TRY(world_sum_integers(facts, 2));
+        if (!writes && facts[1] != beats)
+            watch_beat();
+        beats = facts[1];
+        active = facts[0] > 0;
     }
     return status_agree(status);
 }

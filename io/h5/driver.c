@@ -2,6 +2,7 @@
 
 #include "comm/fault.h"
 #include "comm/memory.h"
+#include "comm/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +11,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Interruptions in a row after which a call counts as failed: an endless storm must not hang the writer. */
 enum { INTERRUPTIONS_LIMIT = 1000 };
+
+/* What is brought to the disk at once: the watchdog sees a long file get on. */
+enum { SYNC_BYTES = 64 << 20 };
 
 /* ---- the lock ---- */
 
@@ -128,6 +133,14 @@ static enum status fail_write(struct h5_disk *disk, uint64_t needed)
     return stick(disk, status);
 }
 
+static void got_on(void)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    if (fault_fires(FAULT_SLOW))
+        nanosleep(&pause, NULL);
+    watch_beat();
+}
+
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes)
 {
     const uint8_t *from = data;
@@ -146,8 +159,10 @@ enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *dat
         from += written;
         offset += (uint64_t)written;
         bytes -= (size_t)written;
+        disk->unsynced += (uint64_t)written;
+        got_on();
     }
-    return STATUS_OK;
+    return disk->unsynced < SYNC_BYTES ? STATUS_OK : h5_disk_sync(disk);
 }
 
 enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data, size_t bytes)
@@ -166,6 +181,7 @@ enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data
         to += got;
         offset += (uint64_t)got;
         bytes -= (size_t)got;
+        got_on();
     }
     return STATUS_OK;
 }
@@ -175,6 +191,8 @@ enum status h5_disk_sync(struct h5_disk *disk)
     /* Never tried twice: after a failed fsync the kernel may have dropped the pages. */
     if (fault_fires(FAULT_SYNC) || fsync(disk->descriptor) != 0)
         return stick(disk, status_fail_errno("bring to the disk", disk->path));
+    disk->unsynced = 0;
+    watch_beat();
     return STATUS_OK;
 }
 

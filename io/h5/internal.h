@@ -31,6 +31,7 @@ struct h5_disk {
     int descriptor;   /* -1: closed */
     bool writing;
     uint64_t length;              /* bytes HDF5 believes to be there; reading: of the file */
+    uint64_t unsynced;            /* bytes written since h5_disk_sync() */
     enum status failed;           /* the first failure, with */
     char reason[H5_REASON_BYTES]; /* its message */
     uint64_t *located;            /* not NULL: reads of array data only leave their address here */
@@ -43,8 +44,8 @@ enum status h5_disk_open(struct h5_disk *disk, const char *path);
 /* Closes the descriptor, and cuts off an HDF5 handle that could not be closed. */
 enum status h5_disk_close(struct h5_disk *disk);
 
-/* Whole reads and writes, through interruptions and short counts. A write that fails makes the disk fail; fewer bytes
- * than asked for is STATUS_IO. Reading: any thread. */
+/* Whole reads and writes, through interruptions and short counts; each is a beat for the watchdog. A write that fails
+ * makes the disk fail; fewer bytes than asked for is STATUS_IO. Reading: any thread. */
 enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data, size_t bytes);
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes);
 enum status h5_disk_sync(struct h5_disk *disk);

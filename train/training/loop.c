@@ -45,6 +45,36 @@ struct loop {
     } next; /* the first own micro-batch of the next update, read ahead */
 };
 
+/* ---- a save under way ---- */
+
+/* A save that fails on the way costs a checkpoint, not the run. */
+static void warn_of_start(enum status status)
+{
+    if (status != STATUS_OK)
+        log_line(LOG_WARNING,
+                "CHECKPOINT NOT SAVED: %s; training goes on, older checkpoints are intact, the next one is "
+                "tried when it is due",
+                status_message());
+}
+
+/* The same for a save that had started: its file may be there. */
+static void warn_of_save(const struct loop *loop, enum status status)
+{
+    if (status == STATUS_OK || !checkpoint_is_named(loop->trainer->checkpointer))
+        warn_of_start(status);
+    else
+        log_line(LOG_WARNING,
+                "the checkpoint is saved, but not all links to it are set or older ones removed: %s; "
+                "training goes on",
+                status_message());
+}
+
+/* Beside the updates: the more often, the sooner the checkpoint is there. */
+static void move_save(const struct loop *loop)
+{
+    warn_of_save(loop, checkpoint_progress(loop->trainer->checkpointer));
+}
+
 /* ---- gradients ---- */
 
 static void fetch(struct loop *loop)
@@ -59,7 +89,7 @@ static void fetch(struct loop *loop)
 
 /* A gradient on its way: what lies before `ready` is not final. */
 struct leaf {
-    const struct trainer *trainer;
+    const struct loop *loop;
     float *gradient;
     size_t ready;
 };
@@ -67,10 +97,11 @@ struct leaf {
 static void on_ready(void *context, size_t first)
 {
     struct leaf *leaf = context;
-    const struct trainer *trainer = leaf->trainer;
+    const struct trainer *trainer = leaf->loop->trainer;
     freeze_clear(trainer->frozen, model_parameters(trainer->model), leaf->gradient, first, leaf->ready);
     leaf->ready = first;
     exchange_ready(trainer->exchange, first);
+    move_save(leaf->loop);
 }
 
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
@@ -84,7 +115,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     facts->more = loop->next.more;
     if (batch.pairs == 0)
         return STATUS_OK;
-    struct leaf leaf = {trainer, gradient, model_parameters(trainer->model)->floats};
+    struct leaf leaf = {loop, gradient, model_parameters(trainer->model)->floats};
     struct pass pass = {.training = true,
             .seed = (uint64_t)config->run.seed,
             .update = (uint64_t)trainer->state.update + 1,
@@ -121,6 +152,8 @@ static enum status own_slots(struct loop *loop)
         float *gradient = exchange_leaf(exchange, slot);
         if (status == STATUS_OK)
             status = slot_loss(loop, slot, gradient, &facts);
+        if (status == STATUS_OK)
+            move_save(loop);
         clock_enter(PHASE_EXCHANGE);
         exchange_leaf_done(exchange, &facts);
         watch_beat();
@@ -248,28 +281,6 @@ const char *loop_completed_by(const struct trainer *trainer)
     return until ? "train.until" : "validate.patience";
 }
 
-/* A save that fails on the way costs a checkpoint, not the run. */
-static void warn_of_start(enum status status)
-{
-    if (status != STATUS_OK)
-        log_line(LOG_WARNING,
-                "CHECKPOINT NOT SAVED: %s; training goes on, older checkpoints are intact, the next one is "
-                "tried when it is due",
-                status_message());
-}
-
-/* The same for a save that had started: its file may be there. */
-static void warn_of_save(const struct loop *loop, enum status status)
-{
-    if (status == STATUS_OK || !checkpoint_is_named(loop->trainer->checkpointer))
-        warn_of_start(status);
-    else
-        log_line(LOG_WARNING,
-                "the checkpoint is saved, but not all links to it are set or older ones removed: %s; "
-                "training goes on",
-                status_message());
-}
-
 static enum status save(struct loop *loop, bool last)
 {
     struct trainer *trainer = loop->trainer;
@@ -312,8 +323,7 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
     *done = *done && !*stop;
     if (*done || *stop || best || due)
         TRY(save(loop, *done || *stop));
-    int finished;
-    warn_of_save(loop, checkpoint_progress(trainer->checkpointer, &finished));
+    move_save(loop);
     if (fault_fires(FAULT_KILL))
         raise(SIGKILL);
     return STATUS_OK;
