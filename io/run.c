@@ -1,5 +1,7 @@
 #include "io/run.h"
 
+#include "comm/fault.h"
+#include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "io/durable.h"
@@ -129,41 +131,58 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
 
 /* ---- metrics.jsonl ---- */
 
-enum record { RECORD_KEPT, RECORD_PAST, RECORD_TORN };
+struct record {
+    int64_t update;
+    bool validation;
+};
 
-/* A line is kept as a record of an update up to `update`, or of a validation up to `validated`; torn, if it is none. */
-static enum record judge_line(const char *line, size_t bytes, int64_t update, int64_t validated)
+/* False for a line that is none. */
+static bool read_record(const char *line, size_t bytes, struct record *out)
 {
     cJSON *json = cJSON_ParseWithLength(line, bytes);
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, "update");
-    int64_t last = cJSON_HasObjectItem(json, "valid_loss") && validated < update ? validated : update;
-    enum record record = RECORD_TORN;
-    if (cJSON_IsNumber(number) && number->valuedouble >= 0)
-        record = number->valuedouble <= (double)last ? RECORD_KEPT : RECORD_PAST;
+    bool good = cJSON_IsNumber(number) && number->valuedouble >= 0 && number->valuedouble <= 1e15;
+    if (good)
+        *out = (struct record){(int64_t)number->valuedouble, cJSON_HasObjectItem(json, "valid_loss")};
     cJSON_Delete(json);
-    return record;
+    return good;
 }
 
-/* Bytes of the file up to the last record to keep. A line that a full disk tore does not cost those after it. */
-static enum status find_end(const char *path, int64_t update, int64_t validated, off_t *end)
+/* Bytes up to the last record of an update up to `update`, or of a validation up to `validated`. A line that a full disk
+ * tore does not cost those after it. */
+static off_t find_end(FILE *file, const char *path, int64_t update, int64_t validated)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t bytes;
+    off_t at = 0, end = 0;
+    int64_t last = 0;
+    bool past = false;
+    while (!past && (bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
+        struct record record;
+        at += bytes;
+        if (!read_record(line, (size_t)bytes, &record))
+            continue;
+        past = record.update > (record.validation && validated < update ? validated : update);
+        end = past ? end : at;
+        last = past ? last : record.update;
+    }
+    if (!ferror(file) && !past && last > 0 && last < update)
+        log_line(LOG_WARNING, "%s ends at update %lld: lines up to update %lld are lost", path,
+                (long long)last, (long long)update);
+    free(line);
+    return end;
+}
+
+/* Where the file is to end; 0 for one that is not there. */
+static enum status measure(const char *path, int64_t update, int64_t validated, off_t *end)
 {
     *end = 0;
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t bytes;
-    off_t at = 0;
-    while ((bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
-        enum record record = judge_line(line, (size_t)bytes, update, validated);
-        if (record == RECORD_PAST)
-            break;
-        at += bytes;
-        *end = record == RECORD_KEPT ? at : *end;
-    }
+    *end = find_end(file, path, update, validated);
     enum status status = ferror(file) ? status_fail_errno("read", path) : STATUS_OK;
-    free(line);
     fclose(file);
     return status;
 }
@@ -172,7 +191,7 @@ enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t 
 {
     off_t end;
     const char *path = run_file(run, "metrics.jsonl");
-    TRY(find_end(path, update, validated, &end));
+    TRY(measure(path, update, validated, &end));
     run->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (run->metrics < 0)
         return status_fail_errno("append to", path);
@@ -193,4 +212,11 @@ enum status run_metrics_add(struct run_directory *run, const char *json_line)
         (void)ftruncate(
                 run->metrics, end); /* of a full disk: or the next line would be glued to half of this one */
     return status;
+}
+
+enum status run_metrics_sync(struct run_directory *run)
+{
+    if (fault_fires(FAULT_SYNC) || fdatasync(run->metrics) != 0)
+        return status_fail_errno("bring to the disk", run_file(run, "metrics.jsonl"));
+    return STATUS_OK;
 }

@@ -36,9 +36,11 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
 
 /* metrics.jsonl: opened for appending; lines past `update`, and those of validations past `validated`
  * (of a run that was ahead of its checkpoint), are cut off first, so that a resumed run's file equals
- * that of the run that never stopped but for times. Rank 0 only. */
+ * that of the run that never stopped but for times. Warns of a file that ends before `update`. Rank 0 only. */
 enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated);
 /* One more line, or nothing of it. */
 enum status run_metrics_add(struct run_directory *run, const char *json_line);
+/* Brings the lines to the disk: before a checkpoint, which goes on from them. */
+enum status run_metrics_sync(struct run_directory *run);
 
 #endif

@@ -44,6 +44,12 @@ SEQTRAIN_FAULT=rename:3 train 0 walk --train.until 4u --checkpoint.every 1u
 expect walk 0 'warning: the checkpoint is saved, but .*last.h5.tmp'
 grep -q 'NOT SAVED' walk.log && fail "a link that failed is told as a checkpoint lost"
 [ -e walk/checkpoints/update-00000003.h5 ] || fail "links that fail took the checkpoint with them"
+rm -rf walk && cp -r first walk
+SEQTRAIN_FAULT=sync:3 train 0 walk --train.until 4u --checkpoint.every 1u
+expect walk 0 'warning: metrics.jsonl is incomplete from here on: cannot bring to the disk walk/metrics.jsonl'
+sed -i 4,\$d walk/metrics.jsonl
+train 0 walk --train.until 5u
+expect walk 0 'warning: walk/metrics.jsonl ends at update 3: lines up to update 4 are lost'
 
 # ---- SIGKILL while a save is under way ----
 instants=0

@@ -238,6 +238,19 @@ static void test_run__metrics_after_a_torn_line_are_kept(void **state)
             read_file("metrics.jsonl"), "{\"update\":1}\n{\"upda{\"update\":3}\n{\"update\":4}\n");
 }
 
+static void test_run__metrics_are_brought_to_the_disk(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_metrics_open(run, 0, 0), STATUS_OK);
+    assert_int_equal(run_metrics_sync(run), STATUS_OK);
+    assert_int_equal(fault_plan("sync:1", 0), STATUS_OK);
+    assert_int_equal(run_metrics_sync(run), STATUS_IO);
+    assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
+    run_close(run);
+}
+
 static void test_run__small_files_are_replaced_whole(void **state)
 {
     (void)state;
@@ -316,6 +329,8 @@ int main(void)
                     test_run__metrics_that_do_not_fit_leave_no_half_line, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__metrics_after_a_torn_line_are_kept, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__metrics_are_brought_to_the_disk, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__small_files_are_replaced_whole, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(

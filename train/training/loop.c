@@ -286,6 +286,7 @@ static enum status save(struct loop *loop, bool last)
     struct trainer *trainer = loop->trainer;
     clock_enter(PHASE_SAVE);
     warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
+    progress_sync(&loop->progress);
     enum status status = trainer_save(trainer);
     if (last && status == STATUS_OK)
         status = checkpoint_wait(trainer->checkpointer);

@@ -129,15 +129,20 @@ static void format_line(char out[LINE_BYTES], const struct progress *progress, i
 /* ---- metrics.jsonl ---- */
 
 /* Training goes on without its metrics, but not silently. */
+static void check_metrics(struct progress *progress, enum status status)
+{
+    if (status == STATUS_OK || progress->metrics_failed)
+        return;
+    log_line(LOG_WARNING, "metrics.jsonl is incomplete from here on: %s", status_message());
+    progress->metrics_failed = true;
+}
+
 static void write_metrics(struct progress *progress, cJSON *object)
 {
     char *line = cJSON_PrintUnformatted(object);
     enum status status = line ? run_metrics_add(progress->trainer->run, line)
                               : status_fail(STATUS_INTERNAL, "cannot make a line of metrics.jsonl");
-    if (status != STATUS_OK && !progress->metrics_failed) {
-        log_line(LOG_WARNING, "metrics.jsonl is incomplete from here on: %s", status_message());
-        progress->metrics_failed = true;
-    }
+    check_metrics(progress, status);
     cJSON_free(line);
     cJSON_Delete(object);
 }
@@ -251,6 +256,12 @@ void progress_validation(struct progress *progress, const struct validation_repo
             state->best_update == state->update ? "  (best so far)" : "");
     write_validation(progress, epoch, report);
     add_validation_events(progress, report);
+}
+
+void progress_sync(struct progress *progress)
+{
+    if (world()->rank == 0)
+        check_metrics(progress, run_metrics_sync(progress->trainer->run));
 }
 
 void progress_skip(struct progress *progress)

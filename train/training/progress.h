@@ -40,6 +40,9 @@ void progress_start(struct progress *progress, struct trainer *trainer);
 void progress_update(struct progress *progress, const struct update_report *report);
 void progress_validation(struct progress *progress, const struct validation_report *report);
 
+/* Brings metrics.jsonl to the disk: before a checkpoint, so that a power loss does not leave it behind that. */
+void progress_sync(struct progress *progress);
+
 /* What has passed since the last update was no training: speeds leave it out. */
 void progress_skip(struct progress *progress);
 
