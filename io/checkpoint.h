@@ -82,6 +82,10 @@ struct checkpoint_options {
     const char *folder; /* RUN/checkpoints; best*.h5 and last.h5 are links in RUN */
     int keep;           /* newest kept, besides those that best*.h5 point to; 0: all */
     int compression;
+    /* Asked before a new file gets its name, and before links move and older files go: a failure ends the save there.
+     * NULL: always allowed. Called by a thread of rank 0. */
+    enum status (*allowed)(void *context);
+    void *context;
 };
 
 struct checkpointer;

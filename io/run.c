@@ -105,6 +105,16 @@ void run_close(struct run_directory *run)
     memory_free(run);
 }
 
+enum status run_check(const struct run_directory *run)
+{
+    return run->lock ? run_lock_held(run->lock) : STATUS_OK;
+}
+
+enum status run_check_now(const struct run_directory *run)
+{
+    return run->lock ? run_lock_check(run->lock) : STATUS_OK;
+}
+
 const char *run_path(const struct run_directory *run)
 {
     return run->path;
@@ -204,6 +214,7 @@ enum status run_metrics_add(struct run_directory *run, const char *json_line)
 {
     char line[8192];
     int bytes = snprintf(line, sizeof line, "%s\n", json_line);
+    TRY(run_check(run));
     CHECK(bytes > 0 && (size_t)bytes < sizeof line, STATUS_INTERNAL, "a metrics line of %d bytes is too long",
             bytes);
     off_t end = lseek(run->metrics, 0, SEEK_END);

@@ -28,6 +28,11 @@ void run_close(struct run_directory *run);
 const char *run_path(const struct run_directory *run);
 const char *run_checkpoints(const struct run_directory *run); /* PATH/checkpoints */
 
+/* STATUS_BUSY naming the new holder, if another job has taken the directory over: then nothing more is to be written.
+ * run_check() goes by the last heartbeat, run_check_now() reads the lock. Any thread; STATUS_OK on ranks but 0. */
+enum status run_check(const struct run_directory *run);
+enum status run_check_now(const struct run_directory *run);
+
 /* PATH/name, borrowed until the next call. */
 const char *run_file(struct run_directory *run, const char *name);
 

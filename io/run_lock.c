@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct run_lock {
     pthread_mutex_t mutex;
     pthread_cond_t ending;
     bool beating, end;
+    atomic_bool lost; /* as the file was read last */
 };
 
 /* ---- this process ---- */
@@ -227,6 +229,38 @@ static enum status take(struct run_lock *lock, const char *fresh, const struct r
 
 /* ---- holding ---- */
 
+static enum status fail_lost(const char *path, const char *text)
+{
+    struct run_holder holder;
+    char words[TEXT_BYTES];
+    CHECK(text, STATUS_BUSY, "%s is gone: another job may take the run directory, so this one stops", path);
+    parse(text, &holder);
+    run_holder_words(&holder, words, sizeof words);
+    return status_fail(STATUS_BUSY, "%s: the run directory was taken over by %s", path, words);
+}
+
+enum status run_lock_check(struct run_lock *lock)
+{
+    char text[TEXT_BYTES];
+    struct stat found;
+    bool there = read_text(lock->path, text, &found);
+    /* A file server that does not answer tells nothing. */
+    bool ours = there ? strcmp(text, lock->text) == 0 : errno != ENOENT;
+    atomic_store(&lock->lost, !ours);
+    return ours ? STATUS_OK : fail_lost(lock->path, there ? text : NULL);
+}
+
+enum status run_lock_held(struct run_lock *lock)
+{
+    return atomic_load(&lock->lost) ? run_lock_check(lock) : STATUS_OK;
+}
+
+void run_lock_beat(struct run_lock *lock)
+{
+    if (run_lock_check(lock) == STATUS_OK)
+        (void)utimensat(AT_FDCWD, lock->path, NULL, 0);
+}
+
 static void *beat(void *context)
 {
     struct run_lock *lock = context;
@@ -236,7 +270,7 @@ static void *beat(void *context)
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += BEAT_SECONDS;
         if (pthread_cond_timedwait(&lock->ending, &lock->mutex, &until) == ETIMEDOUT)
-            (void)utimensat(AT_FDCWD, lock->path, NULL, 0);
+            run_lock_beat(lock);
     }
     pthread_mutex_unlock(&lock->mutex);
     return NULL;

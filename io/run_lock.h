@@ -25,6 +25,15 @@ struct run_holder {
 /* STATUS_BUSY naming the holder: host, process, job, since when. A thread shows from now on that it lives. */
 enum status run_lock_take(struct run_lock **out, const char *folder);
 
+/* STATUS_BUSY naming the new holder, if the lock is no longer ours: after a partition or a suspended machine it may have
+ * been found stale. run_lock_check() reads the file; run_lock_held() does only where the last heartbeat found it lost. Any
+ * thread. */
+enum status run_lock_check(struct run_lock *lock);
+enum status run_lock_held(struct run_lock *lock);
+
+/* One heartbeat, as the thread gives it every 30 s: none on a lock of another. */
+void run_lock_beat(struct run_lock *lock);
+
 /* Gives the lock back if it is still ours. NULL is allowed. */
 void run_lock_drop(struct run_lock *lock);
 

@@ -222,9 +222,15 @@ enum status checkpoint_relink(const char *folder, int64_t update, const struct b
     return set_links(folder, update, best, true);
 }
 
+enum status checkpoint_allowed(const struct checkpoint_options *options)
+{
+    return options->allowed ? options->allowed(options->context) : STATUS_OK;
+}
+
 enum status checkpoint_publish(
         const struct checkpoint_options *options, int64_t update, const struct best_list *best)
 {
+    TRY(checkpoint_allowed(options));
     TRY(set_links(options->folder, update, best, false));
     return options->keep > 0 ? retain(options, update) : STATUS_OK;
 }

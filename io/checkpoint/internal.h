@@ -125,6 +125,9 @@ const char *checkpoint_within(const char *name, const char *group);
 
 enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update);
 
+/* options->allowed(). */
+enum status checkpoint_allowed(const struct checkpoint_options *options);
+
 /* Moves the links of the run directory above `folder` and removes what retention does not keep. */
 enum status checkpoint_publish(
         const struct checkpoint_options *options, int64_t update, const struct best_list *best);

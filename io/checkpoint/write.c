@@ -101,6 +101,8 @@ static enum status write_file(struct save *save, const char *path)
     if (status == STATUS_OK)
         status = put_chunks(writer, save, first);
     if (status == STATUS_OK)
+        status = checkpoint_allowed(save->options);
+    if (status == STATUS_OK)
         return h5_commit(writer);
     h5_discard(writer);
     return status;

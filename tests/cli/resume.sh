@@ -61,6 +61,18 @@ for signal in TERM INT; do
     [ -n "$(newest alone)" ] || fail "alone: SIG$signal saved nothing"
 done
 
+# A run directory that another job took over, since this one's host was out of reach: nothing more is written to it.
+"$program" train tiny.yaml --run.directory lost --train.until 100000u --checkpoint.every 1u >lost.log 2>&1 &
+until [ -e lost/last.h5 ] || ! kill -0 $!; do sleep 0.02; done
+printf 'host elsewhere\npid 17\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n' >other.lock
+cp other.lock lost/lock.other && mv lost/lock.other lost/lock
+sleep 0.5 && saved=$(ls -l lost/checkpoints lost/*.h5)
+wait $!
+status=$?
+expect lost 73 'the run directory was taken over by process 17 on elsewhere, job 77, since then'
+cmp other.lock lost/lock || fail "lost: the lock of the other job is not as it was"
+[ "$saved" = "$(ls -l lost/checkpoints lost/*.h5)" ] || fail "lost: saved all the same"
+
 # A finished run says so; a longer one goes on as if it had been asked for at first.
 before=$(md5sum "$(newest straight)")
 train 2 straight

@@ -130,12 +130,56 @@ static void test_run__lock_of_a_dead_process_is_taken_over(void **state)
     run_close(run);
 }
 
+static const char other_lock[] =
+        "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n";
+
+/* As after a partition: the holder's beat was found too old. It notices, and leaves the new holder's lock alone. */
+static void test_run__a_holder_notices_that_its_lock_was_taken_over(void **state)
+{
+    (void)state;
+    struct run_lock *lock;
+    char command[700];
+    make_used();
+    assert_int_equal(run_lock_take(&lock, path), STATUS_OK);
+    run_lock_beat(lock);
+    assert_int_equal(run_lock_held(lock), STATUS_OK);
+    write_file("lock", other_lock);
+    snprintf(command, sizeof command, "touch -d '11 minutes ago' %s/lock", path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(run_lock_held(lock), STATUS_OK); /* goes by the beat before */
+    run_lock_beat(lock);
+    assert_int_equal(run_lock_held(lock), STATUS_BUSY);
+    assert_non_null(strstr(status_message(), "taken over by process 1 on elsewhere, job 77, since then"));
+    struct run_holder holder;
+    assert_false(run_lock_is_held(path, &holder)); /* the beat did not freshen it */
+    run_lock_drop(lock);
+    assert_string_equal(read_file("lock"), other_lock);
+}
+
+static void test_run__writes_nothing_more_once_it_is_lost(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    assert_int_equal(run_metrics_open(run, 0, 0), STATUS_OK);
+    assert_int_equal(run_check_now(run), STATUS_OK);
+    char lock[700];
+    snprintf(lock, sizeof lock, "%s/lock", path);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(run_check(run), STATUS_OK);
+    assert_int_equal(run_check_now(run), STATUS_BUSY);
+    assert_non_null(strstr(status_message(), "lock is gone"));
+    assert_int_equal(run_metrics_add(run, "{}"), STATUS_BUSY);
+    assert_string_equal(read_file("metrics.jsonl"), "");
+    run_close(run);
+}
+
 static void test_run__lock_of_another_host_holds_until_its_heartbeat_is_old(void **state)
 {
     (void)state;
     struct run_directory *run;
     make_used();
-    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
+    write_file("lock", other_lock);
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     assert_non_null(strstr(status_message(), "process 1 on elsewhere, job 77, since then"));
     struct run_holder holder;
@@ -155,7 +199,7 @@ static void test_run__requeued_job_takes_over_its_earlier_start(void **state)
     (void)state;
     struct run_directory *run;
     make_used();
-    write_file("lock", "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n");
+    write_file("lock", other_lock);
     setenv("SLURM_JOB_ID", "77", 1);
     assert_int_equal(run_open(&run, path), STATUS_BUSY);
     setenv("SLURM_RESTART_COUNT", "1", 1);
@@ -318,6 +362,10 @@ int main(void)
                     test_run__second_holder_is_refused_and_told_of_the_first, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__lock_of_a_dead_process_is_taken_over, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__a_holder_notices_that_its_lock_was_taken_over, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__writes_nothing_more_once_it_is_lost, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(test_run__lock_of_another_host_holds_until_its_heartbeat_is_old,
                     make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(

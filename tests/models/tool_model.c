@@ -67,7 +67,7 @@ static enum status save(struct made *made, const char *folder)
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder);
     struct parameters *parameters = model_parameters(made->model);
     struct blocks blocks = blocks_make(parameters->floats, 0, 1);
-    const struct checkpoint_options options = {checkpoints, 1, 1};
+    const struct checkpoint_options options = {.folder = checkpoints, .keep = 1, .compression = 1};
     const struct flat_plane plane = {
             .group = "model", .values = parameters->values, .flat = true, .description = "parameter"};
     const struct checkpoint_contents contents = {

@@ -180,6 +180,8 @@ static enum status agree(struct loop *loop, struct agreement *out, float **sum)
     enum status summed = exchange_sum(exchange, sum);
     if (out->status == STATUS_OK)
         out->status = summed;
+    if (out->status == STATUS_OK)
+        out->status = run_check(loop->trainer->run);
     return exchange_agree(exchange, out);
 }
 

@@ -267,6 +267,11 @@ enum status trainer_open_model(struct trainer *trainer)
     return status_agree(open_model(trainer));
 }
 
+static enum status is_ours(void *run)
+{
+    return run_check_now(run);
+}
+
 enum status trainer_open(struct trainer *trainer, const struct config *config)
 {
     *trainer = (struct trainer){.config = config};
@@ -283,7 +288,9 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     TRY(status_agree(open_files(trainer)));
     struct checkpoint_options options = {.folder = run_checkpoints(trainer->run),
             .keep = (int)config->checkpoint.keep,
-            .compression = (int)config->checkpoint.compression};
+            .compression = (int)config->checkpoint.compression,
+            .allowed = is_ours,
+            .context = trainer->run};
     return checkpointer_open(&trainer->checkpointer, &options, exchange_blocks(trainer->exchange));
 }
 
