@@ -36,6 +36,9 @@ bool pair_is_good(const struct pair *pair);
 /* STATUS_DATA naming file and line for a pair that is not good. */
 enum status pairs_fail(const struct pairs *pairs, const struct pair *pair);
 
+/* The file of a side of the last pair, borrowed as its lines are. */
+const char *pairs_path(const struct pairs *pairs, enum side side);
+
 /* Back to the first pair. */
 void pairs_rewind(struct pairs *pairs);
 

@@ -201,3 +201,8 @@ enum status pairs_fail(const struct pairs *pairs, const struct pair *pair)
                 text_path(pairs->open[SOURCE]), (long long)text_line_number(pairs->open[SOURCE]), tabs);
     return status_fail(STATUS_INTERNAL, "pair %lld has no fault", (long long)pair->number);
 }
+
+const char *pairs_path(const struct pairs *pairs, enum side side)
+{
+    return text_path(pairs->open[pairs->width == SIDES ? side : SOURCE]);
+}

@@ -205,8 +205,14 @@ printf 'one\none two three four five six seven eight nine\n' >long.txt
 refused 78 long.txt:2 "$program" translate learned --input long.txt --output out.txt
 refused 78 model.position_limit "$program" score learned --source long.txt --target long.txt --output out.txt
 head -n 149 alone.txt >short.txt
-refused 65 "150 lines" "$program" score run --source source.txt --target short.txt --output out.txt
+refused 65 "expected as many lines in source.txt as in short.txt, found 150 and 149" "$program" score run --source source.txt --target short.txt --output out.txt
 refused 65 "149" mpirun -n 2 "$program" score run --source short.txt --target source.txt --output out.txt
+head -n 1 long.txt >brief.txt # whose partner is no text past its end
+refused 65 "brief.txt as in bad.txt, found 1 and 2" "$program" score run --source brief.txt --target bad.txt --output out.txt
+cat long.txt bad.txt >worse.txt
+refused 65 "brief.txt has 1 lines, but worse.txt has 4 lines" "$program" translate run --input brief.txt --prefix worse.txt --output out.txt
+: >nothing.txt
+refused 65 "nothing.txt: expected text, found an empty file" "$program" score run --source nothing.txt --target nothing.txt --output out.txt
 refused 64 --target "$program" score run --source source.txt
 refused 78 batch "$program" translate run --input source.txt --output out.txt --batch 0
 SEQTRAIN_FAULT=write:1 refused 74 out.txt "$program" translate run --input source.txt --output out.txt

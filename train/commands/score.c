@@ -2,7 +2,7 @@
  * seqtrain score: the log probability of each target line given its source line.
  */
 #include "comm/memory.h"
-#include "io/text.h"
+#include "io/pairs.h"
 #include "train/command.h"
 #include "train/inference/rounds.h"
 #include "train/inference/sentence_list.h"
@@ -44,7 +44,8 @@ struct scored {
 struct scoring {
     const struct settings *settings;
     struct rounds rounds;
-    struct text *text[SIDES];          /* rank 0 */
+    struct text_list files[SIDES];
+    struct pairs *pairs;               /* rank 0 */
     struct sentence_list round[SIDES]; /* pairs read */
     struct sentence_list pass[SIDES];  /* pairs that go through the model at once */
     struct scored *results;            /* [result_count], rank 0 */
@@ -53,32 +54,23 @@ struct scoring {
 
 /* ---- reading ---- */
 
-static enum status open_texts(void *context)
+static enum status open_pairs(void *context)
 {
     struct scoring *s = context;
-    char *paths[SIDES] = {s->settings->text[SOURCE], s->settings->text[TARGET]};
-    const struct text_list files = {paths, SIDES};
-    TRY(text_check_inputs(&files, 1));
-    TRY(text_check_output(s->settings->output, &files));
     for (int side = 0; side < SIDES; side++)
-        TRY(text_open(&s->text[side], s->settings->text[side]));
-    return STATUS_OK;
+        TRY(text_check_output(s->settings->output, &s->files[side]));
+    return pairs_open(&s->pairs, s->files, false);
 }
 
 static enum status read_round(void *context)
 {
     struct scoring *s = context;
-    bool end[SIDES] = {false, false};
+    struct pair pair;
     for (int side = 0; side < SIDES; side++)
         sentence_list_clear(&s->round[side]);
-    while (!end[SOURCE] && !rounds_full(&s->rounds)) {
-        for (int side = 0; side < SIDES; side++)
-            TRY(saved_ensemble_read(&s->rounds.saved, (enum side)side, s->text[side], LINE_SENTENCE,
-                    &s->round[side], &end[side]));
-        if (end[SOURCE] != end[TARGET])
-            return rounds_fail_counts(
-                    s->text[end[SOURCE] ? SOURCE : TARGET], s->text[end[SOURCE] ? TARGET : SOURCE]);
-    }
+    do
+        TRY(saved_ensemble_read_pair(&s->rounds.saved, s->pairs, s->round, &pair));
+    while (pair.text[SOURCE] && !rounds_full(&s->rounds));
     TRY(memory_new(&s->results, "scores", s->round[SOURCE].count, sizeof *s->results));
     s->result_count = s->round[SOURCE].count;
     return STATUS_OK;
@@ -172,9 +164,10 @@ static enum status score(const void *given, const struct text_list *words)
     const struct settings *settings = given;
     TRY(saved_model_check_one("score", words));
     TRY(options_check_required(&schema, settings));
-    struct scoring s = {.settings = settings};
+    char *paths[SIDES] = {settings->text[SOURCE], settings->text[TARGET]};
+    struct scoring s = {.settings = settings, .files = {{&paths[SOURCE], 1}, {&paths[TARGET], 1}}};
     s.rounds = (struct rounds){
-            .open = open_texts,
+            .open = open_pairs,
             .read = read_round,
             .write = write_round,
             .free = free_round,
@@ -189,8 +182,8 @@ static enum status score(const void *given, const struct text_list *words)
                     .context = &s},
     };
     enum status status = rounds_run(&s.rounds, words);
+    pairs_close(s.pairs);
     for (int side = 0; side < SIDES; side++) {
-        text_close(s.text[side]);
         sentence_list_release(&s.round[side]);
         sentence_list_release(&s.pass[side]);
     }

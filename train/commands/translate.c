@@ -67,6 +67,19 @@ static enum status open_texts(void *context)
     return t->settings->prefix ? text_open(&t->text[TARGET], t->settings->prefix) : STATUS_OK;
 }
 
+/* `shorter` has ended: reads the other to its end to tell both counts. */
+static enum status fail_counts(struct text *shorter, struct text *longer)
+{
+    const char *line;
+    size_t bytes;
+    enum text_fault fault;
+    do
+        TRY(text_next(longer, &line, &bytes, &fault));
+    while (line);
+    return status_fail(STATUS_DATA, "%s has %lld lines, but %s has %lld lines", text_path(shorter),
+            (long long)text_line_number(shorter), text_path(longer), (long long)text_line_number(longer));
+}
+
 /* An empty line is no sentence, and has an empty translation, unless there is a prefix to go on from. */
 static enum status read_line(struct translating *t, bool *end)
 {
@@ -81,7 +94,7 @@ static enum status read_line(struct translating *t, bool *end)
     }
     TRY(saved_ensemble_read(&t->rounds.saved, SOURCE, t->text[SOURCE], form, &t->round[SOURCE], end));
     if (t->text[TARGET] && *end != prefix_end)
-        return rounds_fail_counts(t->text[*end ? SOURCE : TARGET], t->text[*end ? TARGET : SOURCE]);
+        return fail_counts(t->text[*end ? SOURCE : TARGET], t->text[*end ? TARGET : SOURCE]);
     return STATUS_OK;
 }
 

@@ -61,31 +61,17 @@ static enum status open_pairs(void *context)
     return pairs_open(&e->pairs, e->files, false);
 }
 
-static enum status add_pair(struct evaluating *e, const struct pair *pair)
-{
-    if (!pair_is_good(pair))
-        return pairs_fail(e->pairs, pair);
-    for (int side = 0; side < SIDES; side++) {
-        const struct text_line line = {.text = pair->text[side],
-                .path = e->files[side].items[0],
-                .bytes = pair->bytes[side],
-                .number = pair->number};
-        TRY(saved_ensemble_add(&e->rounds.saved, (enum side)side, &line, LINE_SENTENCE, &e->round[side]));
-    }
-    return lines_add(&e->references, pair->text[TARGET], pair->bytes[TARGET]);
-}
-
 static enum status read_round(void *context)
 {
     struct evaluating *e = context;
-    struct pair pair = {0};
+    struct pair pair;
     e->references.count = 0;
     for (int side = 0; side < SIDES; side++)
         sentence_list_clear(&e->round[side]);
     do {
-        TRY(pairs_next(e->pairs, &pair));
+        TRY(saved_ensemble_read_pair(&e->rounds.saved, e->pairs, e->round, &pair));
         if (pair.text[SOURCE])
-            TRY(add_pair(e, &pair));
+            TRY(lines_add(&e->references, pair.text[TARGET], pair.bytes[TARGET]));
     } while (pair.text[SOURCE] && !rounds_full(&e->rounds));
     return memory_new(&e->results, "translations", e->round[SOURCE].count, sizeof *e->results);
 }

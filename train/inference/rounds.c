@@ -73,13 +73,3 @@ bool rounds_full(const struct rounds *rounds)
         return tokens_from(rounds, count - of_window) >= ROUND_TOKENS;
     return count / window >= round_windows(&rounds->spread) || tokens_from(rounds, 0) >= ROUND_TOKENS;
 }
-
-enum status rounds_fail_counts(struct text *shorter, struct text *longer)
-{
-    const char *line = "";
-    size_t bytes;
-    while (line)
-        TRY(text_next_good(longer, &line, &bytes));
-    return status_fail(STATUS_DATA, "%s has %lld lines, but %s has %lld lines", text_path(shorter),
-            (long long)text_line_number(shorter), text_path(longer), (long long)text_line_number(longer));
-}

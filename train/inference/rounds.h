@@ -36,7 +36,4 @@ enum status rounds_run(struct rounds *rounds, const struct text_list *models);
  * number of ranks. */
 bool rounds_full(const struct rounds *rounds);
 
-/* `shorter` of two texts read line by line has ended: reads the other to its end, and STATUS_DATA with both counts. */
-enum status rounds_fail_counts(struct text *shorter, struct text *longer);
-
 #endif

@@ -112,8 +112,15 @@ static size_t longest_of_all(const struct saved_ensemble *saved)
     return longest;
 }
 
-enum status saved_ensemble_add(const struct saved_ensemble *saved, enum side side,
-        const struct text_line *line, enum line_form form, struct sentence_list *list)
+/* A line, and where it stands. */
+struct text_line {
+    const char *text, *path;
+    size_t bytes;
+    int64_t number;
+};
+
+static enum status add_line(const struct saved_ensemble *saved, enum side side, const struct text_line *line,
+        enum line_form form, struct sentence_list *list)
 {
     TRY(sentence_list_add(list, saved->vocabularies[side], line->text, line->bytes, form));
     size_t tokens = sentence_list_length(list, list->count - 1), longest = longest_of_all(saved);
@@ -131,5 +138,23 @@ enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side si
     TRY(text_next_good(text, &line.text, &line.bytes));
     line.number = text_line_number(text);
     *end = line.text == NULL;
-    return *end ? STATUS_OK : saved_ensemble_add(saved, side, &line, form, list);
+    return *end ? STATUS_OK : add_line(saved, side, &line, form, list);
+}
+
+enum status saved_ensemble_read_pair(const struct saved_ensemble *saved, struct pairs *pairs,
+        struct sentence_list lists[SIDES], struct pair *pair)
+{
+    TRY(pairs_next(pairs, pair));
+    if (!pair->text[SOURCE])
+        return STATUS_OK;
+    if (!pair_is_good(pair))
+        return pairs_fail(pairs, pair);
+    for (int side = 0; side < SIDES; side++) {
+        const struct text_line line = {.text = pair->text[side],
+                .path = pairs_path(pairs, (enum side)side),
+                .bytes = pair->bytes[side],
+                .number = pair->number};
+        TRY(add_line(saved, (enum side)side, &line, LINE_SENTENCE, &lists[side]));
+    }
+    return STATUS_OK;
 }

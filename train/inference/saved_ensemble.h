@@ -5,6 +5,7 @@
 #ifndef TRAIN_SAVED_ENSEMBLE_H
 #define TRAIN_SAVED_ENSEMBLE_H
 
+#include "io/pairs.h"
 #include "io/text.h"
 #include "train/inference/saved_model.h"
 #include "train/inference/sentence_list.h"
@@ -29,19 +30,13 @@ enum status saved_ensemble_open(struct saved_ensemble *out, const struct text_li
         const struct kind *parameters, const struct ensemble_options *options);
 void saved_ensemble_close(struct saved_ensemble *saved);
 
-/* A line, and where it stands. */
-struct text_line {
-    const char *text, *path;
-    size_t bytes;
-    int64_t number;
-};
-
-/* Adds a line to `list` as a sentence of `side`. STATUS_CONFIG naming it if it is longer than a model's positions. */
-enum status saved_ensemble_add(const struct saved_ensemble *saved, enum side side,
-        const struct text_line *line, enum line_form form, struct sentence_list *list);
-
-/* As saved_ensemble_add() for the next line of `text`; *end: there was none. */
+/* Adds the next line of `text` to `list` as a sentence of `side`; *end: there was none. STATUS_CONFIG naming the line if it
+ * is longer than a model's positions. */
 enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
         enum line_form form, struct sentence_list *list, bool *end);
+
+/* As saved_ensemble_read() for the next pair, a sentence on each side; no text in *pair: there was none. */
+enum status saved_ensemble_read_pair(const struct saved_ensemble *saved, struct pairs *pairs,
+        struct sentence_list lists[SIDES], struct pair *pair);
 
 #endif
