@@ -125,6 +125,44 @@ for site in write:3 "read:$reads"; do
 done
 TMPDIR=$folder/nowhere expect 66 "cannot create a temporary file in $folder/nowhere" --pairs again.tsv --vocab words.h5 --duplicates drop
 
+# ---- several blocks of pairs, any number of threads: the same bytes, each line in its place ----
+seq 20000 | awk '
+    $1 % 977 == 0 { print "line\t"; next }
+    $1 % 601 == 0 { print "text\ttext"; next }
+    $1 % 499 == 0 { print "line 1\tZeile 1"; next }
+    $1 % 251 == 0 { print "line of the text line of the text " $1 "\tZeile"; next }
+    $1 % 4099 == 0 { print "no tab"; next }
+    { print "line " $1 " of\tZeile " $1 " des Textes" }' >many.tsv
+awk -F '\t' '
+    NF != 2 { print NR ": not one tab"; next }
+    $2 == "" { print NR ": empty"; next }
+    $1 == $2 { print NR ": identical"; next }
+    seen[$0]++ { print NR ": duplicate"; next }
+    $2 == "Zeile" { print NR ": uneven"; next }
+    { print >"kept.tsv" }' many.tsv >left_out
+mapfile -t left_out <left_out
+fingerprint() { "$seqtrain" info "$1" --json | grep -o '"fingerprint":"[^"]*"'; }
+expect 0 "" --pairs kept.tsv --vocab plain.h5 --max-ratio 2.5
+mv out.h5 kept.h5
+many="--pairs many.tsv --vocab plain.h5 --max-ratio 2.5 --bad-lines skip --identical drop --duplicates drop"
+for threads in 1 2 3; do
+    OMP_NUM_THREADS=$threads expect 0 "" $many
+    same <(fingerprint out.h5) <(fingerprint kept.h5)
+    skipped "${left_out[@]}"
+    [ -e one.h5 ] || cp out.h5 one.h5
+    same out.h5 one.h5
+done
+gzip -c kept.tsv | head -c -100 >cut.tsv.gz
+for threads in 1 3; do # what fails while others encode, fails as it would alone
+    export OMP_NUM_THREADS=$threads
+    expect 65 "many.tsv:4099: expected source, one tab and target, found 0 tabs" --pairs many.tsv --vocab plain.h5
+    for pass in 1 2 3 4; do
+        SEQTRAIN_FAULT=write:$pass expect 74 "out.h5" --pairs kept.tsv --vocab plain.h5 --compression 0
+    done
+    expect 65 "cut.tsv.gz|truncated" --pairs cut.tsv.gz --vocab plain.h5
+    unset OMP_NUM_THREADS
+done
+
 # What is left out for its text, the vocabulary does not learn from.
 { cat good.tsv; yes 'qqqq	qqqq' | head -n 40; } >copied.tsv
 expect 0 "from 200 lines" --pairs copied.tsv $small

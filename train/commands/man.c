@@ -23,7 +23,7 @@ static const struct titled files[] = {
 };
 
 static const struct titled environment[] = {
-        {"OMP_NUM_THREADS", "threads of each rank, where comm.threads is auto"},
+        {"OMP_NUM_THREADS", "threads of each rank, where comm.threads is auto, and of prepare"},
         {"OPENBLAS_CORETYPE", "kernels of OpenBLAS; chosen for this CPU where it is not set"},
         {"TMPDIR",
                 "temporary files of prepare: standard input that is read twice, hashes of pairs; else /tmp"},

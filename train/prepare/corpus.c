@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Pairs encoded at once by all threads, and the text they may hold together. */
+/* Pairs of a block, and the text they may hold together. */
 enum { BLOCK_PAIRS = 4096, BLOCK_BYTES = 1 << 24, TILE_PAIRS = 64 };
 
 /* A pair between reading and writing. */
@@ -73,13 +73,19 @@ static enum status encode(
             &line->ids[side], &line->rooms[side], &line->counts[side]);
 }
 
-static enum status block_encode(struct block *block, struct vocabulary *const vocabularies[SIDES])
+/* By all threads of a team, each of which says whether it goes on: one that has failed only takes its turn, so that its
+ * message stays what it is. */
+static void block_encode(struct block *block, struct vocabulary *const vocabularies[SIDES], bool goes_on)
 {
-#pragma omp parallel for schedule(dynamic, TILE_PAIRS)
+#pragma omp for schedule(dynamic, TILE_PAIRS)
     for (size_t i = 0; i < block->count; i++)
-        for (int side = 0; side < SIDES; side++)
+        for (int side = 0; side < SIDES && goes_on; side++)
             block->pairs[i].statuses[side] = encode(block, &block->pairs[i], side, vocabularies[side]);
-    /* A thread's message stays with it: the first failure is made again here. */
+}
+
+/* A thread's message stays with it: the first failure is made again here. */
+static enum status block_check(struct block *block, struct vocabulary *const vocabularies[SIDES])
+{
     for (size_t i = 0; i < block->count; i++)
         for (int side = 0; side < SIDES; side++)
             if (block->pairs[i].statuses[side] != STATUS_OK)
@@ -116,22 +122,58 @@ static enum status block_write(const struct block *block, const struct prepare_o
     return STATUS_OK;
 }
 
-static enum status write_all(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
-        struct corpus_writer *writer, struct block *block, struct prepare_counts *counts)
+/* ---- two blocks in turn ---- */
+
+struct work {
+    const struct prepare_text *text;
+    struct vocabulary *const *vocabularies; /* [SIDES] */
+    struct corpus_writer *writer;
+    struct prepare_counts *counts;
+};
+
+static enum status write_and_read(const struct work *work, struct block *block)
 {
-    TRY(memory_new(&block->pairs, "text", BLOCK_PAIRS, sizeof *block->pairs));
-    do {
-        char progress[80];
-        TRY(block_read(block, text));
-        TRY(block_encode(block, vocabularies));
-        TRY(block_write(block, text->options, writer, counts));
-        snprintf(progress, sizeof progress, "%lld pairs", (long long)counts->pairs);
-        log_progress(progress);
-    } while (block->count > 0);
+    char progress[80];
+    TRY(block_write(block, work->text->options, work->writer, work->counts));
+    snprintf(progress, sizeof progress, "%lld pairs", (long long)work->counts->pairs);
+    log_progress(progress);
+    return block_read(block, work->text);
+}
+
+/* Encodes `now` by all threads, of which the main one first writes `other` and reads the next pairs into it. */
+static enum status take_turn(const struct work *work, struct block *now, struct block *other)
+{
+    enum status status = STATUS_OK;
+#pragma omp parallel
+    {
+        bool goes_on = true;
+#pragma omp master
+        {
+            status = write_and_read(work, other);
+            goes_on = status == STATUS_OK;
+        }
+        block_encode(now, work->vocabularies, goes_on);
+    }
+    return status == STATUS_OK ? block_check(now, work->vocabularies) : status;
+}
+
+static enum status write_all(const struct work *work, struct block blocks[2])
+{
+    struct block *now = &blocks[0], *other = &blocks[1];
+    for (int i = 0; i < 2; i++)
+        TRY(memory_new(&blocks[i].pairs, "text", BLOCK_PAIRS, sizeof *blocks[i].pairs));
+    TRY(block_read(now, work->text));
+    while (now->count > 0) {
+        TRY(take_turn(work, now, other));
+        struct block *encoded = now;
+        now = other;
+        other = encoded;
+    }
+    TRY(block_write(other, work->text->options, work->writer, work->counts));
     log_progress(NULL);
     char skipped[PREPARE_TOLD];
-    CHECK(counts->pairs > 0, STATUS_DATA, "expected sentence pairs, found none to keep: %s",
-            prepare_tell_skipped(counts->skipped, skipped, sizeof skipped));
+    CHECK(work->counts->pairs > 0, STATUS_DATA, "expected sentence pairs, found none to keep: %s",
+            prepare_tell_skipped(work->counts->skipped, skipped, sizeof skipped));
     return STATUS_OK;
 }
 
@@ -139,20 +181,21 @@ enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *c
         struct prepare_counts *counts)
 {
     const struct prepare_options *options = text->options;
-    struct corpus_writer *writer;
+    struct work work = {.text = text, .vocabularies = vocabularies, .counts = counts};
     struct corpus_settings settings = {.vocabularies = {vocabularies[SOURCE], vocabularies[TARGET]},
             .compression = (int)options->compression,
             .keep_text = options->text_kept};
-    struct block block = {0};
+    struct block blocks[2] = {{0}};
     memset(counts, 0, sizeof *counts);
-    TRY(corpus_create(&writer, options->output, &settings));
-    enum status status = write_all(text, vocabularies, writer, &block, counts);
-    block_release(&block);
+    TRY(corpus_create(&work.writer, options->output, &settings));
+    enum status status = write_all(&work, blocks);
+    for (int i = 0; i < 2; i++)
+        block_release(&blocks[i]);
     if (status != STATUS_OK) {
-        corpus_discard(writer);
+        corpus_discard(work.writer);
         return status;
     }
-    return corpus_commit(writer);
+    return corpus_commit(work.writer);
 }
 
 /* ---- all of it ---- */
