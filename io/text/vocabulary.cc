@@ -87,11 +87,16 @@ class lines_in_memory : public sentencepiece::SentenceIterator {
     std::string line_;
 };
 
+/* The level is one for all threads: it is set before several encode. */
+void quiet_library()
+{
+    sentencepiece::logging::SetMinLogLevel(3);
+}
+
 /* Runs `work`; nothing is thrown past it. */
 template <typename Work> enum status guarded(const char *action, Work work) noexcept
 {
     try {
-        sentencepiece::logging::SetMinLogLevel(3);
         return work();
     } catch (const std::exception &error) {
         return status_fail(STATUS_INTERNAL, "SentencePiece cannot %s: %s", action, error.what());
@@ -173,6 +178,7 @@ enum status vocabulary_train(char **model, size_t *model_bytes, const char *what
             "a %s %s vocabulary of %zu pieces cannot be learned: expected at least %zu", what, kind,
             settings->size, fewest);
     return guarded("learn a vocabulary", [&] {
+        quiet_library();
         size_t text_bytes = 0;
         for (size_t i = 0; i < lines_count; i++)
             text_bytes += line_bytes[i];
@@ -193,6 +199,7 @@ enum status vocabulary_open(struct vocabulary **out, const void *model, size_t b
     *out = nullptr;
     struct vocabulary *made = nullptr;
     enum status status = guarded("read a vocabulary", [&] {
+        quiet_library();
         made = new struct vocabulary;
         made->model.assign(static_cast<const char *>(model), bytes);
         auto result = made->processor.LoadFromSerializedProto(made->model);
