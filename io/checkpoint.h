@@ -118,11 +118,6 @@ enum status checkpoint_wait(struct checkpointer *checkpointer);
 /* checkpoint_wait(), then frees. Collective. */
 enum status checkpointer_close(struct checkpointer *checkpointer);
 
-/* The newest checkpoint of a folder by update; *path NULL if there is none. Files that do not
- * verify are passed over with a warning naming the reason; if all fail: STATUS_DATA. Removes stale
- * *.tmp if `clean`. Collective. */
-enum status checkpoint_find(char **path, const char *folder, bool clean);
-
 /* On resume: moves last.h5 to FOLDER/update-%08lld.h5 and the links of `best` (NULL: none) to the files of their updates,
  * as a crash between a checkpoint and its links, or another choice of metrics, has left that to do. Warns of a best that
  * has no file any more. Rank 0 only. */
@@ -135,6 +130,10 @@ struct checkpoint;
 
 /* Verifies and opens. Collective. */
 enum status checkpoint_open(struct checkpoint **out, const char *path);
+
+/* Opens the newest checkpoint of a folder by update; *out NULL if there is none. Files that do not verify are passed over
+ * with a warning naming the reason; if all fail: STATUS_DATA. Removes stale *.tmp if `clean`. Collective. */
+enum status checkpoint_find(struct checkpoint **out, const char *folder, bool clean);
 void checkpoint_close(struct checkpoint *checkpoint);
 struct h5_file *checkpoint_file(const struct checkpoint *checkpoint);
 const char *checkpoint_path(const struct checkpoint *checkpoint);

@@ -237,22 +237,18 @@ enum status checkpoint_publish(
 
 /* ---- finding ---- */
 
-/* The newest of `listing` that verifies, on all ranks; counts of rank 0. Collective. */
-static enum status find_good(char **path, const char *folder, const struct listing *listing)
+/* Opens the newest of `listing` that verifies, on all ranks; counts of rank 0. Collective. */
+static enum status find_good(struct checkpoint **out, const char *folder, const struct listing *listing)
 {
     uint64_t count = listing->count;
     TRY(world_broadcast(&count, sizeof count, 0));
     for (uint64_t i = 0; i < count; i++) {
         char candidate[PATH_MAX];
         int64_t update = world()->rank == 0 ? listing->updates[i] : 0;
-        struct h5_file *file;
         TRY(world_broadcast(&update, sizeof update, 0));
         TRY(checkpoint_name(candidate, folder, update));
-        enum status status = h5_open(&file, candidate, H5_CHECKPOINT, true);
-        if (status == STATUS_OK) {
-            h5_close(file);
-            return status_agree(memory_text(path, "text", candidate));
-        }
+        if (checkpoint_open(out, candidate) == STATUS_OK)
+            return STATUS_OK;
         log_line(LOG_WARNING, "passing over a checkpoint: %s", status_message());
     }
     CHECK(count == 0, STATUS_DATA,
@@ -261,16 +257,16 @@ static enum status find_good(char **path, const char *folder, const struct listi
     return STATUS_OK;
 }
 
-enum status checkpoint_find(char **path, const char *folder, bool clean)
+enum status checkpoint_find(struct checkpoint **out, const char *folder, bool clean)
 {
     struct listing listing = {0};
-    *path = NULL;
+    *out = NULL;
     enum status status = STATUS_OK;
     if (world()->rank == 0)
         status = list_folder(&listing, folder, clean);
     status = status_agree(status);
     if (status == STATUS_OK)
-        status = find_good(path, folder, &listing);
+        status = find_good(out, folder, &listing);
     memory_free(listing.updates);
     return status;
 }

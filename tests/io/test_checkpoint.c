@@ -211,27 +211,27 @@ static void test_checkpoint__find_passes_over_damaged_files(void **state)
 {
     (void)state;
     const int64_t updates[] = {1, 2, 3};
-    char *path;
+    struct checkpoint *found;
     const char *folder = files_path("run/checkpoints");
-    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_OK);
-    assert_null(path);
+    assert_int_equal(checkpoint_find(&found, folder, true), STATUS_OK);
+    assert_null(found);
     save_all(updates, 3, -1, 0);
     files_write(files_path("run/checkpoints/update-00000004.h5.tmp"), "x", 1);
     files_write(files_path("run/checkpoints/update-00000009.h5.keep"), "x", 1);
     assert_int_equal(fault_plan("read:1", 0), STATUS_OK);
-    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_IO);
+    assert_int_equal(checkpoint_find(&found, folder, true), STATUS_IO);
     assert_int_equal(fault_plan(NULL, 0), STATUS_OK);
-    assert_int_equal(checkpoint_find(&path, folder, true), STATUS_OK);
-    assert_string_equal(path, files_path("run/checkpoints/update-00000003.h5"));
-    memory_free(path);
+    assert_int_equal(checkpoint_find(&found, folder, true), STATUS_OK);
+    assert_string_equal(checkpoint_path(found), files_path("run/checkpoints/update-00000003.h5"));
+    checkpoint_close(found);
     assert_false(files_any(folder, ".tmp"));
     damage(files_path("run/checkpoints/update-00000003.h5"), 3000);
     assert_int_equal(truncate(files_path("run/checkpoints/update-00000002.h5"), 700), 0);
-    assert_int_equal(checkpoint_find(&path, folder, false), STATUS_OK);
-    assert_string_equal(path, files_path("run/checkpoints/update-00000001.h5"));
-    memory_free(path);
+    assert_int_equal(checkpoint_find(&found, folder, false), STATUS_OK);
+    assert_string_equal(checkpoint_path(found), files_path("run/checkpoints/update-00000001.h5"));
+    checkpoint_close(found);
     damage(files_path("run/checkpoints/update-00000001.h5"), 3);
-    assert_int_equal(checkpoint_find(&path, folder, false), STATUS_DATA);
+    assert_int_equal(checkpoint_find(&found, folder, false), STATUS_DATA);
     assert_non_null(strstr(status_message(), "found 3 that do not"));
     assert_true(has(1) && has(2) && has(3));
 }

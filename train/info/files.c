@@ -102,7 +102,7 @@ static enum status load_history(struct info *info, struct checkpoint *checkpoint
     return history_check(&info->history, checkpoint_path(checkpoint));
 }
 
-static enum status describe_checkpoint(struct info *info, struct checkpoint *checkpoint)
+enum status info_add_checkpoint(struct info *info, struct checkpoint *checkpoint)
 {
     struct h5_file *file = checkpoint_file(checkpoint);
     TRY(add_state(info->facts, file));
@@ -115,19 +115,14 @@ static enum status describe_checkpoint(struct info *info, struct checkpoint *che
     return STATUS_OK;
 }
 
-enum status info_add_checkpoint(struct info *info, const char *path)
-{
-    struct checkpoint *checkpoint;
-    TRY(checkpoint_open(&checkpoint, path));
-    enum status status = describe_checkpoint(info, checkpoint);
-    checkpoint_close(checkpoint);
-    return status;
-}
-
 enum status info_checkpoint(struct info *info, const char *path)
 {
+    struct checkpoint *checkpoint;
     add_file(info, "checkpoint", path);
-    TRY(info_add_checkpoint(info, path));
+    TRY(checkpoint_open(&checkpoint, path));
+    enum status status = info_add_checkpoint(info, checkpoint);
+    checkpoint_close(checkpoint);
+    TRY(status);
     info_add_validations(info);
     TRY(info_add_settings(info));
     return verify_file(info, path, H5_CHECKPOINT);

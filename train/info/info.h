@@ -59,7 +59,7 @@ enum status info_kinds(struct info *info);
 /* ---- parts ---- */
 
 /* State, parameters and vocabularies of a checkpoint; its history becomes info->history. */
-enum status info_add_checkpoint(struct info *info, const char *path);
+enum status info_add_checkpoint(struct info *info, struct checkpoint *checkpoint);
 
 /* Unpacks every array of files, which are of `kind`. */
 enum status info_verify(struct info *info, const struct text_list *paths, enum h5_kind kind);

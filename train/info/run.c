@@ -164,18 +164,19 @@ static enum status check_run(const struct parts *parts)
 /* The newest checkpoint that verifies. */
 static enum status add_newest(struct info *info, struct parts *parts)
 {
-    char folder[PATH_MAX], *path;
+    char folder[PATH_MAX];
+    struct checkpoint *checkpoint;
     TRY(path_join(folder, parts->run, "checkpoints"));
-    TRY(checkpoint_find(&path, folder, false));
-    parts->saved = path;
-    if (!path) {
+    TRY(checkpoint_find(&checkpoint, folder, false));
+    parts->saved = checkpoint;
+    if (!checkpoint) {
         cJSON_AddNumberToObject(info->facts, "update", 0);
         cJSON_AddNumberToObject(info->facts, "epoch", 0);
         return STATUS_OK;
     }
-    cJSON_AddStringToObject(info->facts, "checkpoint", path);
-    enum status status = info_add_checkpoint(info, path);
-    memory_free(path);
+    cJSON_AddStringToObject(info->facts, "checkpoint", checkpoint_path(checkpoint));
+    enum status status = info_add_checkpoint(info, checkpoint);
+    checkpoint_close(checkpoint);
     return status;
 }
 

@@ -18,28 +18,29 @@ static enum resume_mode mode_of(const char *resume)
     return RESUME_FILE;
 }
 
-/* The checkpoint to go on from, or *path NULL for a fresh start. A run directory's own checkpoints go before a FILE:
+/* Opens the checkpoint to go on from, or *out NULL for a fresh start. A run directory's own checkpoints go before a FILE:
  * a job that is queued again with the same command must not lose what it has done since. */
-static enum status choose(char **path, const struct trainer *trainer)
+static enum status choose(struct checkpoint **out, const struct trainer *trainer)
 {
     const char *resume = trainer->config->run.resume, *folder = run_checkpoints(trainer->run);
     enum resume_mode mode = mode_of(resume);
-    TRY(checkpoint_find(path, folder, true));
-    if (!*path && mode == RESUME_FILE)
-        return memory_text(path, "trainer", resume);
-    if (!*path) {
+    TRY(checkpoint_find(out, folder, true));
+    if (!*out && mode == RESUME_FILE)
+        return checkpoint_open(out, resume);
+    if (!*out) {
         CHECK(mode != RESUME_REQUIRE, STATUS_MISSING, "run.resume is require, but %s holds no checkpoint",
                 folder);
         return STATUS_OK;
     }
+    const char *path = checkpoint_path(*out);
     CHECK(mode != RESUME_NEVER, STATUS_CONFIG,
             "run.resume is never, but %s holds %s: start a new run with another run.directory, or go on with "
             "run.resume auto",
-            folder, *path);
-    if (mode == RESUME_FILE && strcmp(*path, resume) != 0)
+            folder, path);
+    if (mode == RESUME_FILE && strcmp(path, resume) != 0)
         log_line(LOG_WARNING,
                 "run.resume %s is passed over: the run directory has its own %s (remove it to go back)",
-                resume, *path);
+                resume, path);
     return STATUS_OK;
 }
 
@@ -160,21 +161,16 @@ static enum status check_state(const struct checkpoint *checkpoint)
     return STATUS_OK;
 }
 
-static enum status resume_from(struct trainer *trainer, const char *path)
+static enum status resume_from(struct trainer *trainer, struct checkpoint *checkpoint)
 {
-    struct checkpoint *checkpoint = NULL;
-    TRY(checkpoint_open(&checkpoint, path));
-    struct comparison comparison = {path, false, false};
+    struct comparison comparison = {checkpoint_path(checkpoint), false, false};
     const char *then = checkpoint_config(checkpoint);
     enum status status = check_state(checkpoint);
     if (status == STATUS_OK)
         status = options_compare(
                 &config_schema, trainer->config, then, strlen(then), on_difference, &comparison);
-    status = status_agree(status);
-    if (status == STATUS_OK)
-        status = load_state(trainer, checkpoint, &comparison);
-    checkpoint_close(checkpoint);
-    return status;
+    TRY(status_agree(status));
+    return load_state(trainer, checkpoint, &comparison);
 }
 
 /* Rank 0: the links as they belong to the state that was loaded. */
@@ -185,24 +181,26 @@ static enum status relink(const struct trainer *trainer)
     return checkpoint_relink(run_checkpoints(trainer->run), trainer->state.update, &best);
 }
 
+static enum status go_on(struct trainer *trainer, struct checkpoint *checkpoint)
+{
+    const struct run_state *state = &trainer->state;
+    const char *init = trainer->config->run.init, *path = checkpoint_path(checkpoint);
+    if (init)
+        log_line(LOG_INFO, "run.init %s is passed over: the run goes on from its own %s", init, path);
+    TRY(resume_from(trainer, checkpoint));
+    TRY(status_agree(world()->rank == 0 ? relink(trainer) : STATUS_OK));
+    log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path, (long long)state->update,
+            (long long)state->epoch + 1);
+    return STATUS_OK;
+}
+
 enum status trainer_resume(struct trainer *trainer, bool *resumed)
 {
-    char *path = NULL;
-    const struct run_state *state = &trainer->state;
-    enum status status = status_agree(choose(&path, trainer));
-    *resumed = status == STATUS_OK && path;
-    if (*resumed && trainer->config->run.init)
-        log_line(LOG_INFO, "run.init %s is passed over: the run goes on from its own %s",
-                trainer->config->run.init, path);
-    if (*resumed) {
-        status = resume_from(trainer, path);
-        if (status == STATUS_OK && world()->rank == 0)
-            status = relink(trainer);
-        status = status_agree(status);
-        if (status == STATUS_OK)
-            log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path, (long long)state->update,
-                    (long long)state->epoch + 1);
-    }
-    memory_free(path);
+    struct checkpoint *checkpoint = NULL;
+    enum status status = status_agree(choose(&checkpoint, trainer));
+    *resumed = status == STATUS_OK && checkpoint;
+    if (*resumed)
+        status = go_on(trainer, checkpoint);
+    checkpoint_close(checkpoint);
     return status;
 }
