@@ -88,6 +88,12 @@ train 1 empty --run.resume require
 expect empty 66 'run.resume is require'
 train 1 again --run.resume never
 expect again 78 'run.resume is never' 'run.directory'
+train 2 copy --run.resume straight/last.h5
+expect copy 0 'the initial checkpoint is in copy/checkpoints' 'nothing to do: copy has reached train.until after 20 updates'
+cmp "$(newest straight)" "$(newest copy)" || fail "a run that was complete at the start holds no checkpoint of its own"
+train 1 copy
+expect copy 0 'nothing to do'
+grep -q 'initial checkpoint' copy.log && fail "a complete run saved again"
 train 1 other --run.resume "$(newest straight)" --train.until 24u
 expect other 0 'resumed from .*straight'
 cmp "$(newest long)" "$(newest other)" || fail "a run from a FILE is not the run it came from"

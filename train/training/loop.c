@@ -355,6 +355,12 @@ static enum status updates(struct loop *loop)
     }
 }
 
+/* Whether the run directory holds no checkpoint, before the first update. */
+static bool is_unsaved(const struct trainer *trainer)
+{
+    return trainer->state.update == 0 || trainer->elsewhere;
+}
+
 /* A stop asked for during the start, and what an earlier stop has left undone. */
 static enum status before_updates(struct loop *loop, bool *done)
 {
@@ -364,21 +370,23 @@ static enum status before_updates(struct loop *loop, bool *done)
     bool stop = orders.stop, best, again = validation_due(trainer);
     TRY(validate_if_due(loop, &stop, &best));
     *done = complete(trainer) && !stop;
-    if (again ? !stop : stop && trainer->state.update == 0)
+    if (again ? !stop : stop && is_unsaved(trainer))
         TRY(save(loop, stop || *done));
     return stop ? stopped(loop, &orders) : STATUS_OK;
 }
 
-/* The run is complete before the first update: of this start, or of the run (then its initial state is saved). */
+/* The run is complete before the first update of this start. What it starts from is saved if the run directory does not
+ * hold it yet: its initial state, or that of another run. */
 static enum status nothing_to_do(struct trainer *trainer)
 {
     const struct run_state *state = &trainer->state;
-    if (state->update == 0) {
+    if (is_unsaved(trainer)) {
         TRY(trainer_save(trainer));
         TRY(checkpoint_wait(trainer->checkpointer));
         log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
-        return STATUS_OK;
     }
+    if (state->update == 0)
+        return STATUS_OK;
     log_line(LOG_INFO, "nothing to do: %s has reached %s after %lld updates (%lld epochs)",
             run_path(trainer->run), loop_completed_by(trainer), (long long)state->update,
             (long long)state->epoch);

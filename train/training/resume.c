@@ -20,12 +20,13 @@ static enum resume_mode mode_of(const char *resume)
 
 /* Opens the checkpoint to go on from, or *out NULL for a fresh start. A run directory's own checkpoints go before a FILE:
  * a job that is queued again with the same command must not lose what it has done since. */
-static enum status choose(struct checkpoint **out, const struct trainer *trainer)
+static enum status choose(struct checkpoint **out, struct trainer *trainer)
 {
     const char *resume = trainer->config->run.resume, *folder = run_checkpoints(trainer->run);
     enum resume_mode mode = mode_of(resume);
     TRY(checkpoint_find(out, folder, true));
-    if (!*out && mode == RESUME_FILE)
+    trainer->elsewhere = !*out && mode == RESUME_FILE;
+    if (trainer->elsewhere)
         return checkpoint_open(out, resume);
     if (!*out) {
         CHECK(mode != RESUME_REQUIRE, STATUS_MISSING, "run.resume is require, but %s holds no checkpoint",

@@ -53,6 +53,7 @@ struct trainer {
     struct optimizer *optimizer;
     struct ema ema;
     struct run_state state;
+    bool elsewhere;      /* the state is of a checkpoint outside of the run directory (run.resume FILE) */
     struct period every; /* validate.every, or never without data.valid */
 
     /* For who looks on; set after trainer_open(). */
