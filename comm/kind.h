@@ -6,6 +6,7 @@
 #ifndef COMM_KIND_H
 #define COMM_KIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct kind {
@@ -39,5 +40,9 @@ const struct kind *kind_at(const struct kind_table *table, size_t i);
 
 /* The row called `name`, or NULL. */
 const struct kind *kind_find(const struct kind_table *table, const char *name);
+
+/* "a, b or c": the names of all rows, or of those that are `wanted`, as far as `bytes` go. Returns out. */
+const char *kind_list(
+        const struct kind_table *table, bool (*wanted)(const struct kind *kind), char *out, size_t bytes);
 
 #endif

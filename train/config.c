@@ -270,28 +270,6 @@ static enum status check_init(const struct run_options *run)
     return STATUS_OK;
 }
 
-static const char *metric_name(const void *kinds, size_t i)
-{
-    return kind_at(kinds, i)->name;
-}
-
-static enum status check_metrics(const struct text_list *names)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        const char *name = names->items[i];
-        for (size_t before = 0; before < i; before++)
-            CHECK(strcmp(names->items[before], name) != 0, STATUS_CONFIG,
-                    "validate.metrics: %s is named twice", name);
-        if (kind_find(&metric_kinds, name))
-            continue;
-        const char *near = options_nearest(name, metric_name, &metric_kinds, kind_count(&metric_kinds));
-        return status_fail(STATUS_CONFIG,
-                "validate.metrics: unknown metric '%s'%s%s (seqtrain info lists them)", name,
-                near ? "; the nearest is " : "", near ? near : "");
-    }
-    return STATUS_OK;
-}
-
 static enum status check_corpora(const struct text_list *names)
 {
     for (size_t i = 0; i < names->count; i++) {
@@ -307,21 +285,12 @@ static enum status check_corpora(const struct text_list *names)
 static enum status check_text_settings(const struct validate_options *options)
 {
     struct text_validation_options asked;
-    bool tokenized = false, cased = false;
+    static const char lists[] = "validate.metric or validate.metrics";
     validation_translates(options, &asked);
-    for (size_t m = 0; m < asked.count; m++) {
-        tokenized |= asked.metrics[m]->tokenized;
-        cased |= asked.metrics[m]->cased;
-    }
-    static const char needs[] = "validate.metric or validate.metrics";
-    CHECK(tokenized || options->text.tokenizer == kind_at(&text_tokenizer_kinds, 0), STATUS_CONFIG,
-            "validate.tokenizer is %s, but counts only with bleu in %s", options->text.tokenizer->name,
-            needs);
-    CHECK(cased || !options->text.lowercase, STATUS_CONFIG,
-            "validate.lowercase is true, but counts only with a metric of text in %s", needs);
+    TRY(text_metrics_check(&options->text, asked.metrics, asked.count, "validate.", lists, STATUS_CONFIG));
     CHECK(asked.count > 0 || asked.samples > 0 || options->beam == 1, STATUS_CONFIG,
             "validate.beam is %lld, but counts only with a metric of text in %s, or with validate.samples",
-            (long long)options->beam, needs);
+            (long long)options->beam, lists);
     return STATUS_OK;
 }
 
@@ -345,7 +314,7 @@ static enum status check_plateau(const struct config *config)
 
 enum status config_check(const struct config *config, int ranks)
 {
-    TRY(check_metrics(&config->validate.metrics));
+    TRY(metrics_check_names("validate.metrics", &config->validate.metrics, &metric_kinds, STATUS_CONFIG));
     TRY(check_text_settings(&config->validate));
     TRY(check_file_name("run.directory", config->run.directory));
     TRY(check_file_name("run.resume", config->run.resume));

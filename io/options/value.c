@@ -279,12 +279,10 @@ static bool choice_equal(const void *a, const void *b)
 
 static void choice_expected(const struct option *option, char *out, size_t bytes)
 {
-    size_t used = 0;
-    snprintf(out, bytes, "nothing: no choice is built in");
-    for (size_t i = 0; i < kind_count(option->kinds) && used < bytes; i++) {
-        const char *between = i == 0 ? "" : i + 1 == kind_count(option->kinds) ? " or " : ", ";
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s", between, kind_at(option->kinds, i)->name);
-    }
+    if (kind_count(option->kinds) > 0)
+        kind_list(option->kinds, NULL, out, bytes);
+    else
+        snprintf(out, bytes, "nothing: no choice is built in");
 }
 
 /* ---- period ---- */

@@ -93,11 +93,13 @@ refused 64 "counts only with --baseline" "$program" evaluate --translation kept.
 for switch in --source --output --group --beam --batch --max-length-ratio --parameters; do
     refused 64 "$switch counts only with a MODEL" "$program" evaluate --translation kept.txt --target target.txt $switch 64
 done
-refused 64 "did you mean chrf" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu chfr
+refused 64 "expected bleu, chrf, chrf++, ter or exact, found 'chfr'; did you mean chrf?" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu chfr
+known=$(sed -n "s/.*expected \(.*\) or \(.*\), found.*/\1, \2/p" refused.err)
+"$program" help evaluate | tr -s ' \n' '  ' | grep -qF -- "--metrics NAME... $known;" || fail "help lists other metrics than $known"
 refused 64 "found ''" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu,
 refused 64 "bleu is named twice" "$program" evaluate --translation kept.txt --target target.txt --metrics bleu,bleu
-refused 64 "--tokenizer counts only for bleu" "$program" evaluate --translation kept.txt --target target.txt --metrics chrf --tokenizer char
-refused 64 "--lowercase is what ter does" "$program" evaluate --translation kept.txt --target target.txt --metrics ter --lowercase
+refused 64 "--tokenizer is char, but counts only with bleu in --metrics" "$program" evaluate --translation kept.txt --target target.txt --metrics chrf --tokenizer char
+refused 64 "--lowercase is true, but counts only with bleu, chrf, chrf++ or exact in --metrics" "$program" evaluate --translation kept.txt --target target.txt --metrics ter --lowercase
 refused 78 "13a" "$program" evaluate --translation kept.txt --target target.txt --tokenizer zh
 refused 64 "can be read once" "$program" evaluate --translation kept.txt --target - --baseline -
 refused 64 "can be read once" "$program" evaluate --translation - --target target.txt --baseline -

@@ -106,11 +106,11 @@ expect bare 0 "reference +[a-z]" 'translation  '
 train 0 wrong --validate.metrics ter,chrf ter
 expect wrong 78 'validate.metrics: ter is named twice'
 train 0 wrong --validate.metrics blue
-expect wrong 78 "validate.metrics: unknown metric 'blue'; the nearest is bleu"
+expect wrong 78 "validate.metrics: expected loss, .* or exact, found 'blue'; did you mean bleu"
 train 0 wrong --validate.metric chrf --validate.tokenizer none
 expect wrong 78 'validate.tokenizer is none, but counts only with bleu in validate.metric or validate.metrics'
 train 0 wrong --validate.lowercase
-expect wrong 78 'validate.lowercase is true, but counts only with a metric of text'
+expect wrong 78 'validate.lowercase is true, but counts only with bleu, chrf, chrf\+\+ or exact in validate.metric or validate.metrics'
 train 0 wrong --validate.beam 5
 expect wrong 78 'validate.beam is 5, but counts only with a metric of text'
 train 0 wrong --validate.min_delta 0.5

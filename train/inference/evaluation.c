@@ -7,39 +7,13 @@
 
 /* ---- which metrics ---- */
 
-static const char *metric_name(const void *context, size_t i)
+static enum status find_metrics(const struct text_list *names, const struct text_metric_options *options,
+        const struct text_metric_kind *out[TEXT_METRICS])
 {
-    (void)context;
-    return kind_at(&text_metric_kinds, i)->name;
-}
-
-static enum status add_metric(struct evaluation *evaluation, const char *name)
-{
-    const struct kind *kind = kind_find(&text_metric_kinds, name);
-    if (!kind) {
-        const char *near = options_nearest(name, metric_name, NULL, text_metric_kinds.count);
-        return status_fail(STATUS_USAGE,
-                "--metrics: expected bleu, chrf, chrf++, ter or exact, found '%.60s'%s%s%s", name,
-                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-    }
-    for (size_t i = 0; i < evaluation->count; i++)
-        CHECK(&evaluation->items[i].metric->kind != kind, STATUS_USAGE, "--metrics: %s is named twice", name);
-    evaluation->items[evaluation->count++].metric = (const struct text_metric_kind *)kind;
-    return STATUS_OK;
-}
-
-static enum status check_use(const struct evaluation *evaluation)
-{
-    bool tokenized = false, cased = false;
-    for (size_t i = 0; i < evaluation->count; i++) {
-        tokenized = tokenized || evaluation->items[i].metric->tokenized;
-        cased = cased || evaluation->items[i].metric->cased;
-    }
-    CHECK(tokenized || evaluation->options.tokenizer == kind_at(&text_tokenizer_kinds, 0), STATUS_USAGE,
-            "--tokenizer counts only for bleu, which --metrics does not name");
-    CHECK(cased || !evaluation->options.lowercase, STATUS_USAGE,
-            "--lowercase is what ter does anyway: expected another of --metrics, or no --lowercase");
-    return STATUS_OK;
+    TRY(metrics_check_names("--metrics", names, &text_metric_kinds, STATUS_USAGE));
+    for (size_t i = 0; i < names->count; i++)
+        out[i] = (const struct text_metric_kind *)kind_find(&text_metric_kinds, names->items[i]);
+    return text_metrics_check(options, out, names->count, "--", "--metrics", STATUS_USAGE);
 }
 
 enum status evaluation_open(struct evaluation *out, const struct evaluate_options *options)
@@ -47,16 +21,14 @@ enum status evaluation_open(struct evaluation *out, const struct evaluate_option
     static char *standard[] = {"bleu", "chrf"};
     const struct text_list defaults = {standard, sizeof standard / sizeof *standard};
     const struct text_list *names = options->metrics.count ? &options->metrics : &defaults;
+    const struct text_metric_kind *metrics[TEXT_METRICS];
     *out = (struct evaluation){.options = options->text, .compared = options->baseline != NULL};
-    TRY(memory_new(&out->items, "evaluation", text_metric_kinds.count, sizeof *out->items));
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < names->count && status == STATUS_OK; i++)
-        status = add_metric(out, names->items[i]);
-    if (status == STATUS_OK)
-        status = check_use(out);
-    if (status != STATUS_OK)
-        evaluation_close(out);
-    return status;
+    TRY(find_metrics(names, &options->text, metrics));
+    TRY(memory_new(&out->items, "evaluation", names->count, sizeof *out->items));
+    out->count = names->count;
+    for (size_t i = 0; i < out->count; i++)
+        out->items[i].metric = metrics[i];
+    return STATUS_OK;
 }
 
 void evaluation_close(struct evaluation *evaluation)

@@ -20,6 +20,7 @@ static const struct text_metric_kind metrics[] = {
 
 const struct kind_table text_metric_kinds = KIND_TABLE("metric", metrics);
 
+_Static_assert(sizeof metrics / sizeof *metrics <= TEXT_METRICS, "room for all metrics");
 _Static_assert((int)METRIC_COUNTS >= 3 * (CHRF_CHARACTERS + CHRF_WORDS), "room for all counts");
 
 /* Bytes that most pairs of lines do with. */

@@ -18,12 +18,13 @@
 
 #include "comm/kind.h"
 #include "comm/status.h"
+#include "io/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { METRIC_COUNTS = 24, METRIC_TEXT = 160 };
+enum { METRIC_COUNTS = 24, METRIC_TEXT = 160, TEXT_METRICS = 16 /* at least as many as there are */ };
 
 struct text_metric_options {
     const struct kind *tokenizer; /* into text_tokenizer_kinds */
@@ -53,6 +54,16 @@ struct text_metric_kind {
 };
 
 extern const struct kind_table text_metric_kinds; /* bleu, chrf, chrf++, ter, exact */
+
+/* That `names`, as the list `option` gives them, are rows of `kinds`, each once; else `code`. */
+enum status metrics_check_names(
+        const char *option, const struct text_list *names, const struct kind_table *kinds, enum status code);
+
+/* That one of the metrics looks at whatever of the options is not their default; else `code`. `prefix`: before their
+ * names, "validate."; `lists`: where metrics are named. */
+enum status text_metrics_check(const struct text_metric_options *options,
+        const struct text_metric_kind *const *metrics, size_t count, const char *prefix, const char *lists,
+        enum status code);
 
 /* Adds to counts[metric->counts] what a pair contributes. Texts are UTF-8 without line ends; a byte that is not counts as
  * U+FFFD. */

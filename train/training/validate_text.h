@@ -10,8 +10,6 @@
 #include "models/models.h"
 #include "train/metrics/metrics.h"
 
-enum { TEXT_METRICS = 16 };
-
 struct text_validation_options {
     const struct text_metric_kind *metrics[TEXT_METRICS];
     size_t count;                    /* of them; 0: only the samples are translated */
