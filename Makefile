@@ -95,7 +95,7 @@ test-slurm:
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(build) tests/slurm/run.sh $(TESTS)
 
-## bench: training speed against PyTorch, alternating sides
+## bench: speed against PyTorch and CTranslate2, alternating sides; BENCH_ROWS="train:tiny ddp" chooses (tests/bench/run.sh)
 bench: all
 	@BUILD=$(build) tests/bench/run.sh
 

@@ -1,0 +1,93 @@
+"""seqtrain's side: each measurement is a run of its own."""
+
+import json
+import os
+import time
+
+from workshop import COUNTED, DUMP, PROGRAM, THREADS, TOKENS, WARM, Process, run
+
+MODELS = {
+    "tiny": dict(width=128, ffn_width=256, layers=4, heads=4, pieces=10000),
+    "small": dict(width=256, ffn_width=1024, layers=3, heads=4, pieces=8000),
+    "base": dict(width=512, ffn_width=2048, layers=6, heads=8, pieces=8000),
+}
+
+
+def settings(corpus, name, micro_batches=1):
+    """The learning rate is constant, as on PyTorch's side."""
+    model = MODELS[name]
+    return ["--data.train", corpus, "--batch.tokens", TOKENS, "--batch.micro_batches", micro_batches, "--model.width", model["width"],
+            "--model.ffn_width", model["ffn_width"], "--model.encoder_layers", model["layers"], "--model.decoder_layers", model["layers"],
+            "--model.heads", model["heads"], "--model.dropout", 0.1, "--schedule.kind", "constant", "--schedule.warmup", 0]
+
+
+def launch(ranks):
+    return ["mpirun", "-n", ranks] if ranks > 1 else []
+
+
+def train_command(directory, options, until, ranks=1):
+    return [*launch(ranks), PROGRAM, "train", "--run.directory", directory, "--train.until", until, *options]
+
+
+def metrics(directory):
+    """Those of the updates so far."""
+    with open(f"{directory}/metrics.jsonl") as f:
+        return [line for line in map(json.loads, f) if "tokens_per_second" in line]
+
+
+def train(shop, options, ranks=1, threads=THREADS):
+    """Speed of the counted updates."""
+    directory = shop.path("run")
+    options = ["--checkpoint.every", "never", *options]
+    done = run(*train_command(directory, options, f"{WARM + COUNTED}u", ranks), threads=threads)
+    lines = metrics(directory)
+    counted = lines[WARM:]
+    seconds = sum(line["tokens"] / line["tokens_per_second"] for line in counted)
+    return {"value": sum(line["tokens"] for line in counted) / seconds, "updates_per_second": len(counted) / seconds, "peak": done.peak,
+            "loss": lines[-1]["loss"]}
+
+
+def train_whole(shop, options, updates):
+    """Speed over all that a run takes, saving too."""
+    directory = shop.path("run")
+    done = run(*train_command(directory, options, f"{updates}u"))
+    return {"value": sum(line["tokens"] for line in metrics(directory)) / done.seconds}
+
+
+def bench(shop, options):
+    """`seqtrain bench`: speed, share of the limit, memory by label."""
+    done = run(PROGRAM, "bench", "--folder", shop.folder, "--warm-up", WARM, "--updates", COUNTED, "--json", *options)
+    report = json.loads(done.output[done.output.index("{"):])
+    return {"value": report["tokens_per_second"], "share": report["share_of_limit"], "step": report["memory"]["model step"]}
+
+
+def start_up(shop, options, ranks):
+    """Seconds from the start of mpirun to the start of the first update."""
+    directory = shop.path("run")
+    process = Process(train_command(directory, options, "1u", ranks), threads=1)
+    path = f"{directory}/metrics.jsonl"
+    while process.child.poll() is None and not (os.path.exists(path) and os.path.getsize(path)):
+        time.sleep(0.002)
+    seen = time.perf_counter() - process.start
+    process.wait()
+    first = metrics(directory)[0]
+    return {"value": seen - first["tokens"] / first["tokens_per_second"]}
+
+
+def first_batches(shop, corpus, options, path):
+    """Writes the micro-batches of the measured updates to `path`; the initial checkpoint."""
+    directory = shop.path("start")
+    run(*train_command(directory, options, "start"))
+    run(DUMP, "batches", f"{directory}/last.h5", corpus, WARM + COUNTED, path)
+    return f"{directory}/last.h5"
+
+
+def translate_command(model, text, out, options):
+    return [PROGRAM, "translate", model, "--input", text, "--output", out, "--parameters", "raw", "--batch", 64, "--max-length-ratio", 0, *options]
+
+
+def translate(command, empty_command, tokens):
+    """Target tokens a second, </s> too; what the same takes on an empty file is not counted."""
+    idle = run(*empty_command).seconds
+    done = run(*command)
+    return {"value": tokens / (done.seconds - idle), "peak": done.peak}
