@@ -6,18 +6,23 @@
 
 /* ---- finished hypotheses ---- */
 
-static void finish(struct beam *beam, const struct decode_options *options, const struct trace *last,
-        double log_probability)
+static void finish_one(struct beam *beam, const struct decode_options *options, const struct path *path)
 {
-    double score = decode_score(options, log_probability, last->length);
+    double score = decode_score(options, path->log_probability, path_length(path));
     size_t most = decode_width(options);
-    beam->ended++;
     if (beam->kept == most && !(score > beam->finished[most - 1].score))
         return;
     size_t place = beam->kept < most ? beam->kept++ : most - 1;
     for (; place > 0 && score > beam->finished[place - 1].score; place--)
         beam->finished[place] = beam->finished[place - 1];
-    beam->finished[place] = (struct finished){last, log_probability, score};
+    beam->finished[place] = (struct finished){path->last, path->log_probability, score};
+}
+
+/* Samples that share the whole path, where nothing was left to draw, are a hypothesis each. */
+static void finish(struct beam *beam, const struct decode_options *options, const struct path *path)
+{
+    for (size_t i = 0; i < path->samples; i++)
+        finish_one(beam, options, path);
 }
 
 /* Whether the search is over, `path` being the best of those that could go on. */
@@ -25,11 +30,11 @@ static bool decided(const struct beam *beam, const struct decode_options *option
 {
     size_t width = decode_width(options), nbest = (size_t)options->nbest;
     if (options->sample)
-        return beam->ended >= width;
+        return false;
     double now = decode_score(options, path->log_probability, path_length(path));
     if (beam->kept == width && beam->finished[width - 1].score >= now)
         return true;
-    double best = decode_best_score(options, path->log_probability, path_length(path), beam->limit + 1);
+    double best = decode_best_score(options, path->log_probability, path_length(path), beam->limit);
     return beam->kept >= nbest && beam->finished[nbest - 1].score >= best;
 }
 
@@ -69,7 +74,7 @@ static enum status extend(struct path *out, struct arena *arena, const struct pa
             .last = trace,
             .log_probability = path->log_probability + choice->log_probability,
             .sample = choice->sample,
-            .samples = 1};
+            .samples = choice->samples};
     return STATUS_OK;
 }
 
@@ -92,7 +97,7 @@ enum status beam_advance(struct beam *beam, const struct decode_options *options
         TRY(extend(&path, next->arena, &paths[r], &rows[r], choice));
         open += !end;
         if (end || path_length(&path) >= beam->limit)
-            finish(beam, options, path.last, path.log_probability);
+            finish(beam, options, &path);
         else {
             next->parents[next->rows] = (int32_t)r;
             next->paths[next->rows++] = path;

@@ -60,23 +60,24 @@ void row_block_repeats(struct row *row, const struct trace *last, size_t n)
 
 static struct choice choice_of(const struct row *row, size_t token)
 {
-    return (struct choice){
-            .log_probability = (double)row->logits[token] - row->log_sum, .token = (int32_t)token};
+    return (struct choice){.log_probability = (double)row->logits[token] - row->log_sum,
+            .token = (int32_t)token,
+            .samples = 1};
 }
 
-/* `token` for sample number `sample`, as the next of the choices. */
-static void add_sample(struct row *row, size_t token, size_t sample)
+/* `token` for `samples` samples from number `sample` on, as the next of the choices. */
+static void add_samples(struct row *row, size_t token, size_t sample, size_t samples)
 {
     struct choice choice = choice_of(row, token);
     choice.sample = (uint32_t)sample;
+    choice.samples = (uint32_t)samples;
     row->choices[row->count++] = choice;
 }
 
 void row_force(struct row *row, const struct path *path, int32_t token)
 {
     ASSERT(token >= 0 && (size_t)token < row->classes);
-    for (size_t i = 0; i < path->samples; i++)
-        add_sample(row, (size_t)token, path->sample + i);
+    add_samples(row, (size_t)token, path->sample, path->samples);
 }
 
 void row_choose_best(struct row *row, size_t count)
@@ -185,6 +186,6 @@ void row_sample(
         struct random_stream stream = random_stream(
                 (uint64_t)options->seed, RANDOM_SAMPLE, path_length(path), (uint32_t)(path->sample + i), 0);
         double share = random_uniform(&stream, (uint64_t)number);
-        add_sample(row, token_at(weights, classes, share, total), path->sample + i);
+        add_samples(row, token_at(weights, classes, share, total), path->sample + i, 1);
     }
 }

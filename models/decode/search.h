@@ -48,8 +48,7 @@ struct path {
     size_t sentence;          /* of the batch */
     const struct trace *last; /* NULL: no token yet */
     double log_probability;   /* of all its tokens */
-    size_t sample,
-            samples; /* it stands for samples [sample, sample + samples): more than one before the first draw */
+    size_t sample, samples; /* it stands for samples [sample, sample + samples): all before the first draw */
 };
 
 static inline size_t path_length(const struct path *path)
@@ -62,7 +61,7 @@ static inline size_t path_length(const struct path *path)
 struct choice {
     double log_probability;
     int32_t token;
-    uint32_t sample; /* sampling: its number in the sentence */
+    uint32_t sample, samples; /* sampling: it is chosen for [sample, sample + samples) of the sentence */
 };
 
 /* What the models predict after a path, and what is chosen from it. */
@@ -81,7 +80,7 @@ double logits_log_sum(const float *logits, size_t classes);
 /* Makes logits of tokens -infinity that would end an n-gram for the second time. `last` may be NULL. */
 void row_block_repeats(struct row *row, const struct trace *last, size_t n);
 
-/* These fill the choices of a row that has none. The token that was asked for, for each sample of the path. */
+/* These fill the choices of a row that has none. The token that was asked for, once for all samples of the path. */
 void row_force(struct row *row, const struct path *path, int32_t token);
 
 /* The `count` most probable tokens; of equal ones the lower comes first. */
@@ -111,7 +110,7 @@ struct beam {
     size_t prefix_count;
     int64_t number;            /* of the sentence in the whole input */
     struct finished *finished; /* [width] best first */
-    size_t kept, ended;        /* held in `finished`; hypotheses that finished, kept or not */
+    size_t kept;               /* held in `finished` */
 };
 
 /* Where the hypotheses that go on are put, over all sentences of a batch. */
