@@ -9,6 +9,7 @@
 
 /* Sanitizers start before the loader has picked: there a kernel is compiled once. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(SEQTRAIN_SANITIZE)
+#define VECTOR_LEVELS /* code for a level of the CPU may be chosen by hand, too */
 #define VECTOR_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define VECTOR_CLONES

@@ -91,9 +91,10 @@ struct model {
     struct parameters parameters;
     struct arena *lasting; /* as long as the model: layout */
     struct arena *step;    /* one pass, or one step of decoding */
-    struct arena *decode;  /* one batch of decoding: keys and values */
-    void *layout;          /* the architecture's own */
-    float *positions;      /* constant position rows so far */
+    struct arena *decode;  /* one batch of decoding: keys and values, packed weights */
+    struct packing packing;
+    void *layout;     /* the architecture's own */
+    float *positions; /* constant position rows so far */
     size_t position_rows;
 };
 
@@ -125,7 +126,13 @@ struct sentences sentences_make(const int32_t *ids, const int32_t *offsets, size
  * Call before the tape starts: the table may move. */
 enum status model_reserve_positions(struct model *model, size_t longest);
 
-/* out [hidden rows, classes]. */
-void prediction_logits(const struct prediction *prediction, float *out);
+/* out [hidden rows, classes]; see tape_status(). */
+static inline void prediction_logits(struct tape *tape, const struct prediction *prediction, float *out)
+{
+    op_logits(tape, prediction->hidden, prediction->weight, prediction->bias, prediction->classes, out);
+}
+
+/* The start of decode_start(): model->decode is empty but for room to pack weights in, which decoding does. */
+enum status model_start_decoding(struct model *model);
 
 #endif

@@ -1,7 +1,7 @@
 #include "models/architecture.h"
-#include "models/vector.h"
 
 #include "comm/clock.h"
+#include "models/ops/kernels.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +75,14 @@ void model_initialise(struct model *model, uint64_t seed)
 size_t model_peak_bytes(const struct model *model)
 {
     return arena_peak(model->step);
+}
+
+enum status model_start_decoding(struct model *model)
+{
+    arena_clear(model->decode);
+    struct packed *items = arena_take_zeroed(model->decode, model->parameters.count, sizeof *items);
+    model->packing = (struct packing){model->decode, items};
+    return arena_status(model->decode);
 }
 
 /* ---- one pass ---- */
@@ -161,23 +169,6 @@ enum status model_loss(
     return status;
 }
 
-CLONES static void add_bias(float *x, const float *bias, size_t count)
-{
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        x[i] += bias[i];
-}
-
-void prediction_logits(const struct prediction *prediction, float *out)
-{
-    const struct tensor *hidden = prediction->hidden, *weight = prediction->weight;
-    size_t rows = hidden->rows, classes = prediction->classes;
-    gemm_nt(rows, classes, hidden->columns, hidden->value, hidden->columns, weight->value, weight->columns, 0,
-            out, classes);
-    for (size_t r = 0; r < rows && prediction->bias; r++)
-        add_bias(out + r * classes, prediction->bias->value, classes);
-}
-
 enum status model_logits(struct model *model, const struct batch *batch, float *out)
 {
     struct sentences sides[SIDES];
@@ -188,6 +179,6 @@ enum status model_logits(struct model *model, const struct batch *batch, float *
         return arena_status(model->step);
     struct prediction prediction = model->architecture->predict(model, tape, sides);
     TRY(tape_status(tape));
-    prediction_logits(&prediction, out);
-    return STATUS_OK;
+    prediction_logits(tape, &prediction, out);
+    return tape_status(tape);
 }

@@ -48,6 +48,10 @@ void gemm_tn(size_t m, size_t n, size_t k, const float *a, size_t lda, const flo
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
         const struct activation_kind *activation, struct dropout dropout);
 
+/* out [n, rows] = x Wᵀ + b of the first `rows` rows of W and b (or NULL), not recorded: logits. */
+void op_logits(struct tape *tape, const struct tensor *x, const struct tensor *weight,
+        const struct tensor *bias, size_t rows, float *out);
+
 /* ---- embedding (ops/embedding.c): y_i = dropout(scale · E[id_i] + P[p_i]) ---- */
 
 struct embedding {

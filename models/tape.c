@@ -1,5 +1,6 @@
 #include "models/tape.h"
 
+#include "models/ops/kernels.h"
 #include "models/profile.h"
 
 #include <string.h>
@@ -87,11 +88,27 @@ struct tensor *tape_parameter(struct tape *tape, size_t number)
     if (!tensor)
         return NULL;
     tensor->parameter_end = array->offset + parameter->floats;
+    tensor->packed = tape->options.packing ? &tape->options.packing->items[number] : NULL;
     if (tape->options.recording && tape->options.gradient) {
         tensor->gradient = tape->options.gradient + array->offset;
         tensor->wants_gradient = tensor->has_gradient = true;
     }
     return tensor;
+}
+
+const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
+{
+    struct packed *packed = weight->packed;
+    if (!packed || packed->panels)
+        return packed;
+    struct arena *arena = tape->options.packing->arena;
+    packed->panels = arena_take(arena, packed_floats(weight->rows, weight->columns), sizeof(float));
+    if (!packed->panels) {
+        tape_fail(tape, arena_status(arena));
+        return NULL;
+    }
+    packed_fill(packed, weight->value, weight->rows, weight->columns, weight->columns);
+    return packed;
 }
 
 static float *take_matrix(struct tape *tape, size_t rows, size_t columns)

@@ -33,15 +33,23 @@ struct tensor {
                         that made the tensor; a parameter's lies in the flat gradient buffer */
     bool wants_gradient;
     bool expendable; /* backward of the op that made it does without its value: an only reader may write over it */
-    bool has_gradient;    /* something was written to it: later writers add */
-    size_t parameter_end; /* parameters: end in the flat buffer; 0 for others */
-    size_t room;          /* floats that the tape keeps for the gradient; 0: it is not the tape's */
+    bool has_gradient;     /* something was written to it: later writers add */
+    size_t parameter_end;  /* parameters: end in the flat buffer; 0 for others */
+    struct packed *packed; /* parameters of a tape that packs: see tape_packed() */
+    size_t room;           /* floats that the tape keeps for the gradient; 0: it is not the tape's */
 };
 
 struct tape;
 struct node;
 struct op_work;
+struct packed;
 struct profile;
+
+/* Weights laid out for products of many tapes (ops/kernels.h), made when first used. */
+struct packing {
+    struct arena *arena;
+    struct packed *items; /* [parameters] */
+};
 
 /* A row of the table of ops: a name for timing and tests, what runs backwards, and how much there is to do. */
 struct op {
@@ -79,7 +87,8 @@ struct tape_options {
     float *gradient;                            /* flat gradient buffer, recording only */
     void (*ready)(void *context, size_t first); /* may be NULL */
     void *context;
-    struct profile *profile; /* counts time and work of the nodes (profile.h); NULL: nothing does */
+    const struct packing *packing; /* NULL: none; parameters must not change as long as it is used */
+    struct profile *profile;       /* counts time and work of the nodes (profile.h); NULL: nothing does */
 };
 
 /* A tape on `arena`, which the caller resets between uses. NULL when memory ends. */
@@ -95,6 +104,9 @@ void tape_fail(struct tape *tape, enum status status);
 
 /* A parameter as tensor; a vector is [1, n]. */
 struct tensor *tape_parameter(struct tape *tape, size_t number);
+
+/* The weight in panels; NULL if the tape does not pack, or has failed. */
+const struct packed *tape_packed(struct tape *tape, const struct tensor *weight);
 
 /* An uninitialised tensor for an op's output; NULL when the tape has failed. */
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);

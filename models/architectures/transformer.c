@@ -327,7 +327,8 @@ static enum status encode_for_decoding(
 {
     TRY(model_reserve_positions(model, source->longest));
     arena_clear(model->step);
-    struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
+    struct tape *tape =
+            tape_start(model->step, &model->parameters, &(struct tape_options){.packing = &model->packing});
     if (!tape)
         return arena_status(model->step);
     struct tensor *memory = encode(model, tape, source);
@@ -343,7 +344,7 @@ static enum status encode_for_decoding(
 
 static enum status decode_start(struct model *model, const struct sentences *source, void **state)
 {
-    arena_clear(model->decode);
+    TRY(model_start_decoding(model));
     struct cached_reach *cached = arena_take_zeroed(model->decode, 1, sizeof *cached);
     int32_t *first = arena_take(model->decode, source->count, sizeof *first);
     int32_t *source_count = arena_take(model->decode, source->count, sizeof *source_count);

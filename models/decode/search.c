@@ -40,7 +40,8 @@ static enum status step_model(struct search *search, size_t m, float *const *att
     struct step_attention sum = {
             attention, (float)(weights ? weights[m] : 1 / (double)search->ensemble->count)};
     arena_clear(model->step);
-    struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
+    struct tape *tape =
+            tape_start(model->step, &model->parameters, &(struct tape_options){.packing = &model->packing});
     if (!tape)
         return arena_status(model->step);
     for (size_t r = 0; r < search->count; r++)
@@ -51,7 +52,8 @@ static enum status step_model(struct search *search, size_t m, float *const *att
     struct tensor *logits = tape_tensor(tape, search->count, prediction.classes);
     if (!logits)
         return tape_status(tape);
-    prediction_logits(&prediction, logits->value);
+    prediction_logits(tape, &prediction, logits->value);
+    TRY(tape_status(tape));
     search->logits[m] = logits->value;
     search->classes = prediction.classes;
     return STATUS_OK;

@@ -58,6 +58,31 @@ void gemm_tiles(const struct product *product, size_t rows, size_t columns);
 /* The product on the calling thread alone, which must be inside a parallel region. */
 void gemm_single(const struct product *product);
 
+/* ---- products with a weight laid out for them (packed.c) ---- */
+
+/* B [rows, columns] in panels. */
+struct packed {
+    size_t rows, columns;
+    float *panels; /* [packed_floats()], aligned to 64; NULL: not made yet */
+};
+
+size_t packed_floats(size_t rows, size_t columns);
+void packed_fill(struct packed *packed, const float *b, size_t rows, size_t columns, size_t ldb);
+
+/* C [m,n] = A [m, B's columns] Bᵀ, of B's first n rows. A row of C depends on nothing but its row of A, bit for bit. */
+struct packed_product {
+    size_t m, n;
+    const float *a;
+    size_t lda;
+    const struct packed *b;
+    float *c;
+    size_t ldc;
+    void (*finish)(const void *context, struct tile tile); /* as in struct product */
+    const void *context;
+};
+
+void gemm_packed(const struct packed_product *product);
+
 /* ---- products too small for BLAS (small.c) ---- */
 
 /* Floats side by side; B must be readable up to whole lanes. */

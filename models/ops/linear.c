@@ -111,6 +111,38 @@ static void work(const struct node *node, struct op_work *out)
 
 const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward, work};
 
+/* z [x's rows, rows] = x Wᵀ of the first `rows` rows of W, by the panels of a tape that packs. */
+static void multiply(struct tape *tape, const struct tensor *x, const struct tensor *weight, size_t rows,
+        float *z, void (*finish)(const void *context, struct tile tile), const void *context)
+{
+    const struct packed *packed = tape_packed(tape, weight);
+    if (tape_status(tape) != STATUS_OK)
+        return;
+    if (packed)
+        gemm_packed(&(struct packed_product){.m = x->rows,
+                .n = rows,
+                .a = x->value,
+                .lda = x->columns,
+                .b = packed,
+                .c = z,
+                .ldc = rows,
+                .finish = finish,
+                .context = context});
+    else
+        gemm(&(struct product){.transpose_b = true,
+                .m = x->rows,
+                .n = rows,
+                .k = x->columns,
+                .a = x->value,
+                .lda = x->columns,
+                .b = weight->value,
+                .ldb = weight->columns,
+                .c = z,
+                .ldc = rows,
+                .finish = finish,
+                .context = context});
+}
+
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
         const struct activation_kind *activation, struct dropout dropout)
 {
@@ -131,18 +163,27 @@ struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *wei
     }
     struct finish finish = {linear, bias ? bias->value : NULL, z, y->value, y->columns};
     bool plain = !bias && !activation && !dropout_active(&dropout);
-    gemm(&(struct product){.transpose_b = true,
-            .m = x->rows,
-            .n = weight->rows,
-            .k = x->columns,
-            .a = x->value,
-            .lda = x->columns,
-            .b = weight->value,
-            .ldb = weight->columns,
-            .c = z,
-            .ldc = y->columns,
-            .finish = plain ? NULL : finish_tile,
-            .context = &finish});
+    multiply(tape, x, weight, weight->rows, z, plain ? NULL : finish_tile, &finish);
     tape_record(tape, &linear_op, linear, (struct tensor *[]){x, weight, bias}, 3, &y, 1);
     return y;
+}
+
+struct logits {
+    const float *bias;
+    float *out;
+    size_t columns;
+};
+
+static void add_bias(const void *context, struct tile tile)
+{
+    const struct logits *logits = context;
+    for (size_t i = tile.row; i < tile.row + tile.rows; i++)
+        floats_add(logits->out + i * logits->columns + tile.column, logits->bias + tile.column, tile.columns);
+}
+
+void op_logits(struct tape *tape, const struct tensor *x, const struct tensor *weight,
+        const struct tensor *bias, size_t rows, float *out)
+{
+    struct logits logits = {bias ? bias->value : NULL, out, rows};
+    multiply(tape, x, weight, rows, out, bias ? add_bias : NULL, &logits);
 }

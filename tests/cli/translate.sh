@@ -22,6 +22,12 @@ for ranks in 2 3 4; do
 done
 "$program" translate run/last.h5 --group 64 --batch 7 <source.txt >piped.txt || fail "translate from standard input: status $?"
 cmp alone.txt piped.txt || fail "standard input is translated otherwise"
+# Every bit of a translation is its sentence's own, whatever it is decoded with.
+"$program" translate run --input source.txt --group 64 --batch 7 --nbest 3 --word-scores >together.txt || fail "n-best: status $?"
+for company in "--group 1" "--group 150 --batch 64" "--batch 1"; do
+    # shellcheck disable=SC2086
+    "$program" translate run --input source.txt $company --nbest 3 --word-scores | cmp - together.txt || fail "$company translates otherwise"
+done
 gzip -k source.txt
 "$program" translate run --input source.txt.gz --group 64 --batch 7 | cmp - alone.txt || fail ".gz is translated otherwise"
 "$program" translate run </dev/null >nothing.txt || fail "translate of nothing: status $?"

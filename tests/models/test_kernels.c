@@ -87,6 +87,59 @@ static void test_kernels__products_are_right_and_the_same_on_any_threads(void **
         }
 }
 
+static void count_tile(const void *context, struct tile tile)
+{
+    uint8_t *counts = *(uint8_t *const *)context;
+    for (size_t i = tile.row; i < tile.row + tile.rows; i++)
+        for (size_t j = tile.column; j < tile.column + tile.columns; j++)
+            counts[i * 1024 + j]++;
+}
+
+static void check_packed(size_t m, size_t n, size_t k)
+{
+    struct packed packed = {.panels = aligned_alloc(64, packed_floats(n + 5, k) * sizeof(float))};
+    struct product p = {
+            .transpose_b = true, .m = m, .n = n, .k = k, .lda = k + 1, .ldb = k + 2, .ldc = n + 3};
+    float *a = numbers(m * p.lda, 1), *b = numbers((n + 5) * p.ldb, 2);
+    float *before = numbers(m * p.ldc, 3), *c = numbers(m * p.ldc, 3), *again = numbers(m * p.ldc, 3);
+    uint8_t *counts = calloc(m, 1024);
+    p.a = a;
+    p.b = b;
+    packed_fill(&packed, b, n + 5, k, p.ldb); /* of which n rows are asked for */
+    struct packed_product product = {m, n, a, p.lda, &packed, c, p.ldc, count_tile, &counts};
+    omp_set_num_threads(1);
+    gemm_packed(&product);
+    check_product(&p, c, before);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < 1024; j++)
+            assert_int_equal(counts[i * 1024 + j], j < n);
+    omp_set_num_threads(3);
+    product.finish = NULL;
+    product.m = 1; /* a row depends on itself alone */
+    for (size_t i = 0; i < m; i++) {
+        product.a = a + i * p.lda;
+        product.c = again + i * p.ldc;
+        gemm_packed(&product);
+    }
+    assert_memory_equal(c, again, m * p.ldc * sizeof *c);
+    free(packed.panels);
+    free(a);
+    free(b);
+    free(before);
+    free(c);
+    free(again);
+    free(counts);
+}
+
+static void test_kernels__packed_products_are_right_row_by_row(void **state)
+{
+    (void)state;
+    static const size_t sizes[][3] = {{1, 1, 1}, {5, 3, 7}, {6, 64, 16}, {7, 65, 17}, {13, 127, 33},
+            {97, 128, 40}, {200, 700, 5}, {3, 1000, 70}};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        check_packed(sizes[s][0], sizes[s][1], sizes[s][2]);
+}
+
 static void test_kernels__dropout_is_an_element_s_own(void **state)
 {
     (void)state;
@@ -267,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_kernels__products_are_right_and_the_same_on_any_threads),
+            cmocka_unit_test(test_kernels__packed_products_are_right_row_by_row),
             cmocka_unit_test(test_kernels__dropout_is_an_element_s_own),
             cmocka_unit_test(test_kernels__dropout_keeps_the_mean),
             cmocka_unit_test(test_kernels__a_cached_step_is_the_last_row_of_attention),
