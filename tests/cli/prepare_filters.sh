@@ -163,6 +163,22 @@ for threads in 1 3; do # what fails while others encode, fails as it would alone
     unset OMP_NUM_THREADS
 done
 
+# ---- memory is that of two blocks, however long the text ----
+lines() { yes 'the text of the line of the text of line 7	Zeile 7 des Textes des Textes der Zeile' | head -n "$1"; }
+peak() { awk '/^VmHWM/ { print $2 }' "/proc/$!/status"; } # what was written into the pipe was read but for 64 KiB
+mkfifo pipe
+ASAN_OPTIONS=${ASAN_OPTIONS:-}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0 \
+    "$seqtrain" prepare --pairs - --vocab words.h5 --output out.h5 <pipe >out 2>err &
+exec 3>pipe
+lines 40000 >&3
+few=$(peak)
+lines 360000 >&3
+many=$(peak)
+exec 3>&-
+wait $! || fail "prepare of a pipe"
+says "400000 sentence pairs"
+[ -n "$few" ] && [ "$((many - few))" -lt 8192 ] || fail "the peak of memory grew from $few to $many kB with the text"
+
 # What is left out for its text, the vocabulary does not learn from.
 { cat good.tsv; yes 'qqqq	qqqq' | head -n 40; } >copied.tsv
 expect 0 "from 200 lines" --pairs copied.tsv $small
