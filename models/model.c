@@ -146,6 +146,7 @@ enum status model_loss(
             .update = pass->update,
             .slot = pass->slot,
             .gradient = pass->gradient,
+            .frozen = pass->frozen,
             .ready = pass->ready,
             .context = pass->context,
             .profile = pass->gradient ? pass->profile : NULL,

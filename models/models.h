@@ -56,8 +56,9 @@ struct pass {
     uint64_t seed, update; /* with `slot`: key of the dropout */
     uint32_t slot;
     double label_smoothing;
-    double r_drop;   /* weight of R-Drop, which takes every sentence twice (ops.h); 0: off */
-    float *gradient; /* flat buffer that the gradient is added to; NULL: forward only */
+    double r_drop;      /* weight of R-Drop, which takes every sentence twice (ops.h); 0: off */
+    float *gradient;    /* flat buffer that the gradient is added to; NULL: forward only */
+    const bool *frozen; /* [parameters]: whose gradient is not made; NULL: none */
     void (*ready)(void *context, size_t first); /* see exchange_ready(); may be NULL */
     void *context;
     float *log_probabilities; /* [target tokens] or NULL; without R-Drop */

@@ -89,7 +89,8 @@ struct tensor *tape_parameter(struct tape *tape, size_t number)
         return NULL;
     tensor->parameter_end = array->offset + parameter->floats;
     tensor->packed = tape->options.packing ? &tape->options.packing->items[number] : NULL;
-    if (tape->options.recording && tape->options.gradient) {
+    bool frozen = tape->options.frozen && tape->options.frozen[number];
+    if (tape->options.recording && tape->options.gradient && !frozen) {
         tensor->gradient = tape->options.gradient + array->offset;
         tensor->wants_gradient = tensor->has_gradient = true;
     }

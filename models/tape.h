@@ -11,7 +11,7 @@
  *     op_loss(tape, y, ...);             forward, node 2
  *     TRY(tape_backward(tape));          nodes 2, 1, 0
  *
- * Parameter gradients are added into the flat gradient buffer; ready(first) tells when all of it from `first` on is
+ * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells when all of it from `first` on is
  * final.
  *
  * With options.recompute a segment (tape_segment()) keeps nothing but its outputs; backward makes the rest again, bit
@@ -85,6 +85,7 @@ struct tape_options {
     uint64_t seed, update;
     uint32_t slot;
     float *gradient;                            /* flat gradient buffer, recording only */
+    const bool *frozen;                         /* [parameters]: which want no gradient; NULL: none */
     void (*ready)(void *context, size_t first); /* may be NULL */
     void *context;
     const struct packing *packing; /* NULL: none; parameters must not change as long as it is used */

@@ -470,6 +470,35 @@ static void test_model__recomputing_changes_no_bit(void **state)
     check_recompute(&(struct variant){"R-Drop", true, {NULL}}, 2);
 }
 
+/* Every other parameter, then the rest: what learns has the same gradient. */
+static void test_model__frozen_parameters_have_no_gradient_made(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < 4 * VARIANTS; v++) {
+        struct model *model = variant_model(&variants[v / 4]);
+        const struct parameters *parameters = model_parameters(model);
+        bool frozen[128];
+        assert_true(parameters->count <= sizeof frozen);
+        struct tiny_batch tiny;
+        tiny_batch_fill(&tiny, 5, 7, 2);
+        float *all = new_floats(parameters->floats), *some = new_floats(parameters->floats);
+        struct pass pass = training_pass(some);
+        struct loss loss = loss_of(model, &tiny.batch, v % 2, 0, all);
+        for (size_t i = 0; i < parameters->count; i++) {
+            frozen[i] = i % 2 == v / 2 % 2;
+            if (frozen[i])
+                memset(all + parameters->items[i].array.offset, 0, parameters->items[i].floats * sizeof *all);
+        }
+        pass.recompute = v % 2;
+        pass.frozen = frozen;
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+        assert_memory_equal(all, some, parameters->floats * sizeof *all);
+        memory_free(all);
+        memory_free(some);
+        model_close(model);
+    }
+}
+
 static void test_model__recomputing_halves_the_memory_of_six_layers(void **state)
 {
     (void)state;
@@ -559,6 +588,7 @@ int main(void)
             cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
             cmocka_unit_test(test_model__recomputing_changes_no_bit),
+            cmocka_unit_test(test_model__frozen_parameters_have_no_gradient_made),
             cmocka_unit_test(test_model__recomputing_halves_the_memory_of_six_layers),
             cmocka_unit_test(test_model__ready_tells_final_parts_only),
             cmocka_unit_test(test_model__threads_do_not_change_a_bit),

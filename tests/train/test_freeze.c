@@ -51,33 +51,11 @@ static void test_freeze__what_matches_nothing_or_all_is_refused(void **unused)
     assert_int_equal(memory_blocks(), 0);
 }
 
-static void test_freeze__gradients_of_frozen_parameters_are_cleared(void **unused)
-{
-    (void)unused;
-    struct parameters parameters;
-    float gradient[32000];
-    bool *frozen;
-    toy_open(&parameters);
-    assert_true(parameters.floats <= sizeof gradient / sizeof *gradient);
-    for (size_t i = 0; i < parameters.floats; i++)
-        gradient[i] = 1;
-    assert_int_equal(freeze(&frozen, &parameters, "encoder/0/*", NULL), STATUS_OK);
-    size_t end = parameters.items[0].floats, bias = parameters.items[1].array.offset;
-    freeze_clear(frozen, &parameters, gradient, 10, bias + 7);
-    for (size_t i = 0; i < parameters.floats; i++)
-        assert_true(gradient[i] == ((i >= 10 && i < end) || (i >= bias && i < bias + 7) ? 0.0f : 1.0f));
-    freeze_clear(NULL, &parameters, gradient, 0, parameters.floats);
-    assert_true(gradient[0] == 1);
-    memory_free(frozen);
-    parameters_release(&parameters);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_freeze__patterns_choose_by_name),
             cmocka_unit_test(test_freeze__what_matches_nothing_or_all_is_refused),
-            cmocka_unit_test(test_freeze__gradients_of_frozen_parameters_are_cleared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,7 +206,8 @@ static enum status run_step(struct work *work, const struct heaviest *heaviest)
             .label_smoothing = config->train.label_smoothing,
             .r_drop = config->train.r_drop,
             .recompute = config->train.recompute,
-            .gradient = work->gradient};
+            .gradient = work->gradient,
+            .frozen = work->trainer.frozen};
     struct loss loss;
     return model_loss(work->trainer.model, &heaviest->batch, &pass, &loss);
 }

@@ -73,15 +73,3 @@ enum status freeze_open(bool **out, const struct parameters *parameters, const s
         memory_free(frozen);
     return status;
 }
-
-void freeze_clear(
-        const bool *frozen, const struct parameters *parameters, float *gradient, size_t from, size_t to)
-{
-    for (size_t i = 0; frozen && i < parameters->count; i++) {
-        size_t first = parameters->items[i].array.offset, end = first + parameters->items[i].floats;
-        first = first > from ? first : from;
-        end = end < to ? end : to;
-        if (frozen[i] && first < end)
-            memset(gradient + first, 0, (end - first) * sizeof *gradient);
-    }
-}

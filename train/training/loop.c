@@ -13,7 +13,6 @@
 #include "comm/log.h"
 #include "comm/watch.h"
 #include "comm/world.h"
-#include "train/training/freeze.h"
 #include "train/training/stop.h"
 #include "train/training/validation.h"
 
@@ -87,21 +86,11 @@ static void fetch(struct loop *loop)
     clock_enter(before);
 }
 
-/* A gradient on its way: what lies before `ready` is not final. */
-struct leaf {
-    const struct loop *loop;
-    float *gradient;
-    size_t ready;
-};
-
 static void on_ready(void *context, size_t first)
 {
-    struct leaf *leaf = context;
-    const struct trainer *trainer = leaf->loop->trainer;
-    freeze_clear(trainer->frozen, model_parameters(trainer->model), leaf->gradient, first, leaf->ready);
-    leaf->ready = first;
-    exchange_ready(trainer->exchange, first);
-    move_save(leaf->loop);
+    const struct loop *loop = context;
+    exchange_ready(loop->trainer->exchange, first);
+    move_save(loop);
 }
 
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
@@ -115,7 +104,6 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     facts->more = loop->next.more;
     if (batch.pairs == 0)
         return STATUS_OK;
-    struct leaf leaf = {loop, gradient, model_parameters(trainer->model)->floats};
     struct pass pass = {.training = true,
             .seed = (uint64_t)config->run.seed,
             .update = (uint64_t)trainer->state.update + 1,
@@ -124,14 +112,14 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .r_drop = config->train.r_drop,
             .recompute = config->train.recompute,
             .gradient = gradient,
+            .frozen = trainer->frozen,
             .ready = on_ready,
-            .context = &leaf,
+            .context = loop,
             .profile = trainer->profile};
     if (fault_fires(FAULT_GRADIENT))
         gradient[0] = NAN;
     struct loss loss;
     TRY(model_loss(trainer->model, &batch, &pass, &loss));
-    freeze_clear(trainer->frozen, model_parameters(trainer->model), gradient, 0, leaf.ready);
     facts->loss = loss.objective;
     facts->cross_entropy = loss.cross_entropy;
     facts->source_tokens = (int64_t)batch.tokens[SOURCE];
