@@ -30,4 +30,9 @@ expect batch 0
 train 2 batch --train.until 5u --batch.tokens 120 --batch.micro_batches 4
 expect batch 0 'batch.tokens was 160, is now 120' 'batch.micro_batches was 8, is now 4' \
     'epoch 1 starts again: its batches changed after 3 of its updates' 'trained 5 updates'
+
+# A validation that was due where it stopped is made up for.
+train 1 due --train.until 4u --validate.every never
+train 1 due --train.until 5u --validate.every 2u --batch.tokens 120
+expect due 0 'epoch 1 starts again' 'update 4 .*validation: loss'
 exit "$failed"

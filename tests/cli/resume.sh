@@ -47,6 +47,10 @@ as_straight timed
 
 grep -qE '^stopped after update [0-9]+ \(train.time_limit\); run the same command again' timed/log.txt || fail "log.txt: no last words"
 
+# The limit counts from the start of the program, which here takes longer.
+SEQTRAIN_FAULT=slow:1+ train 1 late --train.time_limit 1s --train.until 1000000u --checkpoint.every never
+expect late 75 'stopped after update 1 .train.time_limit.'
+
 # A signal to one process alone, without mpirun; SIGTERM and SIGINT count as well.
 for signal in TERM INT; do
     rm -rf alone

@@ -35,7 +35,7 @@ struct loop {
     struct trainer *trainer;
     struct progress progress;
     int first_slot, end_slot;
-    double started, saved; /* clock: start, last checkpoint */
+    double saved; /* clock: last checkpoint */
     struct fetched {
         bool ready;
         enum status status;
@@ -156,7 +156,7 @@ static void give_orders(const struct loop *loop, double orders[AGREE_ORDERS])
     const struct config *config = loop->trainer->config;
     double limit = period_seconds(config->train.time_limit), every = period_seconds(config->checkpoint.every);
     double now = clock_now();
-    orders[ORDER_STOP] = limit > 0 && now - loop->started >= limit;
+    orders[ORDER_STOP] = limit > 0 && now - loop->trainer->started >= limit;
     orders[ORDER_SAVE] = every > 0 && now - loop->saved >= every;
 }
 
@@ -393,12 +393,10 @@ enum status loop_run(struct trainer *trainer)
     if (loop_completed_by(trainer))
         return nothing_to_do(trainer);
     int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
-    double now = clock_now();
     struct loop loop = {.trainer = trainer,
             .first_slot = exchange_first_slot(slots, ranks, rank),
             .end_slot = exchange_first_slot(slots, ranks, rank + 1),
-            .started = now,
-            .saved = now};
+            .saved = clock_now()};
     progress_start(&loop.progress, trainer);
     enum status status = whole_run(&loop);
     log_progress(NULL);

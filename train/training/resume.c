@@ -145,8 +145,10 @@ static enum status load_state(
     if (comparison->fresh_epoch && state->position > 0) {
         log_line(LOG_WARNING, "epoch %lld starts again: its batches changed after %lld of its updates",
                 (long long)state->epoch + 1, (long long)state->position);
+        bool due = validation_due(trainer); /* by updates; by epochs nothing is, in the middle of one */
         state->position = state->epoch_tokens = 0;
-        state->validated = state->update; /* in the middle of an epoch nothing is due */
+        if (!due)
+            state->validated = state->update;
     }
     if (comparison->fresh_moments)
         state->moments_from = state->update;

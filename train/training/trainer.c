@@ -1,5 +1,6 @@
 #include "train/training/trainer.h"
 
+#include "comm/clock.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
@@ -274,7 +275,7 @@ static enum status is_ours(void *run)
 
 enum status trainer_open(struct trainer *trainer, const struct config *config)
 {
-    *trainer = (struct trainer){.config = config};
+    *trainer = (struct trainer){.config = config, .started = clock_now()};
     TRY(run_open(&trainer->run, config->run.directory));
     TRY(status_agree(open_log(trainer)));
     TRY(trainer_open_model(trainer));

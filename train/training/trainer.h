@@ -39,6 +39,7 @@ enum { STATE_FIELDS = 14 + HISTORY_FIELDS };
 
 struct trainer {
     const struct config *config;
+    double started; /* clock: trainer_open() began */
     struct run_directory *run;
     struct corpora *corpora; /* data.train */
     struct corpus *corpus;   /* the first of them, whose vocabularies are those of all */
