@@ -127,8 +127,11 @@ struct ensemble {
     size_t count;
 };
 
+/* Tokens of the longest sentence that all models take (see model_longest()). */
+size_t ensemble_longest(const struct ensemble *ensemble);
+
 struct decode_task {
-    const int32_t *ids, *offsets; /* source sentences as in a batch; </s> included */
+    const int32_t *ids, *offsets; /* source sentences as in a batch, longest first; </s> included */
     size_t count;
     const int32_t *prefix_ids, *prefix_offsets; /* first target tokens that each is forced to; NULL: none */
     const int64_t *numbers; /* [count] of sentences in the whole input, for sampling; NULL: 0, 1, 2 ... */
@@ -154,7 +157,7 @@ struct translation {
  * models that are no ensemble (STATUS_DATA). ensemble NULL: the options alone. */
 enum status decode_check(const struct decode_options *options, const struct ensemble *ensemble);
 
-/* Fills out[task->count] in input order; the caller gives it back to translations_release(). The result depends on the
+/* Fills out[task->count] in the task's order; the caller gives it back to translations_release(). The result depends on the
  * sentences of the task alone. On failure nothing is left to free. */
 enum status decode_group(const struct ensemble *ensemble, const struct decode_options *options,
         const struct decode_task *task, struct translation *out);

@@ -1,7 +1,7 @@
 /*
  * Inside decode/: the search for translations.
  *
- *     group.c    sentences of a group, longest first, a batch at a time
+ *     group.c    sentences of a group, which come longest first, a batch at a time
  *     search.c   a batch: each row of the models' input is an unfinished hypothesis; a step extends all of them
  *     choose.c   a row: its most probable tokens, or drawn ones
  *     beam.c     a sentence: which rows go on, which hypotheses are finished, how they rank

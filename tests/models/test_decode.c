@@ -187,7 +187,7 @@ static void test_decode__takes_the_best_token_at_each_step(void **state)
         encourage_end(model, 2.5f);
         struct tiny_batch tiny;
         struct translation found[TINY_PAIRS];
-        tiny_batch_fill(&tiny, 20, 15, 3);
+        tiny_batch_fill_sorted(&tiny, 20, 15, 3);
         assert_int_equal(decode(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 20, found), STATUS_OK);
         size_t ended = 0;
         for (size_t p = 0; p < 20; p++) {
@@ -210,7 +210,7 @@ static void test_decode__does_not_depend_on_the_batch(void **state)
     encourage_end(model, 2.5f);
     struct tiny_batch tiny;
     struct translation all[TINY_PAIRS], few[TINY_PAIRS];
-    tiny_batch_fill(&tiny, 50, 25, 3);
+    tiny_batch_fill_sorted(&tiny, 50, 25, 3);
     assert_int_equal(decode(model, &usual, tiny.ids[SOURCE], tiny.offsets[SOURCE], 50, all), STATUS_OK);
     for (int64_t batch = 1; batch <= 7; batch += 3) {
         struct decode_options options = usual;

@@ -85,7 +85,7 @@ static void compare_with_plain(const struct ensemble *ensemble, const struct dec
 {
     struct tiny_batch tiny;
     struct translation found[12];
-    tiny_batch_fill(&tiny, 12, 9, 4);
+    tiny_batch_fill_sorted(&tiny, 12, 9, 4);
     struct decode_task task = whole(&tiny, 12);
     assert_int_equal(decode_group(ensemble, options, &task, found), STATUS_OK);
     for (size_t s = 0; s < 12; s++)
@@ -220,7 +220,7 @@ static void test_search__scores_of_tokens_add_up(void **state)
     struct translation found[20];
     struct decode_options options = usual;
     options.token_scores = true;
-    tiny_batch_fill(&tiny, 20, 9, 4);
+    tiny_batch_fill_sorted(&tiny, 20, 9, 4);
     struct decode_task task = whole(&tiny, 20);
     assert_int_equal(decode_group(&ensemble, &options, &task, found), STATUS_OK);
     for (size_t s = 0; s < 20; s++)
@@ -265,7 +265,7 @@ static void test_search__alignment_is_a_distribution_for_each_token(void **state
     struct translation found[20];
     struct decode_options options = usual;
     options.alignment = true;
-    tiny_batch_fill(&tiny, 20, 9, 4);
+    tiny_batch_fill_sorted(&tiny, 20, 9, 4);
     struct decode_task task = whole(&tiny, 20);
     assert_int_equal(decode_group(&ensemble, &options, &task, found), STATUS_OK);
     for (size_t s = 0; s < 20; s++)
@@ -290,7 +290,7 @@ static void test_search__does_not_depend_on_the_batch(void **state)
     struct tiny_batch tiny;
     struct translation all[30], few[30];
     int64_t numbers[30];
-    tiny_batch_fill(&tiny, 30, 12, 4);
+    tiny_batch_fill_sorted(&tiny, 30, 12, 4);
     struct decode_task task = whole(&tiny, 30);
     for (int sampling = 0; sampling < 2; sampling++) {
         struct decode_options options = usual;
@@ -528,7 +528,7 @@ static void test_search__seeds_differ_and_one_token_is_greedy(void **state)
     struct ensemble ensemble = just(&model);
     struct tiny_batch tiny;
     struct translation greedy[20], sampled[20], other[20];
-    tiny_batch_fill(&tiny, 20, 9, 4);
+    tiny_batch_fill_sorted(&tiny, 20, 9, 4);
     struct decode_task task = whole(&tiny, 20);
     struct decode_options options = usual;
     options.beam = options.nbest = 1;

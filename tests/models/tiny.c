@@ -81,6 +81,26 @@ void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint
     finish(tiny, pairs);
 }
 
+void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed)
+{
+    static struct tiny_batch from;
+    size_t placed = 0;
+    tiny_batch_fill(&from, pairs, longest, seed);
+    *tiny = from;
+    const int32_t *starts = from.offsets[SOURCE];
+    for (int32_t length = (int32_t)longest; length > 0; length--)
+        for (size_t p = 0; p < pairs; p++) {
+            int32_t *offsets = tiny->offsets[SOURCE] + placed;
+            if (starts[p + 1] - starts[p] != length)
+                continue;
+            memcpy(tiny->ids[SOURCE] + offsets[0], from.ids[SOURCE] + starts[p],
+                    (size_t)length * sizeof(int32_t));
+            offsets[1] = offsets[0] + length;
+            placed++;
+        }
+    finish(tiny, pairs);
+}
+
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair)
 {
     for (int side = 0; side < SIDES; side++) {

@@ -23,6 +23,9 @@ struct tiny_batch {
 /* Pairs of random sentences, each of 1 to `longest` tokens with </s> at the end. */
 void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed);
 
+/* As tiny_batch_fill(), then the sources longest first. */
+void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed);
+
 /* Pair `pair` of a batch as a batch of its own. */
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair);
 

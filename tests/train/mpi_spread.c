@@ -185,12 +185,14 @@ static void check_translations(void)
             .context = &together};
     EXPECT_OK(spread_run(&spread));
     const struct decode_options usual = {
-            .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = 64};
+            .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = 1};
     const struct ensemble ensemble = {.models = &together.model, .count = 1};
-    const struct decode_task task = {.ids = text.ids[SOURCE], .offsets = text.offsets[SOURCE], .count = 40};
     struct translation alone[40];
-    EXPECT_OK(decode_group(&ensemble, &usual, &task, alone));
     for (size_t s = 0; s < 40; s++) {
+        const int32_t offsets[] = {0, (int32_t)sentence_length(&together, s)};
+        const struct decode_task task = {
+                .ids = text.ids[SOURCE] + text.offsets[SOURCE][s], .offsets = offsets, .count = 1};
+        EXPECT_OK(decode_group(&ensemble, &usual, &task, &alone[s]));
         const struct hypothesis *got = &together.results[s];
         if (world()->rank == 0)
             EXPECT(got->count == alone[s].items->count &&

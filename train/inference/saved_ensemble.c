@@ -103,15 +103,6 @@ void saved_ensemble_close(struct saved_ensemble *saved)
     *saved = (struct saved_ensemble){0};
 }
 
-static size_t longest_of_all(const struct saved_ensemble *saved)
-{
-    size_t longest = SIZE_MAX;
-    for (size_t i = 0; i < saved->count; i++)
-        if (model_longest(saved->models[i]) < longest)
-            longest = model_longest(saved->models[i]);
-    return longest;
-}
-
 /* A line, and where it stands. */
 struct text_line {
     const char *text, *path;
@@ -123,7 +114,7 @@ static enum status add_line(const struct saved_ensemble *saved, enum side side, 
         enum line_form form, struct sentence_list *list)
 {
     TRY(sentence_list_add(list, saved->vocabularies[side], line->text, line->bytes, form));
-    size_t tokens = sentence_list_length(list, list->count - 1), longest = longest_of_all(saved);
+    size_t tokens = sentence_list_length(list, list->count - 1), longest = ensemble_longest(&saved->ensemble);
     CHECK(tokens <= longest, STATUS_CONFIG,
             "%s:%lld: a sentence of %zu tokens is longer than the model's positions (model.position_limit "
             "%zu)",
