@@ -160,4 +160,10 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=4m none mnt 2>/dev/null; then
     train 1 disk --train.until 12u
     expect disk 0 'resumed from .*update-00000006.h5'
 fi
+
+# ---- a corpus that cannot be read ahead, while a save fails, too: the run ends by the first ----
+make_corpus many 12000 1
+SEQTRAIN_FAULT=read:250+ train 0 ahead --data.train many.h5 --data.valid many-valid.h5 --train.until 400u \
+    --checkpoint.every 1u --validate.every never
+expect ahead 74 'CHECKPOINT NOT SAVED: .*h5.tmp' '^seqtrain: cannot read many.h5'
 exit "$failed"

@@ -8,6 +8,8 @@
 #include "train/training/stop.h"
 #include "train/training/trainer.h"
 
+#include <stdio.h>
+
 struct switches {
     bool config_dump;
 };
@@ -37,9 +39,11 @@ static enum status train(const struct config *config)
     if (status == STATUS_OK)
         status = loop_run(&trainer);
     record_end(status);
+    char reason[4096]; /* closing waits for a save, which may fail, too */
+    snprintf(reason, sizeof reason, "%s", status_message());
     trainer_close(&trainer);
     watch_stop();
-    return status;
+    return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", reason);
 }
 
 /* Needs no world: what asks may run where no rank can be started. */

@@ -82,7 +82,7 @@ static void fetch(struct loop *loop)
     enum phase before = clock_enter(PHASE_DATA);
     if (!next->ready)
         next->status = reader_next(loop->trainer->reader, &next->batch, &next->more);
-    next->ready = true;
+    next->ready = next->status == STATUS_OK; /* a failure is raised where it counts, with its own message */
     clock_enter(before);
 }
 
