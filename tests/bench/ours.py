@@ -51,7 +51,7 @@ def train_whole(shop, options, updates):
     """Speed over all that a run takes, saving too."""
     directory = shop.path("run")
     done = run(*train_command(directory, options, f"{updates}u"))
-    return {"value": sum(line["tokens"] for line in metrics(directory)) / done.seconds}
+    return {"value": sum(line["tokens"] for line in metrics(directory)) / done.seconds, "seconds": done.seconds}
 
 
 def bench(shop, options):

@@ -100,7 +100,7 @@ def agreement(path, other):
 
 
 # name, beam, alpha of scores that are divided by length^alpha. Divided, the searches end by different rules: CTranslate2's when it has as
-# many translations as the beam is wide, seqtrain's when no other could be better.
+# many translations as the beam is wide, seqtrain's when no other could be better: not the same work.
 SEARCHES = [("greedy", 1, 0), ("beam 5", 5, 0), ("beam 5, scores divided by length", 5, 1)]
 
 
@@ -119,7 +119,7 @@ def translate(shop, model):
         yield Comparison(
             f"translation, {name}, {model}, {THREADS} threads", "target tokens/s", ("seqtrain", "CTranslate2 float32"),
             lambda: ours.translate(*commands, tokens), lambda: theirs.translate(folder, text, beam, alpha, LONGEST, out),
-            lambda a, b: f"{alike}; {resident(a, b)}", peer=True)
+            lambda a, b: f"{alike}; {resident(a, b)}", peer=alpha == 0)
 
 
 def recompute(shop, model):
@@ -143,7 +143,8 @@ def saving(shop, model):
     yield Comparison(
         f"checkpoint.every 60s, compression 1, {model}, {updates} updates with start and end", "tokens/s", ("60s", "never"),
         lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "60s", "--checkpoint.compression", 1], updates),
-        lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "never"], updates))
+        lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "never"], updates),
+        lambda a, b: f"runs of {median(a, 'seconds'):.0f} s against {median(b, 'seconds'):.0f} s")
 
 
 def start(shop, model):
