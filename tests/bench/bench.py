@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import chart
+from ours import MODELS
 from rows import ROWS
 from workshop import BUILD, COUNTED, PROGRAM, ROUNDS, TOKENS, Workshop
 
@@ -22,6 +23,8 @@ def chosen():
         name, _, model = word.partition(":")
         if name not in ROWS:
             sys.exit(f"BENCH_ROWS: {name} is none of {' '.join(ROWS)}")
+        if model and model not in MODELS:
+            sys.exit(f"BENCH_ROWS: {model} is none of {' '.join(MODELS)}")
         for each in [model] if model else ROWS[name][1]:
             yield name, each
 
@@ -69,10 +72,11 @@ def write(name, text):
 
 
 def main():
+    wanted = list(chosen())
     machine = subprocess.run([PROGRAM, "--build-info"], capture_output=True, text=True, check=True).stdout.strip()
     about = [machine, f"{ROUNDS} rounds, training {COUNTED} updates each of micro-batches of at most {TOKENS} tokens a side; median (min - max)"]
     print("; ".join(about) + "\n\n| | | against | ratio | |\n| --- | --- | --- | --- | --- |", flush=True)
-    wanted, entries = list(chosen()), []
+    entries = []
     with tempfile.TemporaryDirectory() as folder:
         shop = Workshop(folder)
         for name, model in wanted:

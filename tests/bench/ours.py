@@ -37,10 +37,10 @@ def metrics(directory):
 
 def train(shop, options, ranks=1, threads=THREADS):
     """Speed of the counted updates."""
-    directory = shop.path("run")
     options = ["--checkpoint.every", "never", *options]
-    done = run(*train_command(directory, options, f"{WARM + COUNTED}u", ranks), threads=threads)
-    lines = metrics(directory)
+    with shop.passing("run") as directory:
+        done = run(*train_command(directory, options, f"{WARM + COUNTED}u", ranks), threads=threads)
+        lines = metrics(directory)
     counted = lines[WARM:]
     seconds = sum(line["tokens"] / line["tokens_per_second"] for line in counted)
     return {"value": sum(line["tokens"] for line in counted) / seconds, "updates_per_second": len(counted) / seconds, "peak": done.peak,
@@ -49,9 +49,10 @@ def train(shop, options, ranks=1, threads=THREADS):
 
 def train_whole(shop, options, updates):
     """Speed over all that a run takes, saving too."""
-    directory = shop.path("run")
-    done = run(*train_command(directory, options, f"{updates}u"))
-    return {"value": sum(line["tokens"] for line in metrics(directory)) / done.seconds, "seconds": done.seconds}
+    with shop.passing("run") as directory:
+        done = run(*train_command(directory, options, f"{updates}u"))
+        tokens = sum(line["tokens"] for line in metrics(directory))
+    return {"value": tokens / done.seconds, "seconds": done.seconds}
 
 
 def bench(shop, options):
@@ -63,14 +64,13 @@ def bench(shop, options):
 
 def start_up(shop, options, ranks):
     """Seconds from the start of mpirun to the start of the first update."""
-    directory = shop.path("run")
-    process = Process(train_command(directory, options, "1u", ranks), threads=1)
-    path = f"{directory}/metrics.jsonl"
-    while process.child.poll() is None and not (os.path.exists(path) and os.path.getsize(path)):
-        time.sleep(0.002)
-    seen = time.perf_counter() - process.start
-    process.wait()
-    first = metrics(directory)[0]
+    with shop.passing("run") as directory:
+        process, path = Process(train_command(directory, options, "1u", ranks), threads=1), f"{directory}/metrics.jsonl"
+        while process.running() and not (os.path.exists(path) and os.path.getsize(path)):
+            time.sleep(0.002)
+        seen = time.perf_counter() - process.start
+        process.wait()
+        first = metrics(directory)[0]
     return {"value": seen - first["tokens"] / first["tokens_per_second"]}
 
 

@@ -1,7 +1,9 @@
 """What all rows share: settings from the environment, processes with their time and memory, text and corpora."""
 
+import contextlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,10 @@ class Process:
         self.start = time.perf_counter()
         self.child = subprocess.Popen(self.command, stdout=self.output, stderr=self.errors, env=environment)
 
+    def running(self):
+        """Leaves a process that has ended to wait()."""
+        return os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def wait(self):
         _, status, used = os.wait4(self.child.pid, 0)
         seconds = time.perf_counter() - self.start
@@ -74,6 +80,13 @@ class Workshop:
     def path(self, kind):
         """A new one."""
         return f"{self.folder}/{kind}{next(self.names)}"
+
+    @contextlib.contextmanager
+    def passing(self, kind):
+        """A new one whose folder is removed in the end: checkpoints of many runs would fill the disk."""
+        path = self.path(kind)
+        yield path
+        shutil.rmtree(path)
 
     def generate(self, lines):
         folder = self.path("text")
