@@ -147,8 +147,9 @@ static const struct option validate_rows[] = {
                 .help = "training ends when so many validations bring validate.metric no improvement"},
         {"validate.min_delta", OPTION_REAL, offsetof(struct validate_options, min_delta), .value = "0",
                 .minimum = 0, .maximum = 1e9, .change = CHANGE_NOTED, .shapes_result = true,
-                .needs = "validate.patience",
-                .help = "what patience counts as improvement is more than this"},
+                .needs = "validate.every",
+                .help = "an improvement of validate.metric by no more than this is none\n"
+                        "For validate.patience, and for schedule.kind plateau."},
 };
 static const struct option_group validate_group =
         OPTION_GROUP("validate", "how good the model is", validate_rows);
@@ -312,6 +313,17 @@ static enum status check_plateau(const struct config *config)
     return STATUS_OK;
 }
 
+static enum status check_min_delta(const struct config *config)
+{
+    const struct validate_options *validate = &config->validate;
+    CHECK(validate->min_delta == 0 || validate->patience > 0 || schedule_is_plateau(&config->schedule),
+            STATUS_CONFIG,
+            "validate.min_delta is %g, but counts only with validate.patience or schedule.kind plateau: set "
+            "one of them, or leave validate.min_delta out",
+            validate->min_delta);
+    return STATUS_OK;
+}
+
 enum status config_check(const struct config *config, int ranks)
 {
     TRY(metrics_check_names("validate.metrics", &config->validate.metrics, &metric_kinds, STATUS_CONFIG));
@@ -324,6 +336,7 @@ enum status config_check(const struct config *config, int ranks)
     TRY(optimizer_check(&config->optimizer));
     TRY(schedule_check(&config->schedule));
     TRY(check_plateau(config));
+    TRY(check_min_delta(config));
     long long slots = config->batch.micro_batches;
     CHECK(ranks <= slots, STATUS_CONFIG,
             "expected at most %lld ranks (batch.micro_batches), found %d: start fewer, or set "

@@ -114,5 +114,5 @@ expect wrong 78 'validate.lowercase is true, but counts only with bleu, chrf, ch
 train 0 wrong --validate.beam 5
 expect wrong 78 'validate.beam is 5, but counts only with a metric of text'
 train 0 wrong --validate.min_delta 0.5
-expect wrong 78 'validate.min_delta is 0.5, but counts only with validate.patience'
+expect wrong 78 'validate.min_delta is 0.5, but counts only with validate.patience or schedule.kind plateau'
 exit "$failed"

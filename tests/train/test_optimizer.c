@@ -170,6 +170,9 @@ static void test_optimizer__every_kind_follows_its_formula(void **unused)
     struct optimizer_options nesterov = toy_options("sgd");
     nesterov.nesterov = true;
     check_formula(&nesterov, twin_sgd);
+    struct optimizer_options plain = toy_options("sgd");
+    plain.momentum = 0;
+    check_formula(&plain, twin_sgd);
 }
 
 static void test_optimizer__threads_do_not_show(void **unused)
@@ -291,6 +294,24 @@ static void test_optimizer__adafactor_keeps_rows_and_columns(void **unused)
     parameters_release(&parameters);
 }
 
+static void test_optimizer__without_momentum_there_is_no_velocity(void **unused)
+{
+    (void)unused;
+    struct parameters parameters;
+    struct flat_plane planes[OPTIMIZER_PLANES];
+    struct optimizer *optimizer;
+    toy_open(&parameters);
+    struct blocks blocks = blocks_make(parameters.floats, 0, 1);
+    struct optimizer_options options = toy_options("sgd");
+    for (int with = 0; with < 2; with++) {
+        options.momentum = with ? 0.9 : 0;
+        assert_int_equal(optimizer_open(&optimizer, &options, &parameters, &blocks, 0, NULL), STATUS_OK);
+        assert_int_equal(optimizer_planes(optimizer, planes), with);
+        optimizer_close(optimizer);
+    }
+    parameters_release(&parameters);
+}
+
 static void test_optimizer__nesterov_needs_momentum(void **unused)
 {
     (void)unused;
@@ -306,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_optimizer__every_kind_follows_its_formula),
+            cmocka_unit_test(test_optimizer__without_momentum_there_is_no_velocity),
             cmocka_unit_test(test_optimizer__threads_do_not_show),
             cmocka_unit_test(test_optimizer__frozen_parameters_and_gaps_stay),
             cmocka_unit_test(test_optimizer__zero_gradient_moves_nothing),

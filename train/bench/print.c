@@ -1,8 +1,8 @@
 #include "comm/world.h"
 #include "models/ops.h"
 #include "train/bench/bench.h"
+#include "train/json.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 
 static double share(double part, double whole)
@@ -187,10 +187,7 @@ static cJSON *as_json(const struct bench *b)
 enum status bench_print_json(const struct bench *bench)
 {
     cJSON *object = as_json(bench);
-    char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    enum status status = json_print(object, "the measurements");
     cJSON_Delete(object);
-    CHECK(text, STATUS_INTERNAL, "out of memory: the measurements as JSON");
-    puts(text);
-    cJSON_free(text);
-    return STATUS_OK;
+    return status;
 }

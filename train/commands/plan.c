@@ -5,9 +5,8 @@
 #include "comm/memory.h"
 #include "comm/world.h"
 #include "train/command.h"
+#include "train/json.h"
 #include "train/training/estimate.h"
-
-#include <cjson/cJSON.h>
 
 struct settings {
     int64_t ranks;
@@ -122,12 +121,9 @@ static cJSON *as_json(const struct estimate *e, const struct config *config)
 static enum status print_json(const struct estimate *e, const struct config *config)
 {
     cJSON *object = as_json(e, config);
-    char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    enum status status = json_print(object, "the plan");
     cJSON_Delete(object);
-    CHECK(text, STATUS_INTERNAL, "out of memory: the plan as JSON");
-    puts(text);
-    cJSON_free(text);
-    return STATUS_OK;
+    return status;
 }
 
 /* ---- the command ---- */

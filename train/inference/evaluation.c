@@ -1,8 +1,8 @@
 #include "train/inference/evaluation.h"
 
 #include "comm/memory.h"
+#include "train/json.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 /* ---- which metrics ---- */
@@ -152,12 +152,8 @@ static enum status print_json(const struct evaluation *evaluation, const struct 
     if (evaluation->has_loss)
         add_loss(out, evaluation);
     enum status status = tell(out, evaluation, options);
-    char *text = status == STATUS_OK ? cJSON_PrintUnformatted(out) : NULL;
-    if (text)
-        puts(text);
-    else if (status == STATUS_OK)
-        status = status_fail(STATUS_INTERNAL, "out of memory: evaluation as JSON");
-    cJSON_free(text);
+    if (status == STATUS_OK)
+        status = json_print(out, "the evaluation");
     cJSON_Delete(out);
     return status;
 }

@@ -1,4 +1,5 @@
 #include "train/info/info.h"
+#include "train/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -155,9 +156,5 @@ enum status info_print(const struct info *info)
         print_object(info->facts, 0, info->settings->all);
         return info_print_curves(info);
     }
-    char *text = cJSON_PrintUnformatted(info->facts);
-    CHECK(text, STATUS_INTERNAL, "out of memory: facts as JSON");
-    puts(text);
-    cJSON_free(text);
-    return STATUS_OK;
+    return json_print(info->facts, "the facts");
 }

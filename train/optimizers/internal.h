@@ -48,6 +48,8 @@ struct optimizer {
 
 struct optimizer_method {
     const char *moments[OPTIMIZER_MOMENTS]; /* groups in checkpoints: "optimizer/m"; NULL where unused */
+    /* Whether options leave the moments without use: then there are none. NULL: they never do. */
+    bool (*forgets)(const struct optimizer_options *options);
     bool needs_sums;
     /* State of its own, and how checkpoints see it; NULL: none. */
     enum status (*open)(struct optimizer *optimizer);

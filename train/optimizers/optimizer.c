@@ -109,12 +109,18 @@ enum status optimizer_sum(struct optimizer *o)
 
 /* ---- the optimiser ---- */
 
+/* The group of moments number k; NULL if there are none. */
+static const char *moments_name(const struct optimizer *o, int k)
+{
+    return o->method->forgets && o->method->forgets(o->options) ? NULL : o->method->moments[k];
+}
+
 static enum status open_all(struct optimizer *o, const bool *frozen)
 {
     size_t own = blocks_own_floats(&o->blocks, o->rank);
     TRY(open_segments(o, frozen));
     for (int k = 0; k < OPTIMIZER_MOMENTS; k++)
-        if (o->method->moments[k])
+        if (moments_name(o, k))
             TRY(memory_new(&o->moments[k], "moments", own, sizeof(float)));
     if (o->method->needs_sums)
         TRY(open_sums(o));
@@ -173,8 +179,8 @@ enum status optimizer_step(
 size_t optimizer_planes(struct optimizer *o, struct flat_plane out[OPTIMIZER_PLANES])
 {
     size_t count = 0;
-    for (int k = 0; k < OPTIMIZER_MOMENTS && o->method->moments[k]; k++)
-        out[count++] = (struct flat_plane){.group = o->method->moments[k],
+    for (int k = 0; k < OPTIMIZER_MOMENTS && moments_name(o, k); k++)
+        out[count++] = (struct flat_plane){.group = moments_name(o, k),
                 .values = o->moments[k],
                 .description = "moment of the optimiser"};
     return o->method->planes ? o->method->planes(o, out) : count;

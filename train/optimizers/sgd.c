@@ -22,6 +22,19 @@ VECTOR_CLONES static void sgd_tile(struct factors f, size_t count, float *restri
     }
 }
 
+VECTOR_CLONES static void plain_tile(
+        struct factors f, size_t count, float *restrict parameters, const float *restrict gradient)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        parameters[i] -= f.by_velocity * (gradient[i] * f.scale + f.decay * parameters[i]);
+}
+
+static bool forgets(const struct optimizer_options *options)
+{
+    return options->momentum == 0;
+}
+
 static void update(
         const struct optimizer *optimizer, const struct optimizer_step *step, const struct tile *tile)
 {
@@ -34,10 +47,14 @@ static void update(
             .by_gradient = o->nesterov ? (float)rate : 0,
             .by_velocity = (float)(o->nesterov ? rate * o->momentum : rate),
     };
-    sgd_tile(factors, tile->count, tile->values, tile->gradient, tile->moments[0]);
+    if (tile->moments[0])
+        sgd_tile(factors, tile->count, tile->values, tile->gradient, tile->moments[0]);
+    else
+        plain_tile(factors, tile->count, tile->values, tile->gradient);
 }
 
 const struct optimizer_method optimizer_sgd = {
         .moments = {"optimizer/momentum"},
+        .forgets = forgets,
         .update = update,
 };
