@@ -159,11 +159,11 @@ void arena_reset(struct arena *arena, struct arena_mark mark)
 
 void arena_clear(struct arena *arena)
 {
-    size_t total = total_bytes(arena);
     if (arena->count > 1) {
-        /* Should the join fail for memory, the largest wish was met before: start small again and grow. */
+        /* As much as was ever in use, not as was held. Should there be no memory for it in one piece: start small again
+         * and grow. */
         drop_chunks(arena);
-        if (add_chunk(arena, total) != STATUS_OK)
+        if (add_chunk(arena, arena->peak) != STATUS_OK)
             arena->status = add_chunk(arena, MEMORY_ALIGNMENT);
     } else {
         arena_reset(arena, (struct arena_mark){0, 0});

@@ -140,6 +140,8 @@ static void test_memory__arena_grows_and_joins(void **state)
         arena_clear(arena);
         assert_true(find_report("arena test", &report));
         assert_int_equal(report.blocks, 2); /* the arena and one chunk: nothing more is allocated */
+        assert_in_range(
+                report.bytes, arena_peak(arena), arena_peak(arena) + 4096); /* and nothing is held in vain */
     }
     assert_true(arena_peak(arena) >= 100 * 59 * sizeof(float));
     arena_close(arena);
