@@ -121,21 +121,34 @@ struct layer {
     struct reach *reach;            /* decoder */
 };
 
+/* The end of an attention sub-layer: the heads back to the width, and on to the residual. */
+static void add_heads(const struct model *model, struct tape *tape, struct residual *r,
+        const struct attention_layer *own, struct tensor *heads, const struct norm_layer *next)
+{
+    struct tensor *f = linear_apply(tape, &own->output, heads, NULL, (struct dropout){0});
+    residual_add(model, tape, r, f, &own->norm, next, false);
+}
+
+/* The end of a layer. */
+static void add_feed_forward(const struct layer *layer, struct tape *tape, struct residual *r,
+        const struct feed_forward_layer *own, const struct norm_layer *next)
+{
+    struct tensor *f = feed_forward_apply(layer->model, tape, own, r->y);
+    residual_add(layer->model, tape, r, f, &own->norm, next, layer->last);
+}
+
 static void run_encoder_layer(const void *context, struct tape *tape, struct tensor *const *inputs,
         struct tensor *outputs[NODE_OUTPUTS])
 {
     const struct layer *own = context;
-    struct model *model = own->model;
-    const struct transformer *t = layout(model);
+    const struct transformer *t = layout(own->model);
     const struct encoder_layer *layer = &t->encoder[own->number];
     struct residual r = {.y = inputs[0], .sum = inputs[1]};
     struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
-    struct tensor *heads = attention_self(model, tape, qkv, own->source, false);
-    struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
-    residual_add(model, tape, &r, f, &layer->attention.norm, &layer->feed_forward.norm, false);
-    f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
-    residual_add(model, tape, &r, f, &layer->feed_forward.norm,
-            own->last ? &t->encoder_norm : &layer[1].attention.norm, own->last);
+    struct tensor *heads = attention_self(own->model, tape, qkv, own->source, false);
+    add_heads(own->model, tape, &r, &layer->attention, heads, &layer->feed_forward.norm);
+    add_feed_forward(
+            own, tape, &r, &layer->feed_forward, own->last ? &t->encoder_norm : &layer[1].attention.norm);
     outputs[0] = r.y;
     outputs[1] = r.sum;
 }
@@ -144,21 +157,17 @@ static void run_decoder_layer(const void *context, struct tape *tape, struct ten
         struct tensor *outputs[NODE_OUTPUTS])
 {
     const struct layer *own = context;
-    struct model *model = own->model;
-    const struct transformer *t = layout(model);
+    const struct transformer *t = layout(own->model);
     const struct decoder_layer *layer = &t->decoder[own->number];
     struct residual r = {.y = inputs[0], .sum = inputs[1]};
     struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
     struct tensor *heads = own->reach->self(own->reach, tape, own->number, qkv);
-    struct tensor *f = linear_apply(tape, &layer->attention.output, heads, NULL, (struct dropout){0});
-    residual_add(model, tape, &r, f, &layer->attention.norm, &layer->cross.norm, false);
+    add_heads(own->model, tape, &r, &layer->attention, heads, &layer->cross.norm);
     struct tensor *query = linear_apply(tape, &layer->cross.input, r.y, NULL, (struct dropout){0});
     heads = own->reach->cross(own->reach, tape, own->number, query);
-    f = linear_apply(tape, &layer->cross.output, heads, NULL, (struct dropout){0});
-    residual_add(model, tape, &r, f, &layer->cross.norm, &layer->feed_forward.norm, false);
-    f = feed_forward_apply(model, tape, &layer->feed_forward, r.y);
-    residual_add(model, tape, &r, f, &layer->feed_forward.norm,
-            own->last ? &t->decoder_norm : &layer[1].attention.norm, own->last);
+    add_heads(own->model, tape, &r, &layer->cross, heads, &layer->feed_forward.norm);
+    add_feed_forward(
+            own, tape, &r, &layer->feed_forward, own->last ? &t->decoder_norm : &layer[1].attention.norm);
     outputs[0] = r.y;
     outputs[1] = r.sum;
 }

@@ -153,34 +153,23 @@ void packed_fill(struct packed *packed, const float *b, size_t rows, size_t colu
 
 /* ---- products ---- */
 
-static void whole_panel(const struct packed_product *p, struct tile tile, run_block *run)
-{
-    struct block s = {.k = p->b->columns,
-            .lda = p->lda,
-            .ldc = p->ldc,
-            .panel = p->b->panels + tile.column * p->b->columns};
-    for (size_t row = tile.row; row < tile.row + tile.rows; row += BLOCK_ROWS) {
-        s.a = p->a + row * p->lda;
-        s.c = p->c + row * p->ldc + tile.column;
-        run(&s, smaller(BLOCK_ROWS, tile.row + tile.rows - row));
-    }
-}
-
-/* Where C ends within the panel. */
-static void part_of_panel(const struct packed_product *p, struct tile tile, run_block *run)
+/* A tile within one panel; where C ends within it, by way of memory of our own. */
+static void run_panel(const struct packed_product *p, struct tile tile, run_block *run)
 {
     float own[BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
+    const bool whole = tile.columns == PANEL;
     struct block s = {.k = p->b->columns,
             .lda = p->lda,
-            .ldc = PANEL,
-            .panel = p->b->panels + tile.column * p->b->columns,
-            .c = own};
+            .ldc = whole ? p->ldc : PANEL,
+            .panel = p->b->panels + tile.column * p->b->columns};
     for (size_t row = tile.row; row < tile.row + tile.rows; row += BLOCK_ROWS) {
         size_t rows = smaller(BLOCK_ROWS, tile.row + tile.rows - row);
+        float *c = p->c + row * p->ldc + tile.column;
         s.a = p->a + row * p->lda;
+        s.c = whole ? c : own;
         run(&s, rows);
-        for (size_t i = 0; i < rows; i++)
-            memcpy(p->c + (row + i) * p->ldc + tile.column, own + i * PANEL, tile.columns * sizeof *own);
+        for (size_t i = 0; i < rows && !whole; i++)
+            memcpy(c + i * p->ldc, own + i * PANEL, tile.columns * sizeof *own);
     }
 }
 
@@ -188,11 +177,7 @@ static void run_tile(const struct packed_product *p, struct tile tile, run_block
 {
     for (size_t column = tile.column; column < tile.column + tile.columns; column += PANEL) {
         size_t columns = smaller(PANEL, tile.column + tile.columns - column);
-        struct tile part = {tile.row, tile.rows, column, columns};
-        if (columns == PANEL)
-            whole_panel(p, part, run);
-        else
-            part_of_panel(p, part, run);
+        run_panel(p, (struct tile){tile.row, tile.rows, column, columns}, run);
     }
     if (p->finish)
         p->finish(p->context, tile);
