@@ -67,13 +67,15 @@ end_machine() {
     while kill -0 "$number" 2>/dev/null; do sleep 0.05; done
 }
 
+# A node that comes back has the address it had (MAC too): others would send to the old one for some seconds.
 start_node() { # NUMBER
-    local i=$1
+    local i=$1 address
+    address=$(printf '02:00:0a:4e:00:%02x' $((10 + i)))
     start_machine "n$i" "slurmd -f '$SLURM_CONF' -N n$i"
     if nsenter -t "$(pid_of ctl)" -n ip link show "p$i" >/dev/null 2>&1; then # of the machine that was here before
         nsenter -t "$(pid_of ctl)" -n ip link del "p$i"
     fi
-    nsenter -t "$(pid_of ctl)" -n ip link add "p$i" type veth peer name eth0 netns "$(pid_of "n$i")"
+    nsenter -t "$(pid_of ctl)" -n ip link add "p$i" type veth peer name eth0 address "$address" netns "$(pid_of "n$i")"
     nsenter -t "$(pid_of ctl)" -n ip link set "p$i" master br0 up
     nsenter -t "$(pid_of "n$i")" -n ip link set lo up
     nsenter -t "$(pid_of "n$i")" -n ip addr add "10.78.0.$((10 + i))/24" dev eth0

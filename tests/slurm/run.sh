@@ -56,14 +56,25 @@ await_progress() { # SINCE: until the run has told of more updates than that
     fail "expected more updates, found: $(tail -n 8 "$name.log" 2>&1)"
     return 1
 }
-await_end() { # STATE CODE RESTARTS: the job ends so
+await_checkpoint() { # the run has saved since this is called: the next start is the first from there
+    local before
+    before=$(newest "$name")
+    for _ in $(seq 600); do
+        [ "$(newest "$name")" != "$before" ] && return
+        sleep 0.1
+    done
+    fail "expected a checkpoint after $before, found: $(tail -n 8 "$name.log" 2>&1)"
+    return 1
+}
+await_end() { # STATE CODE RESTARTS (a pattern): the job ends so
     local found=
     for _ in $(seq 600); do
         found="$(field JobState) $(field ExitCode) $(field Restarts)"
         [[ $found == @(PENDING|RUNNING|COMPLETING)* ]] || break
         sleep 0.2
     done
-    [ "$found" = "$1 $2:0 $3" ] || fail "expected the job to end as $1 $2:0 $3, found $found: $(tail -n 8 "$name.log")"
+    # shellcheck disable=SC2053
+    [[ $found == $1\ $2:0\ $3 ]] || fail "expected the job to end as $1 $2:0 $3, found $found: $(tail -n 8 "$name.log")"
 }
 says() { # WORDS...: NAME.log has a line with each
     local words
@@ -99,15 +110,13 @@ test_resume() {
     says 'asked to stop by USR1' 'stopped after update [0-9]+ .on a signal.' 'ended with status 75' '2 ranks on n\[1-2\], threads of each: 1'
     ctl scontrol update "JobId=$job" TimeLimit=10
 
-    local since=$(($(progress) + 1))
-    await 'resumed from' && await_progress "$since" || return
+    await 'resumed from' && await_checkpoint || return
     # shellcheck disable=SC2016
     "$cluster" exec cluster n2 bash -c 'kill -KILL $(pgrep -o -x seqtrain)'
     await 'restart 1: queued again' || return
     says 'restart 1: .*ended with status 137'
 
-    since=$(($(progress) + 1))
-    await 'restart 2: start [12] from' && await_progress "$since" || return
+    await 'restart 2: start 1 from' && await_checkpoint || return
     "$cluster" crash cluster n2
     await 'restart 2: queued again' || return
     says 'restart 2: .*ended with status (1[3-9][0-9]|2[0-9][0-9])'
@@ -115,8 +124,8 @@ test_resume() {
     ctl scontrol update NodeName=n2 State=DOWN Reason=crashed # until it comes back
     "$cluster" boot cluster n2
 
-    await_end COMPLETED 0 3
-    says 'restart 3: .*ended with status 0'
+    await_end COMPLETED 0 '[3-5]' # a node just back may miss a start; three are allowed without a new checkpoint
+    says 'restart [3-5]: .*ended with status 0'
     [ ! -e resume/slurm-starts ] || fail "the count of starts is left over"
     compare_with_undisturbed
 }
