@@ -53,7 +53,7 @@ float *exchange_leaf(struct exchange *x, int slot)
     }
     ASSERT(slot == x->next_slot && slot < x->end_slot);
     x->is_leaf_out = true;
-    x->unstarted = slot + 1 == x->end_slot ? blocks_buckets(&x->blocks) : 0;
+    x->unjoined = x->unstarted = x->unfinished = slot + 1 == x->end_slot ? blocks_buckets(&x->blocks) : 0;
     float *leaf = x->buffer[x->held++];
     zero_floats(leaf, x->blocks.floats);
     return leaf;
@@ -67,24 +67,67 @@ static void join_stretch(struct exchange *x, size_t first, size_t count)
         add_stretch(x->buffer[top - 1], x->buffer[top], first, count);
 }
 
-static void start_bucket(struct exchange *x, size_t bucket)
+struct flight *exchange_flight(struct exchange *x, size_t bucket)
 {
-    size_t first = bucket * x->blocks.bucket_floats;
-    join_stretch(x, first, least(x->blocks.bucket_floats, x->blocks.floats - first));
-    if (world_is_shared())
-        exchange_note(x, x->reduction->start(x, bucket, x->requests + bucket * (size_t)x->rounds));
+    return &x->flights[bucket % FLIGHTS];
 }
 
-/* MPI moves data only while it is called: asks for the oldest request that is still on its way. */
-static void make_progress(struct exchange *x)
+/* As many as are joined and find a place. */
+static void start_buckets(struct exchange *x)
 {
-    int done = 1;
-    for (size_t bucket = blocks_buckets(&x->blocks); done && bucket-- > x->unstarted;)
-        for (int i = 0; done && i < x->rounds; i++) {
-            MPI_Request *request = &x->requests[bucket * (size_t)x->rounds + (size_t)i];
-            if (*request != MPI_REQUEST_NULL)
-                exchange_note(x, mpi_status(MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Test", -1));
-        }
+    while (x->unstarted > x->unjoined && x->unfinished - x->unstarted < FLIGHTS) {
+        size_t bucket = --x->unstarted;
+        if (world_is_shared())
+            exchange_note(x, x->reduction->start(x, bucket, exchange_flight(x, bucket)->requests));
+    }
+}
+
+/* All buckets from `first` on; each leaves if it finds a place. */
+static void join_buckets(struct exchange *x, size_t first)
+{
+    size_t length = x->blocks.bucket_floats;
+    while (x->unjoined > 0 && (x->unjoined - 1) * length >= first) {
+        size_t start = --x->unjoined * length;
+        join_stretch(x, start, least(length, x->blocks.floats - start));
+        start_buckets(x);
+    }
+}
+
+/* Whether a bucket that was started is there. MPI moves data only while it is called: this does it. */
+static bool has_arrived(struct exchange *x, size_t bucket, bool wait)
+{
+    int done = true;
+    if (!world_is_shared())
+        return true;
+    MPI_Request *requests = exchange_flight(x, bucket)->requests;
+    int code = wait ? MPI_Waitall(x->rounds, requests, MPI_STATUSES_IGNORE)
+                    : MPI_Testall(x->rounds, requests, &done, MPI_STATUSES_IGNORE);
+    exchange_note(x, mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
+    return done || code != MPI_SUCCESS;
+}
+
+/* The own stretch of a bucket that has arrived. */
+static void finish_bucket(struct exchange *x, size_t bucket)
+{
+    struct run run = blocks_run(&x->blocks, bucket, x->rank);
+    bool adds = world_is_shared() && x->reduction->finish;
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < run.count; at += BLOCK_FLOATS) {
+        size_t count = least(BLOCK_FLOATS, run.count - at);
+        if (adds)
+            x->reduction->finish(x, bucket, run.first + at, count);
+        x->squares[(run.own + at) / BLOCK_FLOATS] = vector_square(x->buffer[0] + run.first + at, count);
+    }
+}
+
+/* Finishes what has arrived, or waits for it; in its place the next bucket starts. */
+static void move_buckets(struct exchange *x, bool wait)
+{
+    start_buckets(x);
+    while (x->unfinished > x->unstarted && has_arrived(x, x->unfinished - 1, wait)) {
+        finish_bucket(x, --x->unfinished);
+        start_buckets(x);
+    }
 }
 
 void exchange_ready(struct exchange *x, size_t first)
@@ -92,9 +135,8 @@ void exchange_ready(struct exchange *x, size_t first)
     ASSERT(x->is_leaf_out);
     if (x->next_slot + 1 < x->end_slot)
         return;
-    while (x->unstarted > 0 && (x->unstarted - 1) * x->blocks.bucket_floats >= first)
-        start_bucket(x, --x->unstarted);
-    make_progress(x);
+    join_buckets(x, first);
+    move_buckets(x, false);
 }
 
 void exchange_leaf_done(struct exchange *x, const struct slot_facts *facts)
@@ -110,31 +152,10 @@ void exchange_leaf_done(struct exchange *x, const struct slot_facts *facts)
     x->is_leaf_out = false;
 }
 
-/* The own stretch of a bucket whose requests are done. */
-static void finish_bucket(struct exchange *x, size_t bucket)
-{
-    struct run run = blocks_run(&x->blocks, bucket, x->rank);
-    bool adds = world_is_shared() && x->reduction->finish;
-#pragma omp parallel for schedule(static)
-    for (size_t at = 0; at < run.count; at += BLOCK_FLOATS) {
-        size_t count = least(BLOCK_FLOATS, run.count - at);
-        if (adds)
-            x->reduction->finish(x, run, run.first + at, count);
-        x->squares[(run.own + at) / BLOCK_FLOATS] = vector_square(x->buffer[0] + run.first + at, count);
-    }
-}
-
 enum status exchange_sum(struct exchange *x, float **sum)
 {
     ASSERT(x->next_slot == x->end_slot && !x->is_sum_ready);
-    for (size_t bucket = blocks_buckets(&x->blocks); bucket-- > 0;) {
-        if (world_is_shared()) {
-            MPI_Request *requests = x->requests + bucket * (size_t)x->rounds;
-            int code = MPI_Waitall(x->rounds, requests, MPI_STATUSES_IGNORE);
-            exchange_note(x, mpi_status(code, "MPI_Waitall", -1));
-        }
-        finish_bucket(x, bucket);
-    }
+    move_buckets(x, true);
     x->is_sum_ready = true;
     *sum = x->buffer[0];
     if (fault_fires(FAULT_EXCHANGE))

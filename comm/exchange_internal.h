@@ -2,7 +2,14 @@
  * What the files of the exchange share. Private to comm/.
  *
  * A bucket goes through: join (own subtrees are completed, buffers 0 … K-1 hold this rank's pieces), start (the kind
- * sends them), wait, finish (the kind leaves the sum in the own stretch of buffer 0), squares.
+ * sends them), flight, finish (the kind leaves the sum in the own stretch of buffer 0), squares. At most FLIGHTS buckets
+ * are on their way at once; the next starts when the oldest is finished, so that what arrives takes little room:
+ *
+ *     bucket    0 ... | unjoined ...  | unstarted ... | unfinished ...
+ *               made  | wait to leave | in flight     | summed              the last bucket leaves first
+ *
+ * Ranks start and finish in the same order: the oldest bucket that is in flight anywhere has been started everywhere or
+ * can be, so that none waits for ever.
  *
  * To add a way to sum: a file exchange_NAME.c with its struct reduction, and its row in reduce_kinds.
  */
@@ -18,8 +25,8 @@ struct reduction {
     enum status (*open)(struct exchange *);
     /* Posts the requests of a bucket whose pieces are final, requests[rounds]. */
     enum status (*start)(struct exchange *, size_t bucket, MPI_Request *requests);
-    /* Once they are done: the sum of one own block into buffer 0. NULL: it is there already. */
-    void (*finish)(struct exchange *, struct run run, size_t position, size_t count);
+    /* Once they are done: the sum of one own block of a bucket into buffer 0. NULL: it is there already. */
+    void (*finish)(struct exchange *, size_t bucket, size_t position, size_t count);
     /* Floats this rank sends per update to have its pieces summed, and room for what it receives. Of blocks, ranks and
      * pieces alone, before open(). */
     size_t (*floats_sent)(const struct exchange *);
@@ -44,6 +51,15 @@ struct cut {
     struct stretches *sent, *arrived; /* [rounds]: piece i of this rank to all; piece i of all to this rank */
 };
 
+/* Enough for what travels between two calls of exchange_ready(): with 4 MB a bucket, 12 ms at 10 Gbit/s. */
+enum { FLIGHTS = 4 };
+
+/* A bucket on its way; bucket b takes place b % FLIGHTS. */
+struct flight {
+    MPI_Request *requests; /* [rounds] */
+    float *arrived;        /* foreign pieces in order, each as long as the own stretch */
+};
+
 struct exchange {
     const struct reduction *reduction;
     struct blocks blocks;
@@ -62,12 +78,12 @@ struct exchange {
     /* pieces of all ranks, in slot order */
     int *first_piece; /* [ranks + 1] */
     struct tree_step *steps;
-    float *received; /* by bucket: foreign pieces in order, each as long as the own stretch */
 
-    /* buckets on their way: the last one leaves first */
-    int rounds;             /* requests per bucket */
-    size_t unstarted;       /* buckets [0, unstarted) are still here */
-    MPI_Request *requests;  /* [buckets][rounds] */
+    /* buckets on their way */
+    int rounds;                             /* requests per bucket */
+    size_t unjoined, unstarted, unfinished; /* see above */
+    struct flight flights[FLIGHTS];
+    MPI_Request *requests;  /* of all flights */
     MPI_Request *spreading; /* [buckets] */
     bool is_spreading;
     struct cut cuts[2]; /* of a full bucket, of the last one */
@@ -91,6 +107,8 @@ struct blocks exchange_make_blocks(size_t floats, size_t bucket_floats, int rank
 
 /* The cut of `bucket`. */
 const struct cut *exchange_cut(const struct exchange *exchange, size_t bucket);
+
+struct flight *exchange_flight(struct exchange *exchange, size_t bucket);
 
 /* Fills cuts[]; needs first_piece and rounds. */
 enum status exchange_cut_open(struct exchange *exchange);

@@ -63,11 +63,13 @@ static enum status open_slots(struct exchange *x)
 
 static enum status open_requests(struct exchange *x)
 {
-    size_t buckets = blocks_buckets(&x->blocks), count = buckets * (size_t)x->rounds;
+    size_t buckets = blocks_buckets(&x->blocks), count = FLIGHTS * (size_t)x->rounds;
     TRY(memory_new(&x->requests, "exchange", count, sizeof *x->requests));
     TRY(memory_new(&x->spreading, "exchange", buckets, sizeof *x->spreading));
     for (size_t i = 0; i < count; i++)
         x->requests[i] = MPI_REQUEST_NULL;
+    for (size_t i = 0; i < FLIGHTS; i++)
+        x->flights[i].requests = x->requests + i * (size_t)x->rounds;
     for (size_t i = 0; i < buckets; i++)
         x->spreading[i] = MPI_REQUEST_NULL;
     return STATUS_OK;
@@ -130,7 +132,8 @@ void exchange_close(struct exchange *x)
     memory_free(x->facts);
     memory_free(x->first_piece);
     memory_free(x->steps);
-    memory_free(x->received);
+    for (int i = 0; i < FLIGHTS; i++)
+        memory_free(x->flights[i].arrived);
     memory_free(x->requests);
     memory_free(x->spreading);
     memory_free(x->cut_lists);

@@ -43,6 +43,23 @@ static enum status plan_steps(struct exchange *x)
     return status;
 }
 
+/* Floats of the longest own stretch: a last bucket of fewer blocks may hold one more of this rank's. */
+static size_t longest_stretch(const struct exchange *x)
+{
+    size_t buckets = blocks_buckets(&x->blocks);
+    if (buckets == 0)
+        return 0;
+    size_t full = blocks_run(&x->blocks, 0, x->rank).count;
+    size_t last = blocks_run(&x->blocks, buckets - 1, x->rank).count;
+    return full > last ? full : last;
+}
+
+static size_t flights_used(const struct exchange *x)
+{
+    size_t buckets = blocks_buckets(&x->blocks);
+    return buckets < FLIGHTS ? buckets : FLIGHTS;
+}
+
 static enum status ordered_open(struct exchange *x)
 {
     for (int r = 0; r < x->ranks; r++)
@@ -50,17 +67,19 @@ static enum status ordered_open(struct exchange *x)
             x->rounds = x->first_piece[r + 1] - x->first_piece[r];
     TRY(plan_steps(x));
     size_t floats;
-    CHECK(size_multiply(&floats, blocks_own_floats(&x->blocks, x->rank), foreign_pieces(x)), STATUS_CONFIG,
+    CHECK(size_multiply(&floats, longest_stretch(x), foreign_pieces(x)), STATUS_CONFIG,
             "%zu parameters and %zu pieces from other ranks pass what memory can address", x->blocks.floats,
             foreign_pieces(x));
-    return memory_new(&x->received, "exchange", floats, sizeof(float));
+    for (size_t i = 0; i < flights_used(x); i++)
+        TRY(memory_new(&x->flights[i].arrived, "exchange", floats, sizeof(float)));
+    return STATUS_OK;
 }
 
 static enum status ordered_start(struct exchange *x, size_t bucket, MPI_Request *requests)
 {
     const struct cut *cut = exchange_cut(x, bucket);
     size_t first = bucket * x->blocks.bucket_floats;
-    float *into = x->received + blocks_run(&x->blocks, bucket, x->rank).own * foreign_pieces(x);
+    float *into = exchange_flight(x, bucket)->arrived;
     for (int i = 0; i < x->rounds; i++) {
         const float *from = i < own_pieces(x) ? x->buffer[i] + first : x->buffer[0];
         int code = MPI_Ialltoallv(from, cut->sent[i].counts, cut->sent[i].offsets, MPI_FLOAT, into,
@@ -70,23 +89,26 @@ static enum status ordered_start(struct exchange *x, size_t bucket, MPI_Request 
     return STATUS_OK;
 }
 
-/* Where `piece` keeps the float at `position` of the own stretch `run`. */
-static float *piece_at(struct exchange *x, int piece, struct run run, size_t position)
+/* Where `piece` keeps the float at `position` of the own stretch `run` of a bucket. */
+static float *piece_at(
+        const struct exchange *x, float *arrived, int piece, const struct run *run, size_t position)
 {
     int own = x->first_piece[x->rank];
     if (piece >= own && piece < own + own_pieces(x))
         return x->buffer[piece - own] + position;
     size_t index = (size_t)(piece < own ? piece : piece - own_pieces(x));
-    return x->received + run.own * foreign_pieces(x) + index * run.count + (position - run.first);
+    return arrived + index * run->count + (position - run->first);
 }
 
-static void ordered_finish(struct exchange *x, struct run run, size_t position, size_t count)
+static void ordered_finish(struct exchange *x, size_t bucket, size_t position, size_t count)
 {
+    struct run run = blocks_run(&x->blocks, bucket, x->rank);
+    float *arrived = exchange_flight(x, bucket)->arrived;
     for (int i = 0; i < all_pieces(x) - 1; i++)
-        exchange_add(piece_at(x, x->steps[i].left, run, position),
-                piece_at(x, x->steps[i].right, run, position), count);
+        exchange_add(piece_at(x, arrived, x->steps[i].left, &run, position),
+                piece_at(x, arrived, x->steps[i].right, &run, position), count);
     if (x->first_piece[x->rank] != 0)
-        memcpy(x->buffer[0] + position, piece_at(x, 0, run, position), count * sizeof(float));
+        memcpy(x->buffer[0] + position, piece_at(x, arrived, 0, &run, position), count * sizeof(float));
 }
 
 static size_t ordered_floats_sent(const struct exchange *x)
@@ -96,7 +118,7 @@ static size_t ordered_floats_sent(const struct exchange *x)
 
 static size_t ordered_floats_received(const struct exchange *x)
 {
-    return foreign_pieces(x) * blocks_own_floats(&x->blocks, x->rank);
+    return flights_used(x) * foreign_pieces(x) * longest_stretch(x);
 }
 
 const struct reduction reduction_ordered = {

@@ -268,17 +268,16 @@ static size_t bytes_held(const char *name)
 }
 
 /* The cost that is told beforehand is what an open exchange holds, on the rank that holds most and on no other more. */
-static void check_cost(const char *kind, int slots)
+static void check_cost(const char *kind, size_t floats, int slots)
 {
-    enum { FLOATS = 1 << 20 };
     struct exchange *x;
     struct exchange_cost cost;
     int size = world()->size;
     size_t before = bytes_held("exchange");
-    EXPECT_OK(exchange_cost(&cost, kind_called(kind), FLOATS, slots, size));
+    EXPECT_OK(exchange_cost(&cost, kind_called(kind), floats, slots, size));
     EXPECT(bytes_held("exchange") == before);
-    EXPECT_OK(exchange_open(&x, kind_called(kind), FLOATS, slots, 0));
-    size_t gradients = (size_t)cost.buffers * FLOATS * sizeof(float), rest = FLOATS / 8;
+    EXPECT_OK(exchange_open(&x, kind_called(kind), floats, slots, 0));
+    size_t gradients = (size_t)cost.buffers * floats * sizeof(float), rest = (1 << 17) + floats / 256;
     double held = (double)(bytes_held("gradient") + bytes_held("exchange"));
     double told = (double)(gradients + cost.received_floats * sizeof(float));
     if (world()->rank == cost.rank) {
@@ -295,9 +294,10 @@ static void check_costs(void)
 {
     struct exchange_cost cost;
     const size_t floats = (size_t)1 << 20;
-    check_cost("ordered", 64);
-    check_cost("ordered", 7);
-    check_cost("native", 12);
+    check_cost("ordered", floats, 64);
+    check_cost("ordered", floats, 7);
+    check_cost("ordered", 9 * floats / 2, 7);
+    check_cost("native", floats, 12);
     for (int ranks = 1; ranks <= 64; ranks *= 2) { /* as a ring */
         EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, ranks));
         EXPECT(cost.sent_floats == 2 * floats / (size_t)ranks * (size_t)(ranks - 1));
@@ -305,6 +305,10 @@ static void check_costs(void)
     }
     EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, 3));
     EXPECT(cost.sent_floats > 2 * floats);
+    EXPECT(cost.received_floats > 0);
+    size_t room = cost.received_floats; /* of a few buckets: it does not grow with the model for ever */
+    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), 16 * floats, 64, 3));
+    EXPECT(cost.received_floats > room && cost.received_floats <= 4 * room);
 }
 
 int main(int argc, char **argv)
