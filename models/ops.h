@@ -31,17 +31,6 @@ struct activation_kind {
     bool gated; /* f' is 1 where f > 0 and 0 elsewhere: backward may be given f(x) for x */
 };
 
-/* ---- products (ops/gemm.c): C [m,n] = alpha·op(A)·op(B) + beta·C, row-major, cut into fixed tiles
- * over the threads ---- */
-
-/* beta is 0 (C need not be initialised) or 1. ld: floats from row to row. */
-void gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-        float *c, size_t ldc); /* A [m,k], B [n,k] */
-void gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-        float *c, size_t ldc); /* A [m,k], B [k,n] */
-void gemm_tn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-        float *c, size_t ldc); /* A [k,m], B [k,n] */
-
 /* ---- linear (ops/linear.c): y = dropout(f(x Wᵀ + b)) ---- */
 
 /* x [n, in], weight [out, in], bias [1, out] or NULL, activation or NULL. Returns [n, out]. */

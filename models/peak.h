@@ -8,7 +8,8 @@
 #include "models/models.h"
 #include "models/profile.h"
 
-/* Ways to do a product: "model" is how the model does it, "blas" has BLAS's own threads, others cut rows into tiles. */
+/* Ways to do a product: "model" is how the model does it; of BLAS, "blas" has its own threads, others cut rows into
+ * tiles. */
 enum { PEAK_WAYS = 4 };
 extern const char *const peak_ways[PEAK_WAYS];
 
@@ -20,7 +21,7 @@ struct peak_product {
  * training makes it: between passes. */
 enum status peak_products(struct peak_product *out, const struct product_list *list, struct model *model);
 
-/* The fastest way. */
+/* Seconds of the fastest way of BLAS. */
 double peak_best(const struct peak_product *product);
 
 /* Bytes read and written in a second. */

@@ -103,12 +103,11 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
     if (!packed || packed->panels)
         return packed;
     struct arena *arena = tape->options.packing->arena;
-    packed->panels = arena_take(arena, packed_floats(weight->rows, weight->columns), sizeof(float));
-    if (!packed->panels) {
+    if (!packed_take(packed, arena, weight->rows, weight->columns)) {
         tape_fail(tape, arena_status(arena));
         return NULL;
     }
-    packed_fill(packed, weight->value, weight->rows, weight->columns, weight->columns);
+    packed_fill(packed, weight->value, weight->columns, false);
     return packed;
 }
 

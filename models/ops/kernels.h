@@ -34,7 +34,7 @@ struct tile {
     size_t row, rows, column, columns;
 };
 
-/* C [m,n] = op(A) op(B) + beta·C; op(A) is [m,k], op(B) is [k,n]. */
+/* C [m,n] = or += op(A) op(B); op(A) is [m,k], op(B) is [k,n]. */
 struct product {
     bool transpose_a, transpose_b;
     size_t m, n, k;
@@ -42,39 +42,60 @@ struct product {
     size_t lda;
     const float *b;
     size_t ldb;
-    float beta;
+    bool add;
     float *c;
     size_t ldc;
-    /* Called for each tile as soon as it is complete, on its thread; may be NULL. */
+    /* Called for each tile as soon as it is complete, on its thread; may be NULL. Not with transpose_a. */
     void (*finish)(const void *context, struct tile tile);
     const void *context;
 };
 
-void gemm(const struct product *product);
+/* Working space is the arena's and goes back; without it nothing is done: arena_status(). */
+void gemm(struct arena *arena, const struct product *product);
 
-/* The same in tiles of a size of one's own; m and n are not 0. */
+/* The same by BLAS in tiles of a size of one's own; m and n are not 0. */
 void gemm_tiles(const struct product *product, size_t rows, size_t columns);
 
-/* The product on the calling thread alone, which must be inside a parallel region. */
+/* The product by BLAS on the calling thread alone, which must be inside a parallel region. */
 void gemm_single(const struct product *product);
 
-/* ---- products with a weight laid out for them (packed.c) ---- */
+/* ---- products with a matrix laid out for them (packed.c) ---- */
+
+struct block;
+
+/* What a level of CPUs does best. */
+struct packed_level {
+    const char *name;
+    size_t panel; /* rows of B side by side */
+    void (*run)(const struct block *block, size_t rows);
+};
+
+/* The levels that run here, best first; NULL after the last. */
+const struct packed_level *packed_level(int number);
 
 /* B [rows, columns] in panels. */
 struct packed {
+    const struct packed_level *level;
     size_t rows, columns;
-    float *panels; /* [packed_floats()], aligned to 64; NULL: not made yet */
+    float *panels; /* [packed_floats()], aligned to 64 */
 };
 
-size_t packed_floats(size_t rows, size_t columns);
-void packed_fill(struct packed *packed, const float *b, size_t rows, size_t columns, size_t ldb);
+size_t packed_floats(const struct packed_level *level, size_t rows, size_t columns);
 
-/* C [m,n] = A [m, B's columns] Bᵀ, of B's first n rows. A row of C depends on nothing but its row of A, bit for bit. */
+/* Room for B on the arena, for the best level. False without: arena_status(). */
+bool packed_take(struct packed *out, struct arena *arena, size_t rows, size_t columns);
+
+/* Lays out b, which is B, or Bᵀ if `transposed`. */
+void packed_fill(struct packed *packed, const float *b, size_t ldb, bool transposed);
+
+/* C [m,n] = or += A [m, B's columns] Bᵀ, of B's first n rows. A row of C depends on nothing but its row of A (and what
+ * it held), bit for bit. */
 struct packed_product {
     size_t m, n;
     const float *a;
     size_t lda;
     const struct packed *b;
+    bool add;
     float *c;
     size_t ldc;
     void (*finish)(const void *context, struct tile tile); /* as in struct product */

@@ -90,11 +90,28 @@ static void backward(struct tape *tape, struct node *node)
 
     const float *dz = y->gradient;
     if (dweight)
-        gemm_tn(y->columns, x->columns, x->rows, dz, y->columns, x->value, x->columns, add_weight, dweight,
-                x->columns);
+        gemm(tape_arena(tape), &(struct product){.transpose_a = true,
+                                       .m = y->columns,
+                                       .n = x->columns,
+                                       .k = x->rows,
+                                       .a = dz,
+                                       .lda = y->columns,
+                                       .b = x->value,
+                                       .ldb = x->columns,
+                                       .add = add_weight,
+                                       .c = dweight,
+                                       .ldc = x->columns});
     if (dx)
-        gemm_nn(x->rows, x->columns, y->columns, dz, y->columns, weight->value, x->columns, add_x, dx,
-                x->columns);
+        gemm(tape_arena(tape), &(struct product){.m = x->rows,
+                                       .n = x->columns,
+                                       .k = y->columns,
+                                       .a = dz,
+                                       .lda = y->columns,
+                                       .b = weight->value,
+                                       .ldb = x->columns,
+                                       .add = add_x,
+                                       .c = dx,
+                                       .ldc = x->columns});
 }
 
 static void work(const struct node *node, struct op_work *out)
@@ -129,18 +146,18 @@ static void multiply(struct tape *tape, const struct tensor *x, const struct ten
                 .finish = finish,
                 .context = context});
     else
-        gemm(&(struct product){.transpose_b = true,
-                .m = x->rows,
-                .n = rows,
-                .k = x->columns,
-                .a = x->value,
-                .lda = x->columns,
-                .b = weight->value,
-                .ldb = weight->columns,
-                .c = z,
-                .ldc = rows,
-                .finish = finish,
-                .context = context});
+        gemm(tape_arena(tape), &(struct product){.transpose_b = true,
+                                       .m = x->rows,
+                                       .n = rows,
+                                       .k = x->columns,
+                                       .a = x->value,
+                                       .lda = x->columns,
+                                       .b = weight->value,
+                                       .ldb = weight->columns,
+                                       .c = z,
+                                       .ldc = rows,
+                                       .finish = finish,
+                                       .context = context});
 }
 
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,

@@ -13,8 +13,10 @@
  *     (L1 + L2) / 2 + r/4 · (K12 + K21),                       K12 = sum_c p1 δ,  K21 = -sum_c p2 δ
  *     dl1 = dL1 / 2 + r/4 · (p1 (δ - K12) + p1 - p2),          dl2 = dL2 / 2 + r/4 · (p2 (-δ - K21) + p2 - p1)
  *
- * Block by block of rows: logits, softmax and gradient in place, dx of the block, dW and db added to. A block of R-Drop
- * has its rows of both halves, one after the other, and a third plane for l1 - l2.
+ * Block by block of rows: logits, softmax and gradient in place, dx of the block, dW and db added to. While a tile of
+ * logits is in the nearest caches it becomes e^(l - m), m its row's largest there; a row's pieces are brought to one
+ * maximum with the gradient. A block of R-Drop has its rows of both halves, one after the other, and a third plane for
+ * l1 - l2; its logits stay.
  */
 struct loss_node {
     struct tensor *x, *weight, *bias;
@@ -22,7 +24,10 @@ struct loss_node {
     size_t copies;               /* rows of x for each target: 1, or 2 for R-Drop */
     float *dx, *dweight, *dbias; /* NULL: not wanted */
     bool add_x;
-    struct row_loss *rows; /* [targets] */
+    struct packed forward, back; /* W, and Wᵀ if dx is wanted */
+    struct row_loss *rows;       /* [targets] */
+    struct piece *pieces;        /* [copies · rows of a block, PIECES] */
+    float *target_logits;        /* [copies · rows of a block] */
 };
 
 struct row_loss {
@@ -136,27 +141,98 @@ CLONES static void row_gradients(const struct row pair[COPIES], const float *dif
     }
 }
 
+/* ---- a tile of logits ---- */
+
+/* What the logits of a row come to within a tile, which begins at a multiple of PIECE_LEAST. */
+struct piece {
+    size_t columns;
+    float maximum, sum, exponentials; /* of e^(l - maximum); not with R-Drop */
+    bool target_leads;                /* the target is here, and the first largest */
+};
+
+enum { PIECE_LEAST = 64 };
+
+static size_t pieces_of(const struct loss_node *loss)
+{
+    return tiles_of(loss->task.classes, PIECE_LEAST);
+}
+
 /* Whether the target is the first largest. */
-static bool is_first_largest(const float *l, float maximum, int32_t target)
+static bool is_first_largest(const float *l, float maximum, size_t target)
 {
     if (!(l[target] == maximum))
         return false;
-    for (int32_t c = 0; c < target; c++)
+    for (size_t c = 0; c < target; c++)
         if (l[c] == maximum)
             return false;
     return true;
 }
 
-/* The row's loss, weighted, is added to `out`; its logits become exponentials. */
-static void row_loss(
-        const struct loss_node *loss, size_t i, struct row *row, double weight, struct row_loss *out)
+/* One copy of a block's rows. */
+struct plane {
+    const struct loss_node *loss;
+    size_t first; /* target of its first row */
+    float *l;     /* [rows, classes] */
+    struct piece *pieces;
+    float *target_logits;
+};
+
+static void finish_tile(const void *context, struct tile tile)
+{
+    const struct plane *plane = context;
+    const struct loss_node *loss = plane->loss;
+    const size_t classes = loss->task.classes;
+    const float *bias = loss->bias ? loss->bias->value + tile.column : NULL;
+    for (size_t i = tile.row; i < tile.row + tile.rows; i++) {
+        float *l = plane->l + i * classes + tile.column;
+        struct row_sums sums = row_sums(l, bias, tile.columns);
+        struct piece *piece = &plane->pieces[i * pieces_of(loss) + tile.column / PIECE_LEAST];
+        *piece = (struct piece){.columns = tile.columns, .maximum = sums.maximum, .sum = sums.sum};
+        size_t target = (size_t)loss->task.targets[plane->first + i] - tile.column;
+        if (target < tile.columns) {
+            plane->target_logits[i] = l[target];
+            piece->target_leads = is_first_largest(l, sums.maximum, target);
+        }
+        if (loss->copies == 1)
+            piece->exponentials = row_exponentials(l, sums.maximum, tile.columns);
+    }
+}
+
+/* ---- a row ---- */
+
+/* The row's maximum and sums. Returns whether the target is the first largest of all. */
+static bool join_pieces(const struct loss_node *loss, const struct piece *pieces, struct row *row)
+{
+    const size_t classes = loss->task.classes;
+    const struct piece *piece;
+    bool leads = false;
+    row->sums = (struct row_sums){-INFINITY, 0};
+    row->exponentials = 0;
+    for (size_t at = 0; at < classes; at += piece->columns) {
+        piece = &pieces[at / PIECE_LEAST];
+        row->sums.sum += piece->sum;
+        if (piece->maximum > row->sums.maximum) {
+            row->sums.maximum = piece->maximum;
+            leads = piece->target_leads;
+        }
+    }
+    for (size_t at = 0; loss->copies == 1 && at < classes; at += piece->columns) {
+        piece = &pieces[at / PIECE_LEAST];
+        row->exponentials += piece->exponentials * vector_exp(piece->maximum - row->sums.maximum);
+    }
+    if (loss->copies == COPIES)
+        row->exponentials = row_exponentials(row->l, row->sums.maximum, classes);
+    row->log_sum = (double)row->sums.maximum + log((double)row->exponentials);
+    return leads;
+}
+
+/* Loss of one copy of target i, weighted, added to `out`. */
+static void add_loss(const struct loss_node *loss, size_t i, const struct row *row, float target_logit,
+        double weight, struct row_loss *out)
 {
     const struct loss_task *task = &loss->task;
     const double e = task->smoothing, classes = (double)task->classes;
-    const double of_target = (double)row->l[task->targets[i]];
-    row->exponentials = row_exponentials(row->l, row->sums.maximum, task->classes);
-    row->log_sum = (double)row->sums.maximum + log((double)row->exponentials);
-    const double cross_entropy = row->log_sum - of_target;
+    const double cross_entropy = row->log_sum - (double)target_logit;
     out->objective +=
             weight * ((1 - e) * cross_entropy + e * (row->log_sum - (double)row->sums.sum / classes));
     out->cross_entropy += weight * cross_entropy;
@@ -164,26 +240,38 @@ static void row_loss(
         task->log_probabilities[i] = (float)-cross_entropy;
 }
 
-/* Loss of target i; the logits of its rows, which lie `plane` floats apart, become their gradients. */
-static void target_loss(const struct loss_node *loss, size_t i, float *l, size_t plane, bool gradient)
+/* Exponentials of the pieces become p - share. */
+static void pieces_gradient(
+        const struct loss_node *loss, const struct piece *pieces, const struct row *row, float share)
 {
+    const struct piece *piece;
+    for (size_t at = 0; at < loss->task.classes; at += piece->columns) {
+        piece = &pieces[at / PIECE_LEAST];
+        float scale = vector_exp(piece->maximum - row->sums.maximum) / row->exponentials;
+        row_gradient(row->l + at, scale, share, piece->columns);
+    }
+}
+
+/* Loss of target i; the pieces of its rows, those of planes[copy] from row `at` on, become their gradients. */
+static void target_loss(const struct plane planes[], size_t at, float *difference, bool gradient)
+{
+    const struct loss_node *loss = planes->loss;
     const struct loss_task *task = &loss->task;
-    const int32_t target = task->targets[i];
-    const size_t classes = task->classes, copies = loss->copies;
-    const float *bias = loss->bias ? loss->bias->value : NULL;
+    const size_t classes = task->classes, copies = loss->copies, i = planes->first + at;
     const float share = (float)(task->smoothing / (double)classes), weight = 1.0f / (float)copies;
     struct row_loss *out = &loss->rows[i];
+    const struct piece *pieces = planes->pieces + at * pieces_of(loss);
     struct row row[COPIES] = {0};
-    float *difference = copies == COPIES ? l + COPIES * plane : NULL, k[COPIES];
-    for (size_t copy = 0; copy < copies; copy++) {
-        row[copy].l = l + copy * plane;
-        row[copy].sums = row_sums(row[copy].l, bias, classes);
-    }
-    *out = (struct row_loss){.correct = is_first_largest(row[0].l, row[0].sums.maximum, target)};
+    float k[COPIES];
+    for (size_t copy = 0; copy < copies; copy++)
+        row[copy].l = planes[copy].l + at * classes;
     if (copies == COPIES)
         row_difference(row[0].l, row[1].l, difference, classes);
+    *out = (struct row_loss){.correct = join_pieces(loss, pieces, &row[0])};
+    if (copies == COPIES)
+        join_pieces(loss, planes[1].pieces + at * pieces_of(loss), &row[1]);
     for (size_t copy = 0; copy < copies; copy++)
-        row_loss(loss, i, &row[copy], (double)weight, out);
+        add_loss(loss, i, &row[copy], planes[copy].target_logits[at], (double)weight, out);
     if (copies == COPIES) {
         row_divergences(row, difference, classes, k);
         out->objective += task->r_drop / 4 * ((double)k[0] + (double)k[1]);
@@ -193,10 +281,12 @@ static void target_loss(const struct loss_node *loss, size_t i, float *l, size_t
     if (copies == COPIES)
         row_gradients(row, difference, k, (float)(task->r_drop / 4), share, classes);
     else
-        row_gradient(row[0].l, 1.0f / row[0].exponentials, share, classes);
+        pieces_gradient(loss, pieces, &row[0], share);
     for (size_t copy = 0; copy < copies; copy++)
-        row[copy].l[target] -= weight * (float)(1 - task->smoothing);
+        row[copy].l[task->targets[i]] -= weight * (float)(1 - task->smoothing);
 }
+
+/* ---- a block of rows ---- */
 
 static void bias_gradient(struct loss_node *loss, const float *dl, size_t rows)
 {
@@ -209,27 +299,59 @@ static void bias_gradient(struct loss_node *loss, const float *dl, size_t rows)
     }
 }
 
+/* dx of the block's rows; dW is added to. */
+static void block_gradients(
+        struct tape *tape, const struct loss_node *loss, const struct plane *plane, size_t rows, size_t x_row)
+{
+    const size_t d = loss->x->columns, classes = loss->task.classes;
+    if (loss->dx)
+        gemm_packed(&(struct packed_product){.m = rows,
+                .n = d,
+                .a = plane->l,
+                .lda = classes,
+                .b = &loss->back,
+                .add = loss->add_x,
+                .c = loss->dx + x_row * d,
+                .ldc = d});
+    if (loss->dweight)
+        gemm(tape_arena(tape), &(struct product){.transpose_a = true,
+                                       .m = classes,
+                                       .n = d,
+                                       .k = rows,
+                                       .a = plane->l,
+                                       .lda = classes,
+                                       .b = loss->x->value + x_row * d,
+                                       .ldb = d,
+                                       .add = true,
+                                       .c = loss->dweight,
+                                       .ldc = d});
+}
+
 /* l [planes·rows, classes] for the targets [first, first + rows). */
-static void loss_block(struct loss_node *loss, size_t first, size_t rows, float *l)
+static void loss_block(struct tape *tape, struct loss_node *loss, size_t first, size_t rows, float *l)
 {
     const size_t d = loss->x->columns, classes = loss->task.classes, copies = loss->copies;
-    const size_t targets = loss->x->rows / copies, plane = rows * classes;
-    const float *weight = loss->weight->value;
-    bool gradient = loss->dx || loss->dweight || loss->dbias;
-    for (size_t copy = 0; copy < copies; copy++)
-        gemm_nt(rows, classes, d, loss->x->value + (copy * targets + first) * d, d, weight, d, 0,
-                l + copy * plane, classes);
+    const size_t targets = loss->x->rows / copies;
+    const bool gradient = loss->dx || loss->dweight || loss->dbias;
+    struct plane planes[COPIES];
+    for (size_t copy = 0; copy < copies; copy++) {
+        planes[copy] = (struct plane){loss, first, l + copy * rows * classes,
+                loss->pieces + copy * rows * pieces_of(loss), loss->target_logits + copy * rows};
+        gemm_packed(&(struct packed_product){.m = rows,
+                .n = classes,
+                .a = loss->x->value + (copy * targets + first) * d,
+                .lda = d,
+                .b = &loss->forward,
+                .c = planes[copy].l,
+                .ldc = classes,
+                .finish = finish_tile,
+                .context = &planes[copy]});
+    }
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t i = 0; i < rows; i++)
-        target_loss(loss, first + i, l + i * classes, plane, gradient);
-    for (size_t copy = 0; copy < copies; copy++) {
-        const float *x = loss->x->value + (copy * targets + first) * d, *dl = l + copy * plane;
-        if (loss->dx)
-            gemm_nn(rows, d, classes, dl, classes, weight, d, loss->add_x,
-                    loss->dx + (copy * targets + first) * d, d);
-        if (loss->dweight)
-            gemm_tn(classes, d, rows, dl, classes, x, d, 1, loss->dweight, d);
-    }
+        target_loss(planes, i, l + (copies * rows + i) * classes, gradient);
+    for (size_t copy = 0; copy < copies; copy++)
+        block_gradients(tape, loss, &planes[copy], rows, copy * targets + first);
     if (loss->dbias)
         bias_gradient(loss, l, copies * rows);
 }
@@ -287,6 +409,21 @@ static void check(const struct loss_node *loss)
         ASSERT(task->targets[i] >= 0 && (size_t)task->targets[i] < task->classes);
 }
 
+/* Memory for a block, and the weights as its products want them. Returns room for the logits. */
+static float *block_take(struct tape *tape, struct loss_node *loss, size_t rows)
+{
+    struct arena *arena = tape_arena(tape);
+    const struct tensor *weight = loss->weight;
+    const size_t classes = loss->task.classes, d = weight->columns;
+    if (packed_take(&loss->forward, arena, classes, d))
+        packed_fill(&loss->forward, weight->value, d, false);
+    if (loss->dx && packed_take(&loss->back, arena, d, classes))
+        packed_fill(&loss->back, weight->value, d, true);
+    loss->pieces = arena_take(arena, loss->copies * rows * pieces_of(loss), sizeof *loss->pieces);
+    loss->target_logits = arena_take(arena, loss->copies * rows, sizeof *loss->target_logits);
+    return arena_take(arena, block_planes(loss) * rows * classes, sizeof(float));
+}
+
 void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct tensor *bias,
         const struct loss_task *task, struct loss *out)
 {
@@ -305,12 +442,12 @@ void op_loss(struct tape *tape, struct tensor *x, struct tensor *weight, struct 
 
     struct arena_mark mark = arena_mark(tape_arena(tape));
     size_t targets = x->rows / loss->copies, block = block_rows(loss);
-    float *logits = arena_take(tape_arena(tape), block_planes(loss) * block * task->classes, sizeof *logits);
+    float *logits = block_take(tape, loss, block);
     loss->rows = arena_take(tape_arena(tape), targets, sizeof *loss->rows);
     if (tape_status(tape) != STATUS_OK)
         return;
     for (size_t first = 0; first < targets; first += block)
-        loss_block(loss, first, smaller(block, targets - first), logits);
+        loss_block(tape, loss, first, smaller(block, targets - first), logits);
     add_up(loss, out);
     arena_reset(tape_arena(tape), mark);
     tape_record(tape, &loss_op, loss, (struct tensor *[]){x, weight, bias}, 3, NULL, 0);

@@ -27,20 +27,11 @@ static float *numbers(size_t count, size_t first)
     return x;
 }
 
-static void gemm_like(const struct product *p, float *c)
-{
-    void (*call)(size_t, size_t, size_t, const float *, size_t, const float *, size_t, float, float *,
-            size_t) = p->transpose_a   ? gemm_tn
-                      : p->transpose_b ? gemm_nt
-                                       : gemm_nn;
-    call(p->m, p->n, p->k, p->a, p->lda, p->b, p->ldb, p->beta, c, p->ldc);
-}
-
 static void check_product(const struct product *p, const float *c, const float *before)
 {
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->ldc; j++) {
-            double sum = j < p->n ? (double)p->beta * (double)before[i * p->ldc + j] : 0;
+            double sum = j < p->n ? (double)p->add * (double)before[i * p->ldc + j] : 0;
             for (size_t q = 0; j < p->n && q < p->k; q++)
                 sum += (double)p->a[p->transpose_a ? q * p->lda + i : i * p->lda + q] *
                        (double)p->b[p->transpose_b ? j * p->ldb + q : q * p->ldb + j];
@@ -55,8 +46,10 @@ static void check_product(const struct product *p, const float *c, const float *
 static void test_kernels__products_are_right_and_the_same_on_any_threads(void **state)
 {
     (void)state;
-    static const size_t sizes[][3] = {
-            {1, 1, 1}, {3, 5, 7}, {17, 33, 9}, {700, 130, 40}, {130, 1100, 64}, {600, 600, 3}};
+    static const size_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 9}, {700, 130, 40}, {130, 1100, 64},
+            {600, 600, 3}, {33, 20, 1500}};
+    struct arena *arena;
+    assert_int_equal(arena_open(&arena, "test", 1 << 12), STATUS_OK);
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
         for (int kind = 0; kind < 6; kind++) {
             size_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
@@ -65,7 +58,7 @@ static void test_kernels__products_are_right_and_the_same_on_any_threads(void **
                     .m = m,
                     .n = n,
                     .k = k,
-                    .beta = kind < 3 ? 0 : 1,
+                    .add = kind >= 3,
                     .ldc = n + 3};
             p.lda = (p.transpose_a ? m : k) + 1;
             p.ldb = (p.transpose_b ? k : n) + 2;
@@ -73,11 +66,14 @@ static void test_kernels__products_are_right_and_the_same_on_any_threads(void **
             float *before = numbers(m * p.ldc, 3), *c = numbers(m * p.ldc, 3), *again = numbers(m * p.ldc, 3);
             p.a = a;
             p.b = b;
+            p.c = c;
             omp_set_num_threads(1);
-            gemm_like(&p, c);
+            gemm(arena, &p);
             check_product(&p, c, before);
+            p.c = again;
             omp_set_num_threads(3);
-            gemm_like(&p, again);
+            gemm(arena, &p);
+            assert_int_equal(arena_status(arena), STATUS_OK);
             assert_memory_equal(c, again, m * p.ldc * sizeof *c);
             free(a);
             free(b);
@@ -85,6 +81,7 @@ static void test_kernels__products_are_right_and_the_same_on_any_threads(void **
             free(c);
             free(again);
         }
+    arena_close(arena);
 }
 
 static void count_tile(const void *context, struct tile tile)
@@ -95,18 +92,21 @@ static void count_tile(const void *context, struct tile tile)
             counts[i * 1024 + j]++;
 }
 
-static void check_packed(size_t m, size_t n, size_t k)
+static void check_packed(
+        const struct packed_level *level, size_t m, size_t n, size_t k, bool transposed, bool add)
 {
-    struct packed packed = {.panels = aligned_alloc(64, packed_floats(n + 5, k) * sizeof(float))};
+    struct packed packed = {
+            level, n + 5, k, aligned_alloc(64, packed_floats(level, n + 5, k) * sizeof(float))};
     struct product p = {
-            .transpose_b = true, .m = m, .n = n, .k = k, .lda = k + 1, .ldb = k + 2, .ldc = n + 3};
-    float *a = numbers(m * p.lda, 1), *b = numbers((n + 5) * p.ldb, 2);
+            .transpose_b = !transposed, .m = m, .n = n, .k = k, .add = add, .lda = k + 1, .ldc = n + 3};
+    p.ldb = (transposed ? n + 5 : k) + 2;
+    float *a = numbers(m * p.lda, 1), *b = numbers((n + 5 + k) * p.ldb, 2);
     float *before = numbers(m * p.ldc, 3), *c = numbers(m * p.ldc, 3), *again = numbers(m * p.ldc, 3);
     uint8_t *counts = calloc(m, 1024);
     p.a = a;
     p.b = b;
-    packed_fill(&packed, b, n + 5, k, p.ldb); /* of which n rows are asked for */
-    struct packed_product product = {m, n, a, p.lda, &packed, c, p.ldc, count_tile, &counts};
+    packed_fill(&packed, b, p.ldb, transposed); /* n + 5 rows, of which n are asked for */
+    struct packed_product product = {m, n, a, p.lda, &packed, add, c, p.ldc, count_tile, &counts};
     omp_set_num_threads(1);
     gemm_packed(&product);
     check_product(&p, c, before);
@@ -135,9 +135,11 @@ static void test_kernels__packed_products_are_right_row_by_row(void **state)
 {
     (void)state;
     static const size_t sizes[][3] = {{1, 1, 1}, {5, 3, 7}, {6, 64, 16}, {7, 65, 17}, {13, 127, 33},
-            {97, 128, 40}, {200, 700, 5}, {3, 1000, 70}};
-    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
-        check_packed(sizes[s][0], sizes[s][1], sizes[s][2]);
+            {97, 128, 40}, {200, 700, 5}, {3, 1000, 70}, {8, 70, 1100}, {2, 64, 2100}};
+    for (int number = 0; packed_level(number); number++)
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+            for (int way = 0; way < 4; way++)
+                check_packed(packed_level(number), sizes[s][0], sizes[s][1], sizes[s][2], way & 1, way & 2);
 }
 
 static void test_kernels__dropout_is_an_element_s_own(void **state)

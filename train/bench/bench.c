@@ -208,19 +208,22 @@ static int longer_product(const void *a, const void *b)
 static enum status gather_products(
         struct bench *bench, const struct peak_product *products, const struct product_list *list)
 {
-    double seconds = 0;
+    double seconds = 0, own = 0;
     for (size_t i = 0; i < list->count; i++) {
         struct bench_product *to = &bench->products[i];
         to->shape = list->items[i];
         to->seconds = peak_best(&products[i]) * (double)to->shape.times;
         seconds += to->seconds;
+        own += products[i].seconds[0] * (double)to->shape.times;
         for (int way = 0; way < PEAK_WAYS; way++)
             to->rates[way] = product_operations(&to->shape) / products[i].seconds[way];
         TRY(world_sum(to->rates, PEAK_WAYS));
     }
     bench->product_count = list->count;
     bench->products_peak = list->operations / seconds;
+    bench->products_own = list->operations / own;
     qsort(bench->products, bench->product_count, sizeof *bench->products, longer_product);
+    TRY(world_sum(&bench->products_own, 1));
     return world_sum(&bench->products_peak, 1);
 }
 

@@ -48,8 +48,9 @@ struct bench {
     struct op_profile ops[PROFILE_OPS]; /* calls and seconds: mean over ranks */
     double operations;                  /* of all ops */
 
-    double products_peak; /* operations a second: the products of a micro-batch, the fastest way each */
-    double memory_peak;   /* bytes a second */
+    double products_peak; /* operations a second: the products of a micro-batch, by BLAS, the fastest way each */
+    double products_own;                             /* the same as the model does them */
+    double memory_peak;                              /* bytes a second */
     struct bench_product products[PROFILE_PRODUCTS]; /* most time first */
     size_t product_count;
 

@@ -39,8 +39,9 @@ static void print_head(const struct bench *b)
     printf("training    %.0f tokens/s over %lld updates (one by one: median %.0f, %.0f - %.0f)\n",
             bench_speed(b), (long long)b->updates, b->rates[b->updates / 2], b->rates[0],
             b->rates[b->updates - 1]);
-    printf("limit       %.0f tokens/s, if products alone took time: %.1f GFLOP/s\n", bench_limit(b),
-            b->products_peak / 1e9);
+    printf("limit       %.0f tokens/s, if products alone took time: %.1f GFLOP/s by BLAS, %.1f by the "
+           "model's kernels\n",
+            bench_limit(b), b->products_peak / 1e9, b->products_own / 1e9);
     printf("share       %.1f %% of the limit\n", share(bench_speed(b), bench_limit(b)));
 }
 
@@ -173,6 +174,7 @@ static cJSON *as_json(const struct bench *b)
     cJSON_AddNumberToObject(out, "share_of_limit", bench_speed(b) / bench_limit(b));
     cJSON_AddNumberToObject(out, "operations", b->operations);
     cJSON_AddNumberToObject(out, "peak_operations_per_second", b->products_peak);
+    cJSON_AddNumberToObject(out, "own_operations_per_second", b->products_own);
     cJSON_AddNumberToObject(out, "peak_memory_bytes_per_second", b->memory_peak);
     add_phases(out, b);
     add_ops(out, b);
