@@ -20,12 +20,13 @@ static size_t least(size_t a, size_t b)
 }
 
 /* to += from over [first, first + count), by tiles. */
-static void add_stretch(float *to, const float *from, size_t first, size_t count)
+static void add_stretch(
+        const struct wire_kind *wire, float *to, const float *from, size_t first, size_t count)
 {
     size_t end = first + count;
 #pragma omp parallel for schedule(static)
     for (size_t at = first; at < end; at += BLOCK_FLOATS)
-        exchange_add(to + at, from + at, least(BLOCK_FLOATS, end - at));
+        wire->add(to + at, from + at, least(BLOCK_FLOATS, end - at));
 }
 
 static void zero_floats(float *x, size_t count)
@@ -64,7 +65,7 @@ static void join_stretch(struct exchange *x, size_t first, size_t count)
 {
     int joins = tree_joins(x->slots, x->first_slot, x->end_slot, x->next_slot);
     for (int top = x->held - 1; joins > 0; joins--, top--)
-        add_stretch(x->buffer[top - 1], x->buffer[top], first, count);
+        add_stretch(x->wire, x->buffer[top - 1], x->buffer[top], first, count);
 }
 
 struct flight *exchange_flight(struct exchange *x, size_t bucket)

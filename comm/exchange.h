@@ -16,7 +16,8 @@
  * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left part of ⌈n/2⌉. A
  * rank keeps the sums of its maximal subtrees and sends each to the owners, who add them in tree order: the same bits
  * for any N ≤ V. A slot without a micro-batch is a leaf of zeros. `native` sums with MPI_Iallreduce instead; then the
- * bits depend on N. Buckets leave during the last backward, last parameters first.
+ * bits depend on N. Buckets leave during the last backward, last parameters first. With the wire format bfloat16 pieces
+ * travel rounded, and every sum is of rounded gradients: the same bits for any N again, others than with float32.
  */
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
@@ -30,12 +31,19 @@
 
 /* The ways to sum, for `comm.reduce`: rows {ordered, native}. */
 extern const struct kind_table reduce_kinds;
-struct reduce_kind;
+
+/* What gradients travel as, for `comm.wire`: rows {float32, bfloat16}. Parameters travel as they are. */
+extern const struct kind_table wire_kinds;
+
+/* How an exchange sums: a row of each table; bfloat16 goes with `ordered` only. */
+struct exchange_kinds {
+    const struct kind *reduce, *wire;
+};
 
 struct exchange;
 
 /* Slots are 1 ≤ ranks ≤ slots, else STATUS_CONFIG. bucket_floats 0: default. Collective. */
-enum status exchange_open(struct exchange **out, const struct reduce_kind *kind, size_t floats, int slots,
+enum status exchange_open(struct exchange **out, const struct exchange_kinds *kinds, size_t floats, int slots,
         size_t bucket_floats);
 void exchange_close(struct exchange *exchange);
 
@@ -47,13 +55,13 @@ int exchange_first_slot(int slots, int ranks, int rank);
 /* What an exchange over `ranks` ranks takes of the rank that it takes most of, told without opening one. */
 struct exchange_cost {
     int rank;
-    int buffers; /* gradients held (at most 2·log2 V, at least 1), each as long as the parameters */
-    size_t received_floats; /* room for other ranks' gradients */
-    size_t own_floats;      /* of the blocks it owns */
-    size_t sent_floats;     /* an update, by the rank that sends most; parameters spread as a ring would */
+    int buffers;       /* gradients held (at most 2·log2 V, at least 1), each as long as the parameters */
+    size_t room_bytes; /* for gradients on their way */
+    size_t own_floats; /* of the blocks it owns */
+    size_t sent_bytes; /* an update, by the rank that sends most; parameters spread as a ring would */
 };
 enum status exchange_cost(
-        struct exchange_cost *out, const struct reduce_kind *kind, size_t floats, int slots, int ranks);
+        struct exchange_cost *out, const struct exchange_kinds *kinds, size_t floats, int slots, int ranks);
 
 /* The nearest numbers of ranks, at most and at least `ranks`, whose slots are one subtree each: then an update sends no
  * more than a ring would. */

@@ -10,20 +10,23 @@ static void cost_of(const struct exchange *x, struct exchange_cost *out)
     int end = exchange_first_slot(x->slots, x->ranks, x->rank + 1);
     *out = (struct exchange_cost){.rank = x->rank,
             .buffers = tree_stack(x->slots, first, end),
-            .received_floats = x->ranks > 1 ? x->reduction->floats_received(x) : 0,
+            .room_bytes = x->ranks > 1 ? x->reduction->room_bytes(x) : 0,
             .own_floats = own,
-            .sent_floats = x->ranks > 1 ? x->reduction->floats_sent(x) + x->blocks.floats - own : 0};
+            .sent_bytes = x->ranks > 1 ? x->reduction->floats_sent(x) * x->wire->bytes +
+                                                 (x->blocks.floats - own) * sizeof(float)
+                                       : 0};
 }
 
-static size_t floats_held(const struct exchange *x, const struct exchange_cost *cost)
+static size_t bytes_held(const struct exchange *x, const struct exchange_cost *cost)
 {
-    return (size_t)cost->buffers * x->blocks.floats + cost->received_floats + cost->own_floats;
+    return ((size_t)cost->buffers * x->blocks.floats + cost->own_floats) * sizeof(float) + cost->room_bytes;
 }
 
 enum status exchange_cost(
-        struct exchange_cost *out, const struct reduce_kind *kind, size_t floats, int slots, int ranks)
+        struct exchange_cost *out, const struct exchange_kinds *kinds, size_t floats, int slots, int ranks)
 {
-    struct exchange x = {.reduction = kind->reduction,
+    struct exchange x = {.reduction = ((const struct reduce_kind *)kinds->reduce)->reduction,
+            .wire = (const struct wire_kind *)kinds->wire,
             .blocks = exchange_make_blocks(floats, 0, ranks),
             .ranks = ranks,
             .slots = slots};
@@ -35,11 +38,11 @@ enum status exchange_cost(
     for (x.rank = 0; x.rank < ranks; x.rank++) {
         struct exchange_cost cost;
         cost_of(&x, &cost);
-        sent = cost.sent_floats > sent ? cost.sent_floats : sent;
-        if (x.rank == 0 || floats_held(&x, &cost) > floats_held(&x, out))
+        sent = cost.sent_bytes > sent ? cost.sent_bytes : sent;
+        if (x.rank == 0 || bytes_held(&x, &cost) > bytes_held(&x, out))
             *out = cost;
     }
-    out->sent_floats = sent;
+    out->sent_bytes = sent;
     memory_free(x.first_piece);
     return STATUS_OK;
 }

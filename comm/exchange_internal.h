@@ -11,7 +11,8 @@
  * Ranks start and finish in the same order: the oldest bucket that is in flight anywhere has been started everywhere or
  * can be, so that none waits for ever.
  *
- * To add a way to sum: a file exchange_NAME.c with its struct reduction, and its row in reduce_kinds.
+ * To add a way to sum: a file exchange_NAME.c with its struct reduction, and its row in reduce_kinds. To add a wire format:
+ * its row in exchange_wire.c.
  */
 #ifndef COMM_EXCHANGE_INTERNAL_H
 #define COMM_EXCHANGE_INTERNAL_H
@@ -27,10 +28,10 @@ struct reduction {
     enum status (*start)(struct exchange *, size_t bucket, MPI_Request *requests);
     /* Once they are done: the sum of one own block of a bucket into buffer 0. NULL: it is there already. */
     void (*finish)(struct exchange *, size_t bucket, size_t position, size_t count);
-    /* Floats this rank sends per update to have its pieces summed, and room for what it receives. Of blocks, ranks and
-     * pieces alone, before open(). */
+    /* Floats this rank sends per update to have its pieces summed, and bytes for those on their way. Of blocks, ranks,
+     * pieces and wire alone, before open(). */
     size_t (*floats_sent)(const struct exchange *);
-    size_t (*floats_received)(const struct exchange *);
+    size_t (*room_bytes)(const struct exchange *);
 };
 
 extern const struct reduction reduction_ordered, reduction_native;
@@ -38,6 +39,15 @@ extern const struct reduction reduction_ordered, reduction_native;
 struct reduce_kind {
     struct kind kind;
     const struct reduction *reduction;
+};
+
+struct wire_kind {
+    struct kind kind;
+    size_t bytes; /* of a float on its way */
+    void (*add)(float *to, const float *from,
+            size_t count); /* a node of the tree: to += from, as far as it sees them */
+    void (*pack)(void *to, const float *from, size_t count); /* NULL: floats leave from where they lie */
+    void (*unpack)(float *to, const void *from, size_t count);
 };
 
 /* Counts and offsets in floats for MPI, one for each rank. They live as long as the requests. */
@@ -57,11 +67,13 @@ enum { FLIGHTS = 4 };
 /* A bucket on its way; bucket b takes place b % FLIGHTS. */
 struct flight {
     MPI_Request *requests; /* [rounds] */
-    float *arrived;        /* foreign pieces in order, each as long as the own stretch */
+    void *arrived;         /* foreign pieces in order, each as long as the own stretch */
+    void *leaving;         /* own pieces that were packed, each as long as the longest bucket */
 };
 
 struct exchange {
     const struct reduction *reduction;
+    const struct wire_kind *wire;
     struct blocks blocks;
     int rank, ranks;
 
@@ -83,6 +95,7 @@ struct exchange {
     int rounds;                             /* requests per bucket */
     size_t unjoined, unstarted, unfinished; /* see above */
     struct flight flights[FLIGHTS];
+    float *unpacked;        /* what has arrived of the bucket that is summed */
     MPI_Request *requests;  /* of all flights */
     MPI_Request *spreading; /* [buckets] */
     bool is_spreading;

@@ -5,6 +5,7 @@
 
 static enum status native_open(struct exchange *x)
 {
+    ASSERT(!x->wire->pack);
     x->rounds = 1;
     return STATUS_OK;
 }
@@ -29,7 +30,7 @@ static size_t native_floats_sent(const struct exchange *x)
 }
 
 /* In place. */
-static size_t native_floats_received(const struct exchange *x)
+static size_t native_room_bytes(const struct exchange *x)
 {
     (void)x;
     return 0;
@@ -39,5 +40,5 @@ const struct reduction reduction_native = {
         .open = native_open,
         .start = native_start,
         .floats_sent = native_floats_sent,
-        .floats_received = native_floats_received,
+        .room_bytes = native_room_bytes,
 };

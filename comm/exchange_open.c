@@ -96,8 +96,8 @@ struct blocks exchange_make_blocks(size_t floats, size_t bucket_floats, int rank
     return blocks;
 }
 
-enum status exchange_open(
-        struct exchange **out, const struct reduce_kind *kind, size_t floats, int slots, size_t bucket_floats)
+enum status exchange_open(struct exchange **out, const struct exchange_kinds *kinds, size_t floats, int slots,
+        size_t bucket_floats)
 {
     int ranks = world()->size;
     *out = NULL;
@@ -108,7 +108,8 @@ enum status exchange_open(
     struct exchange *x = NULL;
     enum status status = memory_new(&x, "exchange", 1, sizeof *x);
     if (status == STATUS_OK) {
-        *x = (struct exchange){.reduction = kind->reduction,
+        *x = (struct exchange){.reduction = ((const struct reduce_kind *)kinds->reduce)->reduction,
+                .wire = (const struct wire_kind *)kinds->wire,
                 .blocks = exchange_make_blocks(floats, bucket_floats, ranks),
                 .rank = world()->rank,
                 .ranks = ranks,
@@ -132,8 +133,11 @@ void exchange_close(struct exchange *x)
     memory_free(x->facts);
     memory_free(x->first_piece);
     memory_free(x->steps);
-    for (int i = 0; i < FLIGHTS; i++)
+    for (int i = 0; i < FLIGHTS; i++) {
         memory_free(x->flights[i].arrived);
+        memory_free(x->flights[i].leaving);
+    }
+    memory_free(x->unpacked);
     memory_free(x->requests);
     memory_free(x->spreading);
     memory_free(x->cut_lists);

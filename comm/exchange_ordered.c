@@ -1,8 +1,8 @@
 /*
  * The ordered sum: every piece goes to the owners of its floats, who add the pieces of all ranks along the tree.
  *
- * One call moves one piece of each rank, straight from the gradient buffers (nothing is packed); ranks with fewer
- * pieces than the most send nothing in the last rounds. Own pieces stay where they are.
+ * One call moves one piece of each rank, straight from the gradient buffers unless the wire format packs it; ranks with
+ * fewer pieces than the most send nothing in the last rounds. Own pieces stay where they are.
  */
 #include "comm/exchange_internal.h"
 
@@ -60,6 +60,17 @@ static size_t flights_used(const struct exchange *x)
     return buckets < FLIGHTS ? buckets : FLIGHTS;
 }
 
+static size_t longest_bucket(const struct exchange *x)
+{
+    return x->blocks.bucket_floats < x->blocks.floats ? x->blocks.bucket_floats : x->blocks.floats;
+}
+
+/* Floats of a bucket's own pieces, if they are packed. */
+static size_t packed_floats(const struct exchange *x)
+{
+    return x->wire->pack ? longest_bucket(x) * (size_t)own_pieces(x) : 0;
+}
+
 static enum status ordered_open(struct exchange *x)
 {
     for (int r = 0; r < x->ranks; r++)
@@ -70,23 +81,71 @@ static enum status ordered_open(struct exchange *x)
     CHECK(size_multiply(&floats, longest_stretch(x), foreign_pieces(x)), STATUS_CONFIG,
             "%zu parameters and %zu pieces from other ranks pass what memory can address", x->blocks.floats,
             foreign_pieces(x));
-    for (size_t i = 0; i < flights_used(x); i++)
-        TRY(memory_new(&x->flights[i].arrived, "exchange", floats, sizeof(float)));
-    return STATUS_OK;
+    for (size_t i = 0; i < flights_used(x); i++) {
+        TRY(memory_new(&x->flights[i].arrived, "exchange", floats, x->wire->bytes));
+        TRY(memory_new(&x->flights[i].leaving, "exchange", packed_floats(x), x->wire->bytes));
+    }
+    return memory_new(&x->unpacked, "exchange", x->wire->unpack ? floats : 0, sizeof(float));
+}
+
+static unsigned char *leaving_piece(struct exchange *x, size_t bucket, int i)
+{
+    unsigned char *leaving = exchange_flight(x, bucket)->leaving;
+    return leaving + (size_t)i * longest_bucket(x) * x->wire->bytes;
+}
+
+/* All but the own stretch, which stays; stretches are whole blocks. */
+static void pack_bucket(struct exchange *x, size_t bucket)
+{
+    struct run own = blocks_run(&x->blocks, bucket, x->rank);
+    size_t first = bucket * x->blocks.bucket_floats, end = first + x->blocks.bucket_floats;
+    end = end < x->blocks.floats ? end : x->blocks.floats;
+#pragma omp parallel for schedule(static)
+    for (size_t at = first; at < end; at += BLOCK_FLOATS) {
+        size_t count = end - at < BLOCK_FLOATS ? end - at : BLOCK_FLOATS;
+        bool stays = at >= own.first && at < own.first + own.count;
+        for (int i = 0; i < own_pieces(x) && !stays; i++)
+            x->wire->pack(
+                    leaving_piece(x, bucket, i) + (at - first) * x->wire->bytes, x->buffer[i] + at, count);
+    }
+}
+
+/* Where own piece i leaves from; ranks with fewer pieces than rounds send nothing, from anywhere. */
+static const void *sent_from(struct exchange *x, size_t bucket, int i)
+{
+    if (i >= own_pieces(x))
+        return x->buffer[0];
+    return x->wire->pack ? (const void *)leaving_piece(x, bucket, i)
+                         : x->buffer[i] + bucket * x->blocks.bucket_floats;
 }
 
 static enum status ordered_start(struct exchange *x, size_t bucket, MPI_Request *requests)
 {
     const struct cut *cut = exchange_cut(x, bucket);
-    size_t first = bucket * x->blocks.bucket_floats;
-    float *into = exchange_flight(x, bucket)->arrived;
+    MPI_Datatype type = x->wire->pack ? MPI_UINT16_T : MPI_FLOAT;
+    if (x->wire->pack)
+        pack_bucket(x, bucket);
     for (int i = 0; i < x->rounds; i++) {
-        const float *from = i < own_pieces(x) ? x->buffer[i] + first : x->buffer[0];
-        int code = MPI_Ialltoallv(from, cut->sent[i].counts, cut->sent[i].offsets, MPI_FLOAT, into,
-                cut->arrived[i].counts, cut->arrived[i].offsets, MPI_FLOAT, MPI_COMM_WORLD, &requests[i]);
+        int code = MPI_Ialltoallv(sent_from(x, bucket, i), cut->sent[i].counts, cut->sent[i].offsets, type,
+                exchange_flight(x, bucket)->arrived, cut->arrived[i].counts, cut->arrived[i].offsets, type,
+                MPI_COMM_WORLD, &requests[i]);
         TRY(mpi_status(code, "MPI_Ialltoallv", -1));
     }
     return STATUS_OK;
+}
+
+/* What has arrived of one block of the own stretch, as floats in the same places; returned from where it starts. */
+static float *unpack_block(struct exchange *x, size_t bucket, size_t offset, size_t count)
+{
+    const unsigned char *arrived = exchange_flight(x, bucket)->arrived;
+    size_t stretch = blocks_run(&x->blocks, bucket, x->rank).count;
+    if (!x->wire->unpack)
+        return exchange_flight(x, bucket)->arrived;
+    for (size_t i = 0; i < foreign_pieces(x); i++) {
+        size_t at = i * stretch + offset;
+        x->wire->unpack(x->unpacked + at, arrived + at * x->wire->bytes, count);
+    }
+    return x->unpacked;
 }
 
 /* Where `piece` keeps the float at `position` of the own stretch `run` of a bucket. */
@@ -103,9 +162,9 @@ static float *piece_at(
 static void ordered_finish(struct exchange *x, size_t bucket, size_t position, size_t count)
 {
     struct run run = blocks_run(&x->blocks, bucket, x->rank);
-    float *arrived = exchange_flight(x, bucket)->arrived;
+    float *arrived = unpack_block(x, bucket, position - run.first, count);
     for (int i = 0; i < all_pieces(x) - 1; i++)
-        exchange_add(piece_at(x, arrived, x->steps[i].left, &run, position),
+        x->wire->add(piece_at(x, arrived, x->steps[i].left, &run, position),
                 piece_at(x, arrived, x->steps[i].right, &run, position), count);
     if (x->first_piece[x->rank] != 0)
         memcpy(x->buffer[0] + position, piece_at(x, arrived, 0, &run, position), count * sizeof(float));
@@ -116,9 +175,11 @@ static size_t ordered_floats_sent(const struct exchange *x)
     return (size_t)own_pieces(x) * (x->blocks.floats - blocks_own_floats(&x->blocks, x->rank));
 }
 
-static size_t ordered_floats_received(const struct exchange *x)
+static size_t ordered_room_bytes(const struct exchange *x)
 {
-    return flights_used(x) * foreign_pieces(x) * longest_stretch(x);
+    size_t arrived = foreign_pieces(x) * longest_stretch(x);
+    size_t unpacked = x->wire->unpack ? arrived * sizeof(float) : 0;
+    return flights_used(x) * (arrived + packed_floats(x)) * x->wire->bytes + unpacked;
 }
 
 const struct reduction reduction_ordered = {
@@ -126,5 +187,5 @@ const struct reduction reduction_ordered = {
         .start = ordered_start,
         .finish = ordered_finish,
         .floats_sent = ordered_floats_sent,
-        .floats_received = ordered_floats_received,
+        .room_bytes = ordered_room_bytes,
 };

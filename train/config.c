@@ -169,8 +169,13 @@ static const struct option_group checkpoint_group =
         OPTION_GROUP("checkpoint", "what is saved", checkpoint_rows);
 
 static const struct option comm_rows[] = {
-        {"comm.reduce", OPTION_CHOICE, offsetof(struct comm_options, reduce), .value = "ordered",
+        {"comm.reduce", OPTION_CHOICE, offsetof(struct comm_options, exchange.reduce), .value = "ordered",
                 .kinds = &reduce_kinds, .help = "how gradients are summed over ranks"},
+        {"comm.wire", OPTION_CHOICE, offsetof(struct comm_options, exchange.wire), .value = "float32",
+                .kinds = &wire_kinds, .change = CHANGE_NOTED, .shapes_result = true,
+                .needs = "comm.reduce=ordered",
+                .help = "what gradients travel as\nbfloat16 has half the bytes. All that is added is rounded "
+                        "first, also within a rank. Parameters travel as float32."},
         {"comm.threads", OPTION_INTEGER, offsetof(struct comm_options, threads), .value = "auto",
                 .minimum = 1, .maximum = 4096, .zero = "auto",
                 .help = "threads of each rank; auto: OMP_NUM_THREADS, else its share of the node"},

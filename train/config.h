@@ -5,6 +5,7 @@
 #ifndef TRAIN_CONFIG_H
 #define TRAIN_CONFIG_H
 
+#include "comm/exchange.h"
 #include "comm/log.h"
 #include "io/options.h"
 #include "models/models.h"
@@ -55,9 +56,9 @@ struct checkpoint_settings {
 };
 
 struct comm_options {
-    const struct kind *reduce; /* into reduce_kinds */
-    int64_t threads;           /* 0: auto */
-    struct period timeout;     /* s, m, h; 0: never */
+    struct exchange_kinds exchange;
+    int64_t threads;       /* 0: auto */
+    struct period timeout; /* s, m, h; 0: never */
 };
 
 struct log_options {

@@ -45,6 +45,13 @@ r_drop 1 2
 r_drop 4 1
 [ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "R-Drop changed nothing"
 
+# Rounded gradients: in leaves and sums of a rank as in what travels.
+rm -rf wide-*
+first=
+bfloat16() { same "$1" "$2" "$3" --comm.wire bfloat16; }
+for ranks in 1 2 3 4 6; do bfloat16 6 "$ranks" $((1 + ranks % 2)); done
+[ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "bfloat16 rounded nothing"
+
 # The test can fail: another seed, and another number of slots, are other numbers.
 [ "$(crc_of v8-n0-t1)" != "$(crc_of v6-n0-t1)" ] || fail "8 and 6 micro-batches gave the same parameters"
 train 0 seed --run.seed 2

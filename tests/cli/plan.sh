@@ -55,6 +55,8 @@ for ranks in 1 2; do
     [ "$ranks" = 1 ] || near "bytes sent" $((4 * $(figure wide parameters))) "$(figure wide update_bytes_sent)" 0.01
     rm -rf wide hwm.*
 done
+plans rounded --ranks 2 "${wide[@]}" --comm.wire bfloat16
+near "bytes sent of rounded gradients" $((3 * $(figure wide parameters))) "$(figure rounded update_bytes_sent)" 0.01
 [ "$(figure wide good_ranks_below)" = 2 ] || fail "2 ranks of 4 micro-batches are not told to be good"
 # Its state is a few rows and columns: hardly more than the parameters alone.
 plans wide "${wide[@]}" --optimizer.kind adafactor

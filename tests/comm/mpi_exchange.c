@@ -21,12 +21,44 @@ static float gradient(int update, int slot, size_t i)
     return words[1] % 4 == 0 ? value * 4096.0f : value; /* mixed magnitudes: rounding everywhere */
 }
 
-static float tree_sum(int update, int first, int count, size_t i)
+enum wire { FLOAT32, BFLOAT16 };
+
+static const struct exchange_kinds *kinds_called(const char *reduce, enum wire wire)
+{
+    static struct exchange_kinds all[2][2];
+    struct exchange_kinds *kinds = &all[strcmp(reduce, "native") == 0][wire];
+    kinds->reduce = kind_find(&reduce_kinds, reduce);
+    kinds->wire = kind_find(&wire_kinds, wire == BFLOAT16 ? "bfloat16" : "float32");
+    return kinds;
+}
+
+/* x as it travels: 8 binary digits. */
+static float on_wire(enum wire wire, float x)
+{
+    int exponent;
+    frexpf(x, &exponent);
+    return wire == BFLOAT16 ? ldexpf(nearbyintf(ldexpf(x, 8 - exponent)), exponent - 8) : x;
+}
+
+static float tree_sum(enum wire wire, int update, int first, int count, size_t i)
 {
     if (count == 1)
         return gradient(update, first, i);
     int left = (count + 1) / 2;
-    return tree_sum(update, first, left, i) + tree_sum(update, first + left, count - left, i);
+    return on_wire(wire, tree_sum(wire, update, first, left, i)) +
+           on_wire(wire, tree_sum(wire, update, first + left, count - left, i));
+}
+
+/* The sums of three updates; the caller frees. */
+static float *expected_sums(enum wire wire, size_t floats, int slots)
+{
+    float *expected;
+    EXPECT_OK(memory_new(&expected, "test", 3 * floats, sizeof *expected));
+    for (int update = 0; update < 3; update++)
+#pragma omp parallel for
+        for (size_t i = 0; i < floats; i++)
+            expected[(size_t)update * floats + i] = tree_sum(wire, update, 0, slots, i);
+    return expected;
 }
 
 static struct slot_facts facts_of(int update, int slot)
@@ -107,19 +139,14 @@ static void check_agreement(const struct agreement *a, const float *all, size_t 
     EXPECT(a->orders[0] == 10 && a->orders[AGREE_ORDERS - 1] == 20);
 }
 
-static const struct reduce_kind *kind_called(const char *name)
-{
-    return (const struct reduce_kind *)kind_find(&reduce_kinds, name);
-}
-
 /* Three updates; the square norm of the last is returned. */
-static double check_layout(
-        const char *kind, size_t floats, int slots, size_t bucket_floats, const float *expected)
+static double check_layout(const struct exchange_kinds *kinds, size_t floats, int slots, size_t bucket_floats,
+        const float *expected)
 {
     struct exchange *x;
     double norm = 0;
     float *all, *sum;
-    EXPECT_OK(exchange_open(&x, kind_called(kind), floats, slots, bucket_floats));
+    EXPECT_OK(exchange_open(&x, kinds, floats, slots, bucket_floats));
     EXPECT_OK(memory_new(&all, "test", floats, sizeof *all));
     for (int update = 0; update < 3; update++) {
         run_leaves(x, floats, slots, update, (enum way)update);
@@ -130,7 +157,7 @@ static double check_layout(
         spread_all(x, sum, all, floats);
         check_agreement(&agreement, all, floats, slots, update);
         const float *right = expected + (size_t)update * floats;
-        if (strcmp(kind, "ordered") == 0)
+        if (strcmp(kinds->reduce->name, "ordered") == 0)
             EXPECT(memcmp(all, right, floats * sizeof *all) == 0);
         for (size_t i = 0; i < floats; i++)
             if (fabsf(all[i] - right[i]) > 1e-5f * 4096 * (float)slots)
@@ -145,37 +172,33 @@ static double check_layout(
 static void check_sizes(int slots)
 {
     static const size_t sizes[] = {1, 4095, 4096, 100000};
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        size_t floats = sizes[s];
-        float *expected;
-        EXPECT_OK(memory_new(&expected, "test", 3 * floats, sizeof *expected));
-        for (int update = 0; update < 3; update++)
-#pragma omp parallel for
-            for (size_t i = 0; i < floats; i++)
-                expected[(size_t)update * floats + i] = tree_sum(update, 0, slots, i);
-        double norm = check_layout("ordered", floats, slots, 0, expected);
-        EXPECT(check_layout("ordered", floats, slots, 40000, expected) ==
-                norm); /* 3 buckets: the same bits */
-        EXPECT(check_layout("ordered", floats, slots, 1, expected) == norm);
-        check_layout("native", floats, slots, 40000, expected);
-        world_set_message_limit(8192 * sizeof(float));
-        EXPECT(check_layout("ordered", floats, slots, 0, expected) == norm);
-        world_set_message_limit((size_t)1 << 30);
-        memory_free(expected);
-    }
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (enum wire wire = FLOAT32; wire <= BFLOAT16; wire++) {
+            size_t floats = sizes[s];
+            float *expected = expected_sums(wire, floats, slots);
+            const struct exchange_kinds *ordered = kinds_called("ordered", wire);
+            double norm = check_layout(ordered, floats, slots, 0, expected);
+            EXPECT(check_layout(ordered, floats, slots, 40000, expected) ==
+                    norm); /* 3 buckets: the same bits */
+            EXPECT(check_layout(ordered, floats, slots, 1, expected) == norm);
+            world_set_message_limit(8192 * sizeof(float));
+            EXPECT(check_layout(ordered, floats, slots, 0, expected) == norm);
+            world_set_message_limit((size_t)1 << 30);
+            if (wire == FLOAT32)
+                check_layout(kinds_called("native", wire), floats, slots, 40000, expected);
+            memory_free(expected);
+        }
 }
 
 /* As many slots as there may be: a deep tree, many pieces when the ranks do not fit it. */
 static void check_many_slots(int slots)
 {
     enum { FLOATS = 200 };
-    float *expected;
-    EXPECT_OK(memory_new(&expected, "test", 3 * FLOATS, sizeof *expected));
-    for (int update = 0; update < 3; update++)
-        for (size_t i = 0; i < FLOATS; i++)
-            expected[(size_t)update * FLOATS + i] = tree_sum(update, 0, slots, i);
-    check_layout("ordered", FLOATS, slots, 0, expected);
-    memory_free(expected);
+    for (enum wire wire = FLOAT32; wire <= BFLOAT16; wire++) {
+        float *expected = expected_sums(wire, FLOATS, slots);
+        check_layout(kinds_called("ordered", wire), FLOATS, slots, 0, expected);
+        memory_free(expected);
+    }
 }
 
 /* Each rank fails in turn, on its own or in the sum; everybody hears of it and the next update works. */
@@ -186,7 +209,7 @@ static void check_failures(void)
     struct exchange *x;
     float *sum;
     int slots = w->size + 1;
-    EXPECT_OK(exchange_open(&x, kind_called("ordered"), FLOATS, slots, 0));
+    EXPECT_OK(exchange_open(&x, kinds_called("ordered", FLOAT32), FLOATS, slots, 0));
     for (int failing = 0; failing < w->size; failing++)
         for (int injected = 0; injected < 2; injected++) {
             char plan[64];
@@ -221,7 +244,7 @@ static void check_open_failures(void)
         char plan[64];
         snprintf(plan, sizeof plan, "memory:%d:%d", n, w->size - 1);
         EXPECT_OK(fault_plan(plan, w->rank));
-        status = exchange_open(&x, kind_called("ordered"), 10000, w->size + 2, 0);
+        status = exchange_open(&x, kinds_called("ordered", FLOAT32), 10000, w->size + 2, 0);
         fault_plan(NULL, w->rank);
         EXPECT((status == STATUS_OK) == (x != NULL));
         EXPECT(status == STATUS_OK || strstr(status_message(), "out of memory") != NULL);
@@ -233,14 +256,15 @@ static void check_open_failures(void)
     }
 }
 
-static void check_gradient_with_nan(void)
+/* The NaN is one that would round to infinity. */
+static void check_gradient_with_nan(enum wire wire)
 {
     struct exchange *x;
     float *sum;
-    EXPECT_OK(exchange_open(&x, kind_called("ordered"), 9000, world()->size, 0));
+    EXPECT_OK(exchange_open(&x, kinds_called("ordered", wire), 9000, world()->size, 0));
     float *g = exchange_leaf(x, world()->rank);
     if (world()->rank == world()->size - 1)
-        g[8999] = NAN;
+        memcpy(&g[8999], &(uint32_t){0x7f800001}, sizeof *g);
     exchange_leaf_done(x, &(struct slot_facts){.more = 1});
     struct agreement agreement = {.status = exchange_sum(x, &sum)};
     EXPECT_OK(exchange_agree(x, &agreement));
@@ -254,7 +278,7 @@ static void check_refusal(void)
     struct exchange *x;
     if (world()->size == 1)
         return;
-    EXPECT(exchange_open(&x, kind_called("ordered"), 10, world()->size - 1, 0) == STATUS_CONFIG);
+    EXPECT(exchange_open(&x, kinds_called("ordered", FLOAT32), 10, world()->size - 1, 0) == STATUS_CONFIG);
     EXPECT(x == NULL && strstr(status_message(), "batch.micro_batches") != NULL);
 }
 
@@ -268,18 +292,18 @@ static size_t bytes_held(const char *name)
 }
 
 /* The cost that is told beforehand is what an open exchange holds, on the rank that holds most and on no other more. */
-static void check_cost(const char *kind, size_t floats, int slots)
+static void check_cost(const struct exchange_kinds *kinds, size_t floats, int slots)
 {
     struct exchange *x;
     struct exchange_cost cost;
     int size = world()->size;
     size_t before = bytes_held("exchange");
-    EXPECT_OK(exchange_cost(&cost, kind_called(kind), floats, slots, size));
+    EXPECT_OK(exchange_cost(&cost, kinds, floats, slots, size));
     EXPECT(bytes_held("exchange") == before);
-    EXPECT_OK(exchange_open(&x, kind_called(kind), floats, slots, 0));
+    EXPECT_OK(exchange_open(&x, kinds, floats, slots, 0));
     size_t gradients = (size_t)cost.buffers * floats * sizeof(float), rest = (1 << 17) + floats / 256;
     double held = (double)(bytes_held("gradient") + bytes_held("exchange"));
-    double told = (double)(gradients + cost.received_floats * sizeof(float));
+    double told = (double)(gradients + cost.room_bytes);
     if (world()->rank == cost.rank) {
         EXPECT(bytes_held("gradient") == gradients);
         EXPECT(cost.own_floats == blocks_own_floats(exchange_blocks(x), cost.rank));
@@ -294,21 +318,24 @@ static void check_costs(void)
 {
     struct exchange_cost cost;
     const size_t floats = (size_t)1 << 20;
-    check_cost("ordered", floats, 64);
-    check_cost("ordered", floats, 7);
-    check_cost("ordered", 9 * floats / 2, 7);
-    check_cost("native", floats, 12);
+    check_cost(kinds_called("ordered", FLOAT32), floats, 64);
+    check_cost(kinds_called("ordered", FLOAT32), floats, 7);
+    check_cost(kinds_called("ordered", FLOAT32), 9 * floats / 2, 7);
+    check_cost(kinds_called("ordered", BFLOAT16), 9 * floats / 2, 7);
+    check_cost(kinds_called("native", FLOAT32), floats, 12);
     for (int ranks = 1; ranks <= 64; ranks *= 2) { /* as a ring */
-        EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, ranks));
-        EXPECT(cost.sent_floats == 2 * floats / (size_t)ranks * (size_t)(ranks - 1));
+        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, ranks));
+        EXPECT(cost.sent_bytes == 8 * floats / (size_t)ranks * (size_t)(ranks - 1));
+        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", BFLOAT16), floats, 64, ranks));
+        EXPECT(cost.sent_bytes == 6 * floats / (size_t)ranks * (size_t)(ranks - 1));
         EXPECT(cost.buffers >= 1 && cost.buffers <= 7);
     }
-    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), floats, 64, 3));
-    EXPECT(cost.sent_floats > 2 * floats);
-    EXPECT(cost.received_floats > 0);
-    size_t room = cost.received_floats; /* of a few buckets: it does not grow with the model for ever */
-    EXPECT_OK(exchange_cost(&cost, kind_called("ordered"), 16 * floats, 64, 3));
-    EXPECT(cost.received_floats > room && cost.received_floats <= 4 * room);
+    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, 3));
+    EXPECT(cost.sent_bytes > 8 * floats);
+    EXPECT(cost.room_bytes > 0);
+    size_t room = cost.room_bytes; /* of a few buckets: it does not grow with the model for ever */
+    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), 16 * floats, 64, 3));
+    EXPECT(cost.room_bytes > room && cost.room_bytes <= 4 * room);
 }
 
 int main(int argc, char **argv)
@@ -328,7 +355,8 @@ int main(int argc, char **argv)
     check_many_slots(1001);
     check_failures();
     check_open_failures();
-    check_gradient_with_nan();
+    check_gradient_with_nan(FLOAT32);
+    check_gradient_with_nan(BFLOAT16);
     check_refusal();
     check_costs();
     EXPECT(memory_blocks() == before);

@@ -70,7 +70,8 @@ static void test_config__defaults(void **state)
     assert_ptr_equal(config->validate.metric, kind_find(&metric_kinds, "loss"));
     assert_int_equal(config->checkpoint.keep, 3);
     assert_int_equal(config->checkpoint.compression, 1);
-    assert_ptr_equal(config->comm.reduce, kind_find(&reduce_kinds, "ordered"));
+    assert_ptr_equal(config->comm.exchange.reduce, kind_find(&reduce_kinds, "ordered"));
+    assert_ptr_equal(config->comm.exchange.wire, kind_find(&wire_kinds, "float32"));
     assert_int_equal(config->comm.threads, 0);
     assert_int_equal(((const struct log_level_kind *)config->log.level)->level, LOG_INFO);
 }
@@ -107,6 +108,7 @@ static void test_config__what_counts_only_with_another(void **state)
                     "step or plateau, found constant"},
             {"schedule.power", "3", "schedule.kind", "linear", "polynomial", "found linear"},
             {"schedule.every", "9u", "schedule.kind", "plateau", "step", "found plateau"},
+            {"comm.wire", "bfloat16", "comm.reduce", "native", "ordered", "only with comm.reduce ordered"},
             {"schedule.factor", "0.1", "schedule.kind", "cosine", "plateau", "step or plateau, found cosine"},
             {"schedule.patience", "9", "schedule.kind", "step", "plateau", "found step"},
             {"model.position_limit", "9", "model.position", "none", "learned", "found none"},
@@ -242,7 +244,7 @@ static void test_config__what_a_change_means(void **state)
             {"schedule.", CHANGE_NOTED}, {"batch.", CHANGE_NOTED}, {"train.until", CHANGE_FREE},
             {"train.time_limit", CHANGE_FREE}, {"train.recompute", CHANGE_FREE}, {"train.", CHANGE_NOTED},
             {"validate.samples", CHANGE_FREE}, {"validate.", CHANGE_NOTED}, {"checkpoint.", CHANGE_FREE},
-            {"comm.", CHANGE_FREE}, {"log.", CHANGE_FREE}};
+            {"comm.wire", CHANGE_NOTED}, {"comm.", CHANGE_FREE}, {"log.", CHANGE_FREE}};
     (void)state;
     for (size_t p = 0; p < config_schema.count; p++)
         for (size_t i = 0; i < config_schema.places[p].group->count; i++) {

@@ -109,9 +109,8 @@ static void test_ema__changes_places_and_back(void **state)
     struct ema ema;
     static float before[FLOATS], average[FLOATS];
     struct exchange *exchange;
-    assert_int_equal(exchange_open(&exchange, (const struct reduce_kind *)kind_find(&reduce_kinds, "ordered"),
-                             FLOATS, 1, 2 * BLOCK_FLOATS),
-            STATUS_OK);
+    struct exchange_kinds kinds = {kind_find(&reduce_kinds, "ordered"), kind_find(&wire_kinds, "float32")};
+    assert_int_equal(exchange_open(&exchange, &kinds, FLOATS, 1, 2 * BLOCK_FLOATS), STATUS_OK);
     run(&ema, 0.9);
     memcpy(before, weights, sizeof before);
     memcpy(average, ema.values, sizeof average);

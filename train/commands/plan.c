@@ -68,8 +68,7 @@ static void print_exchange(const struct estimate *e)
             (double)e->slots / e->ranks);
     if (e->ranks_below != e->ranks && e->ranks_above != e->ranks)
         printf("; %d or %d would exchange less", e->ranks_below, e->ranks_above);
-    printf("\nexchange    %.1f MB sent by a rank an update\n",
-            megabytes(e->exchange.sent_floats * sizeof(float)));
+    printf("\nexchange    %.1f MB sent by a rank an update\n", megabytes(e->exchange.sent_bytes));
 }
 
 static void print_memory(const struct estimate *e)
@@ -110,7 +109,7 @@ static cJSON *as_json(const struct estimate *e, const struct config *config)
     cJSON_AddNumberToObject(out, "threads", e->threads);
     cJSON_AddNumberToObject(out, "good_ranks_below", e->ranks_below);
     cJSON_AddNumberToObject(out, "good_ranks_above", e->ranks_above);
-    cJSON_AddNumberToObject(out, "update_bytes_sent", (double)(e->exchange.sent_floats * sizeof(float)));
+    cJSON_AddNumberToObject(out, "update_bytes_sent", (double)e->exchange.sent_bytes);
     cJSON *memory = cJSON_AddObjectToObject(out, "memory");
     for (int i = 0; i < MEMORY_PURPOSES; i++)
         cJSON_AddNumberToObject(memory, estimate_purpose_names[i], (double)e->memory[i]);

@@ -251,12 +251,11 @@ static enum status see_exchange(struct work *work, struct estimate *out)
 {
     const struct config *config = work->trainer.config;
     size_t floats = model_parameters(work->trainer.model)->floats;
-    TRY(exchange_cost(
-            &out->exchange, (const struct reduce_kind *)config->comm.reduce, floats, out->slots, out->ranks));
+    TRY(exchange_cost(&out->exchange, &config->comm.exchange, floats, out->slots, out->ranks));
     exchange_good_ranks(out->slots, out->ranks, &out->ranks_below, &out->ranks_above);
     out->memory[MEMORY_PARAMETERS] = floats * sizeof(float);
     out->memory[MEMORY_GRADIENTS] =
-            ((size_t)out->exchange.buffers * floats + out->exchange.received_floats) * sizeof(float);
+            (size_t)out->exchange.buffers * floats * sizeof(float) + out->exchange.room_bytes;
     return STATUS_OK;
 }
 

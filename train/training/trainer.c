@@ -187,9 +187,9 @@ static void say_layout(const struct trainer *trainer)
             ranks == 1 ? "" : " each", slots, (long long)config->batch.tokens);
     if (trainer->valid && config->train.ema > 0)
         log_line(LOG_INFO, "train.ema: validation, and so best.h5, is of the averaged weights");
-    if (strcmp(config->comm.reduce->name, "ordered") != 0) {
+    if (strcmp(config->comm.exchange.reduce->name, "ordered") != 0) {
         log_line(LOG_WARNING, "comm.reduce %s: the result depends on the number of ranks",
-                config->comm.reduce->name);
+                config->comm.exchange.reduce->name);
         return;
     }
     exchange_good_ranks(slots, ranks, &below, &above);
@@ -279,8 +279,8 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     TRY(run_open(&trainer->run, config->run.directory));
     TRY(status_agree(open_log(trainer)));
     TRY(trainer_open_model(trainer));
-    TRY(exchange_open(&trainer->exchange, (const struct reduce_kind *)config->comm.reduce,
-            model_parameters(trainer->model)->floats, (int)config->batch.micro_batches, 0));
+    TRY(exchange_open(&trainer->exchange, &config->comm.exchange, model_parameters(trainer->model)->floats,
+            (int)config->batch.micro_batches, 0));
     TRY(status_agree(trainer_open_moments(trainer, exchange_blocks(trainer->exchange), world()->rank)));
     say_frozen(trainer);
     say_layout(trainer);
