@@ -63,13 +63,40 @@ plans wide "${wide[@]}" --optimizer.kind adafactor
 train 0 wide "${wide[@]}" --optimizer.kind adafactor --train.until 2u
 near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wide checkpoint_bytes)" 0.1
 
+# ---- how fast ranks would be that a network joins; the shares of a link follow from what is sent ----
+fast() { # NAME words: of ranks that compute 1,000 tokens a second
+    local name=$1
+    shift
+    plans "$name" "${wide[@]}" --tokens-per-second 1000 "$@"
+}
+fast alone
+near "the speed of one rank" 1000 "$(figure alone tokens_per_second)" 0.05
+[ "$(figure alone sum_seconds)$(figure alone spread_seconds)" = 00 ] || fail "a rank alone waits for others"
+fast near --ranks 4 --bandwidth 1000 --latency 0
+fast far --ranks 4 --bandwidth 0.01 --latency 0
+fast late --ranks 4 --bandwidth 1000 --latency 1e6
+fast shared --ranks 4 --bandwidth 0.01 --latency 0 --node-ranks 2
+ring=$(awk -v n="$(figure far floats)" 'BEGIN { print n * 4 * 3 / 4 / (0.01e9 / 8 * 0.95) }')
+near "spreading parameters" "$ring" "$(figure far spread_seconds)" 0.02
+near "spreading parameters over a link that two share" "$(awk -v r="$ring" 'BEGIN { print r * 4 / 3 }')" "$(figure shared spread_seconds)" 0.02
+awk -v a="$(figure near sum_seconds)" -v b="$(figure far sum_seconds)" -v r="$ring" 'BEGIN { exit !(a < 0.01 && b > 0.1 * r && b < r) }' ||
+    fail "sums are waited for $(figure near sum_seconds) and $(figure far sum_seconds) s: part of $ring s is hidden by backward"
+near "a message that takes a second" 4 "$(awk -v a="$(figure late sum_seconds)" -v b="$(figure late spread_seconds)" 'BEGIN { print a + b }')" 0.05
+# Its slots have more tokens than others', but not all of them.
+awk -v a="$(figure alone compute_seconds)" -v b="$(figure near compute_seconds)" 'BEGIN { exit !(b > a / 4 && b < a / 2) }' ||
+    fail "the slowest of 4 ranks computes $(figure near compute_seconds) of $(figure alone compute_seconds) s"
+plans measured "${wide[@]}"
+near "a micro-batch as measured" "$(figure measured rank_tokens_per_second)" \
+    "$(sed 's/.*"pace"://' measured.json | tr -d '[]}' | awk -F '[:,]' '{ print $4 / $NF }')" 0.001
+
 # ---- what the decoder sees with dropped words is the reader's: gone when the step is measured ----
 MALLOC_PERTURB_=90 plans dropped --data.word_dropout_target 0.5
 
 # ---- words, and what nothing is written by ----
 "$program" plan tiny.yaml --ranks 3 >words.log 2>err.log
 status=$?
-expect words 0 '^model .*parameters: embeddings [0-9]+, encoder [0-9]+' '^epoch  ' '^ranks .*; 2 or 4 would exchange less' '^memory .* MB a rank'
+expect words 0 '^model .*parameters: embeddings [0-9]+, encoder [0-9]+' '^epoch  ' '^ranks .*; 2 or 4 would exchange less' '^memory .* MB a rank' \
+    '^speed +[0-9]+ .* tokens/s: [0-9]+ % of what 3 ranks compute' '^ +an update takes [0-9.e-]+ s'
 [ ! -s err.log ] || fail "plan says: $(cat err.log)"
 plans named --run.directory named
 [ ! -e named ] || fail "plan made the run directory"
@@ -83,6 +110,7 @@ refuses() { # STATUS WORD words
     expect refused "$expected" "$word"
 }
 refuses 78 'batch.micro_batches' tiny.yaml --ranks 9
+refuses 78 'bandwidth' tiny.yaml --bandwidth 0
 refuses 78 'data.train' --ranks 2
 refuses 66 'absent.h5' --data.train absent.h5
 refuses 78 'batch.tokens 5: .* [0-9]+ of its pairs are too long' tiny.yaml --batch.tokens 5

@@ -1,5 +1,6 @@
 /*
- * seqtrain plan: what a run of these settings would take on so many ranks; nothing is trained or written.
+ * seqtrain plan: what a run of these settings would take on so many ranks, and how fast it would be; nothing is learnt or
+ * written.
  */
 #include "comm/log.h"
 #include "comm/memory.h"
@@ -7,17 +8,31 @@
 #include "train/command.h"
 #include "train/json.h"
 #include "train/training/estimate.h"
+#include "train/training/forecast.h"
 
 struct settings {
-    int64_t ranks;
+    int64_t ranks, node_ranks;
+    double gigabits, microseconds, tokens_per_second;
     bool json;
 };
 
+#define AT(field) offsetof(struct settings, field)
+
 static const struct option rows[] = {
-        {"ranks", OPTION_INTEGER, offsetof(struct settings, ranks), .value = "1", .minimum = 1,
-                .maximum = 4096, .help = "ranks the run would have"},
-        {"json", OPTION_BOOL, offsetof(struct settings, json), .value = "false",
-                .help = "print one JSON object; sizes in bytes"},
+        {"ranks", OPTION_INTEGER, AT(ranks), .value = "1", .minimum = 1, .maximum = 4096,
+                .help = "ranks the run would have"},
+        {"node-ranks", OPTION_INTEGER, AT(node_ranks), .value = "1", .minimum = 1, .maximum = 4096,
+                .help = "of them on a node, which share its link to the network"},
+        {"bandwidth", OPTION_REAL, AT(gigabits), .value = "10", .minimum = 0.001, .maximum = 1e5,
+                .help = "of that link, in Gbit a second\nSwitches between nodes do not hold it up."},
+        {"latency", OPTION_REAL, AT(microseconds), .value = "20", .minimum = 0, .maximum = 1e6,
+                .help = "of a message between nodes, in microseconds"},
+        {"tokens-per-second", OPTION_REAL, AT(tokens_per_second), .value = "measure", .minimum = 1e-3,
+                .maximum = 1e12, .zero = "measure",
+                .help = "source and target tokens that one rank would compute a second\nmeasure: as here, "
+                        "with "
+                        "comm.threads threads"},
+        {"json", OPTION_BOOL, AT(json), .value = "false", .help = "print one JSON object; sizes in bytes"},
 };
 static const struct option_group group = OPTION_GROUP("plan", "what is told", rows);
 static const struct option_place places[] = {{&group, 0}};
@@ -79,11 +94,93 @@ static void print_memory(const struct estimate *e)
         printf("  %10.1f MB  %-10s  %s\n", megabytes(e->memory[i]), estimate_purpose_names[i], purposes[i]);
 }
 
+/* ---- speed ---- */
+
+static double epoch_tokens(const struct estimate *e)
+{
+    return (double)(e->tokens[SOURCE] + e->tokens[TARGET]);
+}
+
+static double rank_speed(const struct estimate *e, const struct settings *settings)
+{
+    return settings->tokens_per_second > 0 ? settings->tokens_per_second
+                                           : e->pace.tokens / pace_seconds(&e->pace);
+}
+
+/* Another speed stretches all that was measured. */
+static struct pace pace_at(const struct estimate *e, double tokens_per_second)
+{
+    struct pace pace = e->pace;
+    double longer = pace.tokens / tokens_per_second / pace_seconds(&pace);
+    pace.step_seconds *= longer;
+    for (size_t i = 0; i < pace.count; i++)
+        pace.points[i].seconds *= longer;
+    return pace;
+}
+
+static struct forecast make_forecast(const struct estimate *e, const struct settings *settings)
+{
+    struct forecast forecast;
+    double speed = rank_speed(e, settings);
+    const struct pace pace = pace_at(e, speed);
+    const struct network network = {.bits = settings->gigabits * 1e9,
+            .latency = settings->microseconds * 1e-6,
+            .node_ranks = (int)settings->node_ranks};
+    struct blocks blocks = blocks_make(e->floats, 0, e->ranks);
+    double compute = (double)e->slowest_tokens / (double)e->updates / speed;
+    forecast_make(&forecast, &pace, compute, &blocks, &e->exchange, e->slots, &network);
+    return forecast;
+}
+
+static double forecast_speed(const struct estimate *e, const struct forecast *forecast)
+{
+    return epoch_tokens(e) / (double)e->updates / forecast_seconds(forecast);
+}
+
+static void print_speed(const struct estimate *e, const struct settings *settings)
+{
+    const struct forecast forecast = make_forecast(e, settings);
+    double speed = forecast_speed(e, &forecast), rank = rank_speed(e, settings);
+    printf("speed       %.0f source and target tokens/s: %.0f %% of what %d ranks compute that do %.0f "
+           "each%s\n",
+            speed, 100 * speed / (rank * e->ranks), e->ranks, rank,
+            settings->tokens_per_second > 0 ? "" : ", as measured");
+    printf("            an update takes %.4g s: %.4g computing, %.4g waiting for sums, %.4g the step, %.4g "
+           "spreading parameters\n",
+            forecast_seconds(&forecast), forecast.compute, forecast.sum, forecast.step, forecast.spread);
+}
+
 /* ---- as JSON ---- */
+
+static void add_speed(cJSON *out, const struct estimate *e, const struct settings *settings)
+{
+    const struct forecast forecast = make_forecast(e, settings);
+    cJSON *speed = cJSON_AddObjectToObject(out, "speed");
+    cJSON_AddNumberToObject(speed, "tokens_per_second", forecast_speed(e, &forecast));
+    cJSON_AddNumberToObject(speed, "rank_tokens_per_second", rank_speed(e, settings));
+    cJSON_AddNumberToObject(speed, "update_seconds", forecast_seconds(&forecast));
+    cJSON_AddNumberToObject(speed, "compute_seconds", forecast.compute);
+    cJSON_AddNumberToObject(speed, "sum_seconds", forecast.sum);
+    cJSON_AddNumberToObject(speed, "step_seconds", forecast.step);
+    cJSON_AddNumberToObject(speed, "spread_seconds", forecast.spread);
+}
+
+/* The micro-batch that was measured: what tests/scale simulates. */
+static void add_pace(cJSON *out, const struct estimate *e)
+{
+    cJSON *pace = cJSON_AddObjectToObject(out, "pace"), *ready;
+    cJSON_AddNumberToObject(pace, "floats", (double)e->floats);
+    cJSON_AddNumberToObject(pace, "tokens", e->pace.tokens);
+    cJSON_AddNumberToObject(pace, "step_seconds", e->pace.step_seconds);
+    ready = cJSON_AddArrayToObject(pace, "ready");
+    for (size_t i = 0; i < e->pace.count; i++) {
+        const double point[] = {(double)e->pace.points[i].first, e->pace.points[i].seconds};
+        cJSON_AddItemToArray(ready, cJSON_CreateDoubleArray(point, 2));
+    }
+}
 
 static void add_epoch(cJSON *out, const struct estimate *e)
 {
-    double tokens = (double)(e->tokens[SOURCE] + e->tokens[TARGET]);
     cJSON *epoch = cJSON_AddObjectToObject(out, "epoch");
     cJSON_AddNumberToObject(epoch, "pairs", (double)e->pairs);
     cJSON_AddNumberToObject(epoch, "source_tokens", (double)e->tokens[SOURCE]);
@@ -91,11 +188,11 @@ static void add_epoch(cJSON *out, const struct estimate *e)
     cJSON_AddNumberToObject(epoch, "micro_batches", (double)e->micro_batches);
     cJSON_AddNumberToObject(epoch, "filled", e->filled);
     cJSON_AddNumberToObject(epoch, "updates", (double)e->updates);
-    cJSON_AddNumberToObject(epoch, "update_tokens", tokens / (double)e->updates);
+    cJSON_AddNumberToObject(epoch, "update_tokens", epoch_tokens(e) / (double)e->updates);
     cJSON_AddNumberToObject(epoch, "update_tokens_most", (double)e->most_tokens);
 }
 
-static cJSON *as_json(const struct estimate *e, const struct config *config)
+static cJSON *as_json(const struct estimate *e, const struct config *config, const struct settings *settings)
 {
     cJSON *out = cJSON_CreateObject();
     cJSON_AddStringToObject(out, "model", config->model.kind->name);
@@ -114,12 +211,15 @@ static cJSON *as_json(const struct estimate *e, const struct config *config)
     for (int i = 0; i < MEMORY_PURPOSES; i++)
         cJSON_AddNumberToObject(memory, estimate_purpose_names[i], (double)e->memory[i]);
     cJSON_AddNumberToObject(out, "memory_bytes", (double)estimate_memory(e));
+    add_speed(out, e, settings);
+    add_pace(out, e);
     return out;
 }
 
-static enum status print_json(const struct estimate *e, const struct config *config)
+static enum status print_json(
+        const struct estimate *e, const struct config *config, const struct settings *settings)
 {
-    cJSON *object = as_json(e, config);
+    cJSON *object = as_json(e, config, settings);
     enum status status = json_print(object, "the plan");
     cJSON_Delete(object);
     return status;
@@ -145,11 +245,12 @@ static enum status plan(const struct config *config, const struct settings *sett
     TRY(world_open((int)config->comm.threads));
     TRY(estimate_make(&estimate, config, (int)settings->ranks));
     if (settings->json)
-        return print_json(&estimate, config);
+        return print_json(&estimate, config, settings);
     print_model(&estimate, config);
     print_epoch(&estimate, config);
     print_exchange(&estimate);
     print_memory(&estimate);
+    print_speed(&estimate, settings);
     return STATUS_OK;
 }
 
@@ -167,9 +268,11 @@ static enum status run(int argc, char **argv)
 
 const struct command plan_command = {
         .name = "plan",
-        .summary = "tells what a run would take: memory, updates, traffic",
-        .usage = "[CONFIG.yaml] [--KEY VALUE]... [--ranks N] [--json]",
+        .summary = "tells what a run would take: memory, updates, traffic, time",
+        .usage = "[CONFIG.yaml] [--KEY VALUE]... [--ranks N] [--node-ranks N] [--bandwidth GBIT] [--json]",
         .examples = "seqtrain plan config.yaml --ranks 4\n"
+                    "seqtrain plan config.yaml --ranks 64 --node-ranks 8 --bandwidth 25\n"
+                    "seqtrain plan config.yaml --ranks 16 --tokens-per-second 30000\n"
                     "seqtrain plan --data.train train.h5 --model.width 512 --batch.tokens 2048\n",
         .schemas = {&schema, &config_schema},
         .ranks = false,

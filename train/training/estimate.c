@@ -158,11 +158,16 @@ static enum status see_batch(struct work *work, const struct batch *batch, struc
     return STATUS_OK;
 }
 
-static enum status see_update(struct work *work, struct estimate *out, bool *any_more)
+static int64_t tokens_seen(const struct estimate *out)
 {
-    int64_t before = out->tokens[SOURCE] + out->tokens[TARGET];
-    *any_more = false;
-    for (int slot = 0; slot < out->slots; slot++) {
+    return out->tokens[SOURCE] + out->tokens[TARGET];
+}
+
+/* The slots of one rank. */
+static enum status see_slots(struct work *work, struct estimate *out, int rank, bool *any_more)
+{
+    int end = exchange_first_slot(out->slots, out->ranks, rank + 1);
+    for (int slot = exchange_first_slot(out->slots, out->ranks, rank); slot < end; slot++) {
         struct batch batch;
         bool more;
         TRY(reader_next(work->trainer.reader, &batch, &more));
@@ -170,7 +175,20 @@ static enum status see_update(struct work *work, struct estimate *out, bool *any
         if (batch.pairs > 0)
             TRY(see_batch(work, &batch, out));
     }
-    int64_t tokens = out->tokens[SOURCE] + out->tokens[TARGET] - before;
+    return STATUS_OK;
+}
+
+static enum status see_update(struct work *work, struct estimate *out, bool *any_more)
+{
+    int64_t before = tokens_seen(out), slowest = 0;
+    *any_more = false;
+    for (int rank = 0; rank < out->ranks; rank++) {
+        int64_t rank_before = tokens_seen(out);
+        TRY(see_slots(work, out, rank, any_more));
+        slowest = tokens_seen(out) - rank_before > slowest ? tokens_seen(out) - rank_before : slowest;
+    }
+    int64_t tokens = tokens_seen(out) - before;
+    out->slowest_tokens += slowest;
     out->most_tokens = tokens > out->most_tokens ? tokens : out->most_tokens;
     out->updates++;
     return STATUS_OK;
@@ -199,15 +217,7 @@ static enum status see_epoch(struct work *work, struct estimate *out)
 
 static enum status run_step(struct work *work, const struct heaviest *heaviest)
 {
-    const struct config *config = work->trainer.config;
-    const struct pass pass = {.training = true,
-            .seed = (uint64_t)config->run.seed,
-            .update = 1,
-            .label_smoothing = config->train.label_smoothing,
-            .r_drop = config->train.r_drop,
-            .recompute = config->train.recompute,
-            .gradient = work->gradient,
-            .frozen = work->trainer.frozen};
+    const struct pass pass = pace_pass(&work->trainer, work->gradient);
     struct loss loss;
     return model_loss(work->trainer.model, &heaviest->batch, &pass, &loss);
 }
@@ -245,6 +255,16 @@ static enum status measure_validation(struct work *work, struct estimate *out)
     return STATUS_OK;
 }
 
+/* ---- speed ---- */
+
+/* Once memory is known: parameters and moments move. */
+static enum status measure_pace(struct work *work, struct estimate *out)
+{
+    struct blocks blocks = blocks_make(model_parameters(work->trainer.model)->floats, 0, out->ranks);
+    return pace_measure(
+            &out->pace, &work->trainer, &blocks, &work->heaviest[WEIGHT_ROWS].batch, work->gradient);
+}
+
 /* ---- the whole ---- */
 
 static enum status see_exchange(struct work *work, struct estimate *out)
@@ -253,6 +273,7 @@ static enum status see_exchange(struct work *work, struct estimate *out)
     size_t floats = model_parameters(work->trainer.model)->floats;
     TRY(exchange_cost(&out->exchange, &config->comm.exchange, floats, out->slots, out->ranks));
     exchange_good_ranks(out->slots, out->ranks, &out->ranks_below, &out->ranks_above);
+    out->floats = floats;
     out->memory[MEMORY_PARAMETERS] = floats * sizeof(float);
     out->memory[MEMORY_GRADIENTS] =
             (size_t)out->exchange.buffers * floats * sizeof(float) + out->exchange.room_bytes;
@@ -330,7 +351,8 @@ static enum status make(struct work *work, struct estimate *out)
     TRY(see_epoch(work, out));
     TRY(measure_step(work, out));
     see_rest(work, out);
-    return measure_validation(work, out);
+    TRY(measure_validation(work, out));
+    return measure_pace(work, out);
 }
 
 enum status estimate_make(struct estimate *out, const struct config *config, int ranks)

@@ -13,6 +13,7 @@
 #include "comm/exchange.h"
 #include "io/batch.h"
 #include "train/config.h"
+#include "train/training/pace.h"
 
 /* Parameters by what they belong to: embeddings, encoder, decoder, output ... */
 struct estimate_group {
@@ -40,16 +41,18 @@ struct estimate {
     int ranks, slots, threads;    /* threads: of the rank measured */
     int ranks_below, ranks_above; /* nearest numbers of ranks that exchange least */
     struct estimate_group groups[ESTIMATE_GROUPS];
-    size_t group_count, parameters;
+    size_t group_count, parameters, floats; /* floats: with the gaps of the flat buffer */
 
     /* one epoch */
     int64_t pairs, updates, micro_batches;
     int64_t tokens[SIDES];
-    int64_t most_tokens;    /* of both sides in an update */
+    int64_t most_tokens; /* of both sides in an update */
+    int64_t slowest_tokens; /* summed over updates: of both sides, on the rank that has most of them in that update */
     double filled;          /* share of batch.tokens, of the fuller side, on average */
     size_t heaviest[SIDES]; /* tokens of the micro-batch that took most memory */
 
     struct exchange_cost exchange;
+    struct pace pace;
     size_t memory[MEMORY_PURPOSES]; /* bytes */
     size_t checkpoint_bytes; /* of a file, roughly: how well numbers compress is not known beforehand */
 };

@@ -1,0 +1,36 @@
+/*
+ * What an update takes on ranks that are joined by a network, before there is one: the model behind `seqtrain plan`.
+ *
+ *     own micro-batches   |----------------------------|
+ *     buckets                          |--|--|---|------|----|      each when its gradients are final and the one
+ *     sums, agreement                                   |----|-|    before it has left; what lasts longer is waited for
+ *     step, spread                                             |--|-----|
+ *
+ * A node has one link, which does the same in both directions at once and which its ranks share; switches do not block.
+ * Every rank sends its part of a bucket to every owner (comm.reduce ordered), and its own parameters to every rank.
+ */
+#ifndef TRAIN_FORECAST_H
+#define TRAIN_FORECAST_H
+
+#include "comm/exchange.h"
+#include "train/training/pace.h"
+
+struct network {
+    double bits;    /* a second of a node's link */
+    double latency; /* seconds of a message from node to node */
+    int node_ranks;
+};
+
+struct forecast {
+    double compute; /* seconds of the slowest rank's micro-batches, and of posting messages */
+    double sum;     /* waiting for sums and agreement after them */
+    double step, spread;
+};
+
+/* `compute`: seconds of the micro-batches of an update on one rank, the last of which goes as `pace` says. */
+void forecast_make(struct forecast *out, const struct pace *pace, double compute, const struct blocks *blocks,
+        const struct exchange_cost *cost, int slots, const struct network *network);
+
+double forecast_seconds(const struct forecast *forecast);
+
+#endif

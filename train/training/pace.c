@@ -1,0 +1,83 @@
+#include "train/training/pace.h"
+
+#include "comm/clock.h"
+
+/* Micro-batches are gone through at least twice, then until so many seconds or passes are done. */
+enum { PASSES_LEAST = 2, PASSES_MOST = 8, STEPS = 3 };
+#define SECONDS_ENOUGH 1.5
+
+struct run_pass {
+    double started;
+    struct pace pace;
+};
+
+static void on_ready(void *context, size_t first)
+{
+    struct run_pass *run = context;
+    struct pace *pace = &run->pace;
+    if (pace->count < PACE_POINTS)
+        pace->count++;
+    pace->points[pace->count - 1] = (struct pace_point){first, clock_now() - run->started};
+}
+
+struct pass pace_pass(const struct trainer *trainer, float *gradient)
+{
+    const struct config *config = trainer->config;
+    return (struct pass){.training = true,
+            .seed = (uint64_t)config->run.seed,
+            .update = 1,
+            .label_smoothing = config->train.label_smoothing,
+            .r_drop = config->train.r_drop,
+            .recompute = config->train.recompute,
+            .gradient = gradient,
+            .frozen = trainer->frozen};
+}
+
+double pace_seconds(const struct pace *pace)
+{
+    return pace->points[pace->count - 1].seconds;
+}
+
+static enum status run_pass(
+        struct pace *out, const struct trainer *trainer, const struct batch *batch, float *gradient)
+{
+    struct run_pass run = {.started = clock_now()};
+    struct pass pass = pace_pass(trainer, gradient);
+    struct loss loss;
+    pass.ready = on_ready;
+    pass.context = &run;
+    TRY(model_loss(trainer->model, batch, &pass, &loss));
+    on_ready(&run, 0);
+    if (out->count == 0 || pace_seconds(&run.pace) < pace_seconds(out))
+        *out = run.pace;
+    return STATUS_OK;
+}
+
+static enum status measure_steps(
+        double *seconds, struct trainer *trainer, const struct blocks *blocks, const float *gradient)
+{
+    float *values = model_parameters(trainer->model)->values;
+    for (int i = 0; i < STEPS; i++) {
+        double started = clock_now();
+        const struct optimizer_step step = {
+                .learning_rate = 1e-9, .update = 1 + i, .scale = 1, .square_norm = 1};
+        TRY(optimizer_step(trainer->optimizer, &step, values, gradient));
+        ema_update(&trainer->ema, blocks, 1 + i, values);
+        double taken = clock_now() - started;
+        *seconds = i == 0 || taken < *seconds ? taken : *seconds;
+    }
+    return STATUS_OK;
+}
+
+enum status pace_measure(struct pace *out, struct trainer *trainer, const struct blocks *blocks,
+        const struct batch *batch, float *gradient)
+{
+    double started = clock_now(), step;
+    *out = (struct pace){0};
+    for (int i = 0; i < PASSES_LEAST || (i < PASSES_MOST && clock_now() - started < SECONDS_ENOUGH); i++)
+        TRY(run_pass(out, trainer, batch, gradient));
+    TRY(measure_steps(&step, trainer, blocks, gradient));
+    out->step_seconds = step;
+    out->tokens = (double)(batch->tokens[SOURCE] + batch->tokens[TARGET]);
+    return STATUS_OK;
+}
