@@ -29,7 +29,8 @@ sources := $(wildcard comm/*.c io/*.c io/*/*.c models/*.c models/*/*.c train/*.c
 objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/text/vocabulary.cc)
 tests   := $(wildcard tests/*/test_*.c tests/*/mpi_*.c)
 tools   := $(wildcard tests/*/tool_*.c)
-helpers := $(filter-out $(tests) $(tools),$(wildcard tests/*.c tests/*/*.c))
+# tests/scale runs in a simulator, with compiler and MPI of its own.
+helpers := $(filter-out $(tests) $(tools) $(wildcard tests/scale/*.c),$(wildcard tests/*.c tests/*/*.c))
 testbin := $(patsubst tests/%.c,$(build)/tests/%,$(tests))
 toolbin := $(patsubst tests/%.c,$(build)/tests/%,$(tools))
 quiet   := $(if $(V),,@)
@@ -99,6 +100,11 @@ test-slurm:
 bench: all
 	@BUILD=$(build) tests/bench/run.sh
 
+## scale: weak and strong scaling on 16-1,024 ranks of clusters that SimGrid simulates (some minutes; tests/scale/run.sh)
+scale: all
+	@tests/deps.sh ensure scale
+	@BUILD=$(build) tests/scale/run.sh
+
 ## demo: a translation model from nothing to test in three minutes
 demo:
 	@tests/deps.sh ensure
@@ -141,6 +147,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench scale demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What seqtrain is built with: `deps.sh check` tells what is missing for the program, `deps.sh check tests` what for it and
 # its tests; `deps.sh install` brings all, development tools too (Debian: apt, as root or sudo); `deps.sh ensure [tests]`
-# installs what is missing where that needs no question, else tells it. In place of tests, slurm: for tests of jobs.
+# installs what is missing where that needs no question, else tells it. In place of tests, slurm: for tests of jobs;
+# scale: for simulated clusters.
 set -u
 PKG=${PKG:-pkg-config}
 MPICC=${MPICC:-mpicc}
@@ -16,7 +17,7 @@ has_hdf5() {
             "$HDF5_DIR/include/H5public.h" 2>/dev/null
 }
 
-missing() { # "tests" or "slurm" as well
+missing() { # "tests", "slurm" or "scale" as well
     command -v "$CXX" >/dev/null 2>&1 || echo build-essential
     command -v "$PKG" >/dev/null 2>&1 || { echo "pkg-config $all_libraries"; [ "$1" != tests ] || echo libcmocka-dev; return; }
     command -v "$MPICC" >/dev/null 2>&1 || echo libopenmpi-dev
@@ -29,6 +30,7 @@ missing() { # "tests" or "slurm" as well
     $PKG --exists libcjson || echo libcjson-dev
     [ "$1" != tests ] || $PKG --exists cmocka || echo libcmocka-dev
     [ "$1" != slurm ] || missing_slurm
+    [ "$1" != scale ] || missing_scale
 }
 all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev"
 
@@ -39,6 +41,12 @@ missing_slurm() {
     command -v sbatch >/dev/null 2>&1 || echo slurm-client
     command -v munged >/dev/null 2>&1 || echo munge
     command -v ip >/dev/null 2>&1 || echo iproute2
+}
+
+# For `make scale`.
+missing_scale() {
+    command -v smpicc >/dev/null 2>&1 || echo libsimgrid-dev
+    command -v python3 >/dev/null 2>&1 || echo python3
 }
 
 # For `make lint`, `make memcheck`, the fault tests and the tests of completion and manual page; the program needs none.
@@ -94,7 +102,7 @@ install)
     apt_install "$absent"
     ;;
 *)
-    echo "usage: deps.sh check [tests|slurm] | ensure [tests|slurm] | install" >&2
+    echo "usage: deps.sh check [tests|slurm|scale] | ensure [tests|slurm|scale] | install" >&2
     exit 64
     ;;
 esac

@@ -166,15 +166,16 @@ static void add_speed(cJSON *out, const struct estimate *e, const struct setting
 }
 
 /* The micro-batch that was measured: what tests/scale simulates. */
-static void add_pace(cJSON *out, const struct estimate *e)
+static void add_pace(cJSON *out, const struct estimate *e, const struct settings *settings)
 {
-    cJSON *pace = cJSON_AddObjectToObject(out, "pace"), *ready;
-    cJSON_AddNumberToObject(pace, "floats", (double)e->floats);
-    cJSON_AddNumberToObject(pace, "tokens", e->pace.tokens);
-    cJSON_AddNumberToObject(pace, "step_seconds", e->pace.step_seconds);
-    ready = cJSON_AddArrayToObject(pace, "ready");
-    for (size_t i = 0; i < e->pace.count; i++) {
-        const double point[] = {(double)e->pace.points[i].first, e->pace.points[i].seconds};
+    const struct pace pace = pace_at(e, rank_speed(e, settings));
+    cJSON *object = cJSON_AddObjectToObject(out, "pace");
+    cJSON_AddNumberToObject(object, "floats", (double)e->floats);
+    cJSON_AddNumberToObject(object, "tokens", pace.tokens);
+    cJSON_AddNumberToObject(object, "step_seconds", pace.step_seconds);
+    cJSON *ready = cJSON_AddArrayToObject(object, "ready");
+    for (size_t i = 0; i < pace.count; i++) {
+        const double point[] = {(double)pace.points[i].first, pace.points[i].seconds};
         cJSON_AddItemToArray(ready, cJSON_CreateDoubleArray(point, 2));
     }
 }
@@ -212,7 +213,7 @@ static cJSON *as_json(const struct estimate *e, const struct config *config, con
         cJSON_AddNumberToObject(memory, estimate_purpose_names[i], (double)e->memory[i]);
     cJSON_AddNumberToObject(out, "memory_bytes", (double)estimate_memory(e));
     add_speed(out, e, settings);
-    add_pace(out, e);
+    add_pace(out, e, settings);
     return out;
 }
 

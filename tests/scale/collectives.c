@@ -1,0 +1,246 @@
+#include "tests/scale/collectives.h"
+
+#include "tests/scale/ground.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { BUNDLE_MOST = 15, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), RANK_MESSAGES = 4096, RANKS_MOST = 4096 };
+
+struct cluster cluster = {.node_ranks = 1};
+
+/* A collective call under way on one rank. MPI_Request is a pointer in SMPI: for the caller it is this. */
+struct operation {
+    MPI_Request messages[MESSAGES_MOST];
+    int count;
+    int round, rounds; /* of the messages; done when round == rounds */
+    double bytes;      /* of the whole vector of an allreduce */
+    int tag;
+    struct operation *next; /* of this rank */
+};
+
+static struct operation *under_way[RANKS_MOST];
+static int tags[RANKS_MOST]; /* calls so far: alike on all ranks */
+
+static struct operation *begin(int rank, int rounds, MPI_Request *request)
+{
+    struct operation *operation = calloc(1, sizeof *operation);
+    *operation = (struct operation){.rounds = rounds, .tag = 1 + tags[rank]++, .next = under_way[rank]};
+    under_way[rank] = operation;
+    *request = (MPI_Request)operation;
+    return operation;
+}
+
+static void end(int rank, struct operation *operation)
+{
+    struct operation **at = &under_way[rank];
+    while (*at != operation)
+        at = &(*at)->next;
+    *at = operation->next;
+    free(operation);
+}
+
+static void take_time(int messages)
+{
+    smpi_execute_flops(messages * MESSAGE_SECONDS * CORE_SPEED);
+}
+
+static void send_bytes(struct operation *operation, int to, double bytes)
+{
+    PMPI_Isend(ground_noise(), (int)bytes, MPI_BYTE, to, operation->tag, MPI_COMM_WORLD,
+            &operation->messages[operation->count++]);
+}
+
+static void receive_bytes(struct operation *operation, int from)
+{
+    PMPI_Irecv(ground_noise(), GROUND_BYTES, MPI_BYTE, from, operation->tag, MPI_COMM_WORLD,
+            &operation->messages[operation->count++]);
+}
+
+/* ---- all to all ---- */
+
+/* Bytes for the ranks of the same node and for all others. */
+static void sum_counts(const int *counts, double *near, double *far)
+{
+    int rank = world()->rank, node = rank / cluster.node_ranks;
+    *near = *far = 0;
+    for (int r = 0; r < world()->size; r++)
+        *(r / cluster.node_ranks == node ? near : far) += r == rank ? 0 : (double)counts[r] * sizeof(float);
+}
+
+/* To the same place on nodes that are evenly spread, and to the next place on this one. */
+static void start_bundles(struct operation *operation, double near, double far)
+{
+    int rank = world()->rank, ranks = world()->size, wide = cluster.node_ranks, nodes = ranks / wide;
+    int bundles = nodes - 1 < BUNDLE_MOST ? nodes - 1 : BUNDLE_MOST, node = rank / wide * wide;
+    for (int b = 0; b < bundles; b++) {
+        int ahead = (1 + b * (nodes - 1) / bundles) * wide;
+        receive_bytes(operation, (rank - ahead + ranks) % ranks);
+        send_bytes(operation, (rank + ahead) % ranks, far / bundles);
+    }
+    if (wide > 1) {
+        receive_bytes(operation, node + (rank - node + wide - 1) % wide);
+        send_bytes(operation, node + (rank - node + 1) % wide, near);
+    }
+}
+
+static void start_all(struct operation *operation, const int *counts)
+{
+    int rank = world()->rank, ranks = world()->size;
+    for (int ahead = 1; ahead < ranks; ahead++) {
+        int to = (rank + ahead) % ranks;
+        receive_bytes(operation, (rank - ahead + ranks) % ranks);
+        send_bytes(operation, to, (double)counts[to] * sizeof(float));
+    }
+}
+
+static int start_to_all(const int *counts, MPI_Request *request)
+{
+    int ranks = world()->size;
+    double near, far;
+    sum_counts(counts, &near, &far);
+    struct operation *operation = begin(world()->rank, 1, request);
+    take_time(2 * (ranks - 1));
+    if (ranks - 1 <= BUNDLE_MOST)
+        start_all(operation, counts);
+    else
+        start_bundles(operation, near, far);
+    return MPI_SUCCESS;
+}
+
+int simulated_ialltoallv(const void *from, const int *sent, const int *sent_at, MPI_Datatype sent_type,
+        void *to, const int *arrived, const int *arrived_at, MPI_Datatype type, MPI_Comm comm,
+        MPI_Request *request)
+{
+    (void)from, (void)sent_at, (void)sent_type, (void)to, (void)arrived, (void)arrived_at, (void)type,
+            (void)comm;
+    return start_to_all(sent, request);
+}
+
+/* In place: this rank's part goes to all others. */
+int simulated_iallgatherv(const void *from, int sent, MPI_Datatype sent_type, void *to, const int *counts,
+        const int *offsets, MPI_Datatype type, MPI_Comm comm, MPI_Request *request)
+{
+    (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets, (void)type, (void)comm;
+    int rank = world()->rank, ranks = world()->size, *same = malloc((size_t)ranks * sizeof *same);
+    for (int r = 0; r < ranks; r++)
+        same[r] = counts[rank];
+    int code = start_to_all(same, request);
+    free(same);
+    return code;
+}
+
+/* ---- allreduce ---- */
+
+/* Up the tree the whole vector goes from rank + 2^i to rank, for ranks that 2^(i+1) divides, and down the same way back. */
+static void start_tree_round(struct operation *operation, int levels)
+{
+    int rank = world()->rank, ranks = world()->size;
+    bool up = operation->round < levels;
+    int level = up ? operation->round : 2 * levels - 1 - operation->round;
+    int far = 1 << level;
+    if (rank % far != 0)
+        return;
+    bool upper = rank % (2 * far) == 0;
+    int peer = upper ? rank + far : rank - far;
+    if (peer >= ranks)
+        return;
+    if (upper == up)
+        receive_bytes(operation, peer);
+    else
+        send_bytes(operation, peer, operation->bytes);
+}
+
+/* Halves go to the peer farthest away first; then all of it comes back the other way round. */
+static void start_halving_round(struct operation *operation, int levels)
+{
+    bool down = operation->round < levels;
+    int level = down ? operation->round : 2 * levels - 1 - operation->round;
+    int peer = world()->rank ^ (world()->size >> (level + 1));
+    receive_bytes(operation, peer);
+    send_bytes(operation, peer, operation->bytes / (2 << level));
+}
+
+static void start_round(struct operation *operation)
+{
+    int levels = operation->rounds / 2;
+    operation->count = 0;
+    if (cluster.is_halving)
+        start_halving_round(operation, levels);
+    else
+        start_tree_round(operation, levels);
+    take_time(operation->count);
+}
+
+int simulated_iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
+        MPI_Request *request)
+{
+    (void)from, (void)to, (void)type, (void)op, (void)comm;
+    int levels = 0;
+    while (1 << levels < world()->size)
+        levels++;
+    struct operation *operation = begin(world()->rank, 2 * levels, request);
+    operation->bytes = (double)count * sizeof(float);
+    start_round(operation);
+    return MPI_SUCCESS;
+}
+
+/* ---- progress ---- */
+
+/* Whatever is under way goes on, as in any call of Open MPI. Rounds without a message are over at once. */
+static void make_progress(void)
+{
+    for (struct operation *o = under_way[world()->rank]; o; o = o->next)
+        while (o->round < o->rounds) {
+            int done = 1;
+            if (o->count > 0)
+                PMPI_Testall(o->count, o->messages, &done, MPI_STATUSES_IGNORE);
+            if (!done)
+                break;
+            o->count = 0;
+            if (++o->round < o->rounds)
+                start_round(o);
+        }
+}
+
+int simulated_test(MPI_Request *request, int *done, MPI_Status *status)
+{
+    (void)status;
+    struct operation *operation = (struct operation *)*request;
+    make_progress();
+    *done = !operation || operation->round == operation->rounds;
+    if (operation && *done) {
+        end(world()->rank, operation);
+        *request = MPI_REQUEST_NULL;
+    }
+    return MPI_SUCCESS;
+}
+
+/* Sleeps until a message of any operation is there: that may be what the awaited one needs. */
+static void await_message(void)
+{
+    MPI_Request *places[RANK_MESSAGES], copies[RANK_MESSAGES];
+    int count = 0, index;
+    for (struct operation *o = under_way[world()->rank]; o; o = o->next)
+        for (int i = 0; i < o->count && count < RANK_MESSAGES; i++)
+            if (o->messages[i] != MPI_REQUEST_NULL) {
+                places[count] = &o->messages[i];
+                copies[count++] = o->messages[i];
+            }
+    PMPI_Waitany(count, copies, &index, MPI_STATUS_IGNORE);
+    *places[index] = copies[index];
+}
+
+int simulated_waitall(int count, MPI_Request *requests, MPI_Status *statuses)
+{
+    (void)statuses;
+    for (int i = 0; i < count; i++) {
+        int done = 0;
+        while (requests[i] != MPI_REQUEST_NULL) {
+            simulated_test(&requests[i], &done, MPI_STATUS_IGNORE);
+            if (!done)
+                await_message();
+        }
+    }
+    return MPI_SUCCESS;
+}
