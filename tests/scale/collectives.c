@@ -60,12 +60,12 @@ static void receive_bytes(struct operation *operation, int from)
 /* ---- all to all ---- */
 
 /* Bytes for the ranks of the same node and for all others. */
-static void sum_counts(const int *counts, double *near, double *far)
+static void sum_counts(const int *counts, int size, double *near, double *far)
 {
     int rank = world()->rank, node = rank / cluster.node_ranks;
     *near = *far = 0;
     for (int r = 0; r < world()->size; r++)
-        *(r / cluster.node_ranks == node ? near : far) += r == rank ? 0 : (double)counts[r] * sizeof(float);
+        *(r / cluster.node_ranks == node ? near : far) += r == rank ? 0 : (double)counts[r] * size;
 }
 
 /* To the same place on nodes that are evenly spread, and to the next place on this one. */
@@ -84,25 +84,26 @@ static void start_bundles(struct operation *operation, double near, double far)
     }
 }
 
-static void start_all(struct operation *operation, const int *counts)
+static void start_all(struct operation *operation, const int *counts, int size)
 {
     int rank = world()->rank, ranks = world()->size;
     for (int ahead = 1; ahead < ranks; ahead++) {
         int to = (rank + ahead) % ranks;
         receive_bytes(operation, (rank - ahead + ranks) % ranks);
-        send_bytes(operation, to, (double)counts[to] * sizeof(float));
+        send_bytes(operation, to, (double)counts[to] * size);
     }
 }
 
-static int start_to_all(const int *counts, MPI_Request *request)
+static int start_to_all(const int *counts, MPI_Datatype type, MPI_Request *request)
 {
-    int ranks = world()->size;
+    int ranks = world()->size, size;
     double near, far;
-    sum_counts(counts, &near, &far);
+    MPI_Type_size(type, &size);
+    sum_counts(counts, size, &near, &far);
     struct operation *operation = begin(world()->rank, 1, request);
     take_time(2 * (ranks - 1));
     if (ranks - 1 <= BUNDLE_MOST)
-        start_all(operation, counts);
+        start_all(operation, counts, size);
     else
         start_bundles(operation, near, far);
     return MPI_SUCCESS;
@@ -112,20 +113,19 @@ int simulated_ialltoallv(const void *from, const int *sent, const int *sent_at, 
         void *to, const int *arrived, const int *arrived_at, MPI_Datatype type, MPI_Comm comm,
         MPI_Request *request)
 {
-    (void)from, (void)sent_at, (void)sent_type, (void)to, (void)arrived, (void)arrived_at, (void)type,
-            (void)comm;
-    return start_to_all(sent, request);
+    (void)from, (void)sent_at, (void)to, (void)arrived, (void)arrived_at, (void)type, (void)comm;
+    return start_to_all(sent, sent_type, request);
 }
 
 /* In place: this rank's part goes to all others. */
 int simulated_iallgatherv(const void *from, int sent, MPI_Datatype sent_type, void *to, const int *counts,
         const int *offsets, MPI_Datatype type, MPI_Comm comm, MPI_Request *request)
 {
-    (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets, (void)type, (void)comm;
+    (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets, (void)comm;
     int rank = world()->rank, ranks = world()->size, *same = malloc((size_t)ranks * sizeof *same);
     for (int r = 0; r < ranks; r++)
         same[r] = counts[rank];
-    int code = start_to_all(same, request);
+    int code = start_to_all(same, type, request);
     free(same);
     return code;
 }
@@ -203,15 +203,19 @@ static void make_progress(void)
         }
 }
 
-int simulated_test(MPI_Request *request, int *done, MPI_Status *status)
+/* Frees those that are done. */
+int simulated_testall(int count, MPI_Request *requests, int *done, MPI_Status *statuses)
 {
-    (void)status;
-    struct operation *operation = (struct operation *)*request;
+    (void)statuses;
+    *done = 1;
     make_progress();
-    *done = !operation || operation->round == operation->rounds;
-    if (operation && *done) {
-        end(world()->rank, operation);
-        *request = MPI_REQUEST_NULL;
+    for (int i = 0; i < count; i++) {
+        struct operation *operation = (struct operation *)requests[i];
+        if (operation && operation->round == operation->rounds) {
+            end(world()->rank, operation);
+            requests[i] = MPI_REQUEST_NULL;
+        }
+        *done = *done && requests[i] == MPI_REQUEST_NULL;
     }
     return MPI_SUCCESS;
 }
@@ -233,14 +237,9 @@ static void await_message(void)
 
 int simulated_waitall(int count, MPI_Request *requests, MPI_Status *statuses)
 {
-    (void)statuses;
-    for (int i = 0; i < count; i++) {
-        int done = 0;
-        while (requests[i] != MPI_REQUEST_NULL) {
-            simulated_test(&requests[i], &done, MPI_STATUS_IGNORE);
-            if (!done)
-                await_message();
-        }
-    }
+    int done;
+    for (simulated_testall(count, requests, &done, statuses); !done;
+            simulated_testall(count, requests, &done, statuses))
+        await_message();
     return MPI_SUCCESS;
 }

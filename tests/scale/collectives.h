@@ -34,15 +34,13 @@ int simulated_iallgatherv(const void *from, int sent, MPI_Datatype sent_type, vo
         const int *offsets, MPI_Datatype type, MPI_Comm comm, MPI_Request *request);
 int simulated_iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
         MPI_Request *request);
-int simulated_test(MPI_Request *request, int *done, MPI_Status *status);
+int simulated_testall(int count, MPI_Request *requests, int *done, MPI_Status *statuses);
 int simulated_waitall(int count, MPI_Request *requests, MPI_Status *statuses);
 
 #define MPI_Ialltoallv  simulated_ialltoallv
 #define MPI_Iallgatherv simulated_iallgatherv
 #define MPI_Iallreduce  simulated_iallreduce
-#undef MPI_Test
-#undef MPI_Waitall
-#define MPI_Test    simulated_test
-#define MPI_Waitall simulated_waitall
+#define MPI_Testall     simulated_testall
+#define MPI_Waitall     simulated_waitall
 
 #endif

@@ -5,7 +5,7 @@
 #   SCALE_RANKS ("16 64 256 1024")   powers of two
 #   SCALE_GBIT ("10 25 100")         of a node's link: those of scale.py
 #   SCALE_NODE_RANKS (8)             ranks on a node
-#   SCALE_SUMS ("ordered native native-halving")   ways to sum (collectives.h)
+#   SCALE_SUMS ("ordered bfloat16 native native-halving")   ways to sum (simulate.c)
 #   SCALE_MODEL (small)              of tests/bench/ours.py: tiny, small, base
 #   SCALE_CORPUS                     prepared (default: the generated corpus, a vocabulary of 300)
 #   SCALE_THREADS (2)                of a rank; what is measured here

@@ -13,7 +13,7 @@ from workshop import BUILD, PROGRAM, number
 
 RANKS = [int(n) for n in os.environ.get("SCALE_RANKS", "16 64 256 1024").split()]
 GBIT = [int(n) for n in os.environ.get("SCALE_GBIT", "10 25 100").split()]
-SUMS = os.environ.get("SCALE_SUMS", "ordered native native-halving").split()
+SUMS = os.environ.get("SCALE_SUMS", "ordered bfloat16 native native-halving").split()
 NODE_RANKS, THREADS, JOBS = number("SCALE_NODE_RANKS", 8), number("SCALE_THREADS", 2), number("SCALE_JOBS", 2)
 SPEEDS = [float(speed) for speed in os.environ.get("SCALE_SPEEDS", "0 0").split()]
 MODEL, CORPUS = os.environ.get("SCALE_MODEL", "small"), os.environ["SCALE_CORPUS"]
@@ -30,9 +30,14 @@ CONFIG = ["smpi/simulate-computation:no", "network/model:CM02", "network/crosstr
           "smpi/send-is-detached-thresh:0", "smpi/async-small-thresh:0", "smpi/test:0", "smpi/coll-selector:ompi"]
 
 
-def plan(tokens, micro_batches=1, ranks=1, gbit=GBIT[0], speed=0):
+# What `seqtrain plan` tells of, and as which comm.wire.
+PLANNED = {"ordered": "float32", "bfloat16": "bfloat16"}
+
+
+def plan(tokens, micro_batches=1, ranks=1, gbit=GBIT[0], speed=0, wire="float32"):
     words = [PROGRAM, "plan", *settings(CORPUS, MODEL, micro_batches), "--batch.tokens", tokens, "--comm.threads", THREADS, "--json",
-             "--ranks", ranks, "--node-ranks", NODE_RANKS, "--bandwidth", gbit, "--latency", LATENCY[gbit]]
+             "--ranks", ranks, "--node-ranks", NODE_RANKS, "--bandwidth", gbit, "--latency", LATENCY[gbit],
+             "--comm.wire", wire]
     words += ["--tokens-per-second", speed] if speed else []
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
@@ -88,13 +93,13 @@ class Case:
         alone = self.slots * micro_batch + pace["step_seconds"]
         out = {**self.about, "parts": parts, "tokens_per_second": self.slots * pace["tokens"] / parts["update"],
                "efficiency": alone / ranks / parts["update"]}
-        if self.about["sums"] == "ordered":
+        if self.about["sums"] in PLANNED:
             out["plan_seconds"] = self.planned(micro_batch)
         return out
 
     def planned(self, micro_batch):
         """seqtrain plan, with the micro-batches that are simulated: the corpus may have too few of full length."""
-        said = plan(self.tokens, self.slots, self.about["ranks"], self.gbit, self.speed)["speed"]
+        said = plan(self.tokens, self.slots, self.about["ranks"], self.gbit, self.speed, PLANNED[self.about["sums"]])["speed"]
         return self.slots / self.about["ranks"] * micro_batch + sum(said[f"{part}_seconds"] for part in ("sum", "step", "spread"))
 
 

@@ -2,9 +2,9 @@
  * An update of training in SimGrid's simulated time: the project's own exchange, on ranks whose computation is a sleep
  * of the length that was measured.
  *
- *     smpirun ... simulate REDUCTION SLOTS NODE_RANKS PACE      prints the seconds of an update, and those of its parts
+ *     smpirun ... simulate SUMS SLOTS NODE_RANKS PACE      prints the seconds of an update, and those of its parts
  *
- * REDUCTION: a row of reduce_kinds; native-halving: native with the other way to sum of collectives.h.
+ * SUMS: a row of sums.
  * PACE: what `seqtrain plan --json` measured, as lines "floats N", "step S" (of all parameters), and "ready FIRST S" in the
  * order of backward: S seconds after the start of a micro-batch the gradient is final from FIRST on.
  */
@@ -91,18 +91,40 @@ static enum status update(struct exchange *exchange, const struct pace *pace, in
     return STATUS_OK;
 }
 
-static enum status simulate(const char *reduction, int slots, const char *path)
+/* comm.reduce, comm.wire, and how the library sums (collectives.h). */
+static const struct {
+    const char *name, *reduce, *wire;
+    int is_halving;
+} sums[] = {
+        {"ordered", "ordered", "float32", 0},
+        {"bfloat16", "ordered", "bfloat16", 0},
+        {"native", "native", "float32", 0},
+        {"native-halving", "native", "float32", 1},
+};
+
+static enum status choose(struct exchange_kinds *out, const char *name)
+{
+    size_t i = 0, count = sizeof sums / sizeof *sums;
+    while (i < count && strcmp(sums[i].name, name) != 0)
+        i++;
+    CHECK(i < count, STATUS_CONFIG, "no sums %s", name);
+    cluster.is_halving = sums[i].is_halving;
+    *out = (struct exchange_kinds){
+            kind_find(&reduce_kinds, sums[i].reduce), kind_find(&wire_kinds, sums[i].wire)};
+    return STATUS_OK;
+}
+
+static enum status simulate(const char *sums_name, int slots, const char *path)
 {
     static struct pace pace;
     struct exchange *exchange;
     float *parameters;
-    cluster.is_halving = strcmp(reduction, "native-halving") == 0;
-    const struct kind *kind = kind_find(&reduce_kinds, cluster.is_halving ? "native" : reduction);
-    CHECK(kind, STATUS_CONFIG, "no reduction %s", reduction);
+    struct exchange_kinds kinds;
+    TRY(choose(&kinds, sums_name));
     if (pace.count == 0) /* all ranks are in one process */
         TRY(read_pace(&pace, path));
     TRY(message_open());
-    TRY(exchange_open(&exchange, (const struct reduce_kind *)kind, pace.floats, slots, 0));
+    TRY(exchange_open(&exchange, &kinds, pace.floats, slots, 0));
     TRY(memory_new(&parameters, "parameters", pace.floats, sizeof *parameters));
     TRY(update(exchange, &pace, slots, parameters));
     memory_free(parameters);

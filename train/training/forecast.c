@@ -75,7 +75,8 @@ void forecast_make(struct forecast *out, const struct pace *pace, double compute
 {
     struct traffic traffic = make_traffic(blocks, network);
     double others = (double)(blocks->floats - cost->own_floats), buckets = (double)blocks_buckets(blocks);
-    double pieces = ((double)cost->sent_floats - others) / others; /* of the rank that sends most */
+    /* Gradients that leave the rank that sends most, for each parameter that does, in floats. */
+    double pieces = (double)cost->sent_bytes / sizeof(float) / others - 1;
     *out = (struct forecast){.compute = compute, .step = pace->step_seconds};
     if (blocks->ranks == 1)
         return;
