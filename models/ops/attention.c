@@ -108,16 +108,41 @@ static struct scratch scratch_of(const struct attention *a, float *all)
 
 /* ---- pieces ---- */
 
-/* to [width, stride] = fromᵀ, zero beyond `rows`. */
-CLONES static void transpose(
-        const float *from, size_t rows, size_t width, size_t ld, float *to, size_t stride)
+enum { SQUARE = 4 };
+typedef float square_row __attribute__((vector_size(SQUARE * sizeof(float)), aligned(sizeof(float))));
+typedef int32_t square_order __attribute__((vector_size(SQUARE * sizeof(int32_t))));
+
+/* to [SQUARE, SQUARE] = fromᵀ. */
+static inline void transpose_square(const float *from, size_t ld, float *to, size_t stride)
 {
+    const square_order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, last = {2, 3, 6, 7};
+    square_row rows[SQUARE], out[SQUARE];
+    for (size_t i = 0; i < SQUARE; i++)
+        rows[i] = *(const square_row *)(from + i * ld);
+    square_row low01 = __builtin_shuffle(rows[0], rows[1], low),
+               low23 = __builtin_shuffle(rows[2], rows[3], low);
+    square_row high01 = __builtin_shuffle(rows[0], rows[1], high),
+               high23 = __builtin_shuffle(rows[2], rows[3], high);
+    out[0] = __builtin_shuffle(low01, low23, first);
+    out[1] = __builtin_shuffle(low01, low23, last);
+    out[2] = __builtin_shuffle(high01, high23, first);
+    out[3] = __builtin_shuffle(high01, high23, last);
+    for (size_t i = 0; i < SQUARE; i++)
+        *(square_row *)(to + i * stride) = out[i];
+}
+
+/* to [width, stride] = fromᵀ, zero beyond `rows`. */
+static void transpose(const float *from, size_t rows, size_t width, size_t ld, float *to, size_t stride)
+{
+    const size_t whole = rows / SQUARE * SQUARE, across = width / SQUARE * SQUARE;
+    for (size_t i = 0; i < whole; i += SQUARE)
+        for (size_t c = 0; c < across; c += SQUARE)
+            transpose_square(from + i * ld + c, ld, to + c * stride + i, stride);
     for (size_t c = 0; c < width; c++) {
         float *line = to + c * stride;
-        for (size_t i = 0; i < rows; i++)
+        for (size_t i = c < across ? whole : 0; i < rows; i++)
             line[i] = from[i * ld + c];
-        for (size_t i = rows; i < stride; i++)
-            line[i] = 0;
+        memset(line + rows, 0, (stride - rows) * sizeof *line);
     }
 }
 
@@ -135,37 +160,39 @@ static const float *whole_lanes(const float *from, size_t rows, size_t width, si
     return to;
 }
 
-/* scores [stride] become probabilities of the first `keys`, zero beyond. Returns the log-sum-exp. */
+/* scores [stride], which is whole lanes, become probabilities of the first `keys`, zero beyond. Returns the
+ * log-sum-exp. */
 CLONES static float softmax(float *scores, float scale, size_t keys, size_t stride)
 {
+    const uint32_t seen = (uint32_t)keys, all = (uint32_t)stride;
     float maximum = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : maximum)
-    for (size_t j = 0; j < keys; j++) {
-        scores[j] *= scale;
-        maximum = scores[j] > maximum ? scores[j] : maximum;
+    for (uint32_t j = 0; j < all; j++) {
+        float score = j < seen ? scores[j] * scale : -INFINITY;
+        maximum = score > maximum ? score : maximum;
+        scores[j] = score;
     }
 #pragma omp simd reduction(+ : sum)
-    for (size_t j = 0; j < keys; j++) {
+    for (uint32_t j = 0; j < all; j++) {
         scores[j] = vector_exp(scores[j] - maximum);
         sum += scores[j];
     }
     const float inverse = 1.0f / sum;
 #pragma omp simd
-    for (size_t j = 0; j < keys; j++)
+    for (uint32_t j = 0; j < all; j++)
         scores[j] *= inverse;
-    for (size_t j = keys; j < stride; j++)
-        scores[j] = 0;
     return maximum + vector_log(sum);
 }
 
 /* The same probabilities again. */
 CLONES static void softmax_again(float *scores, float scale, float lse, size_t keys, size_t stride)
 {
+    const uint32_t seen = (uint32_t)keys, all = (uint32_t)stride;
 #pragma omp simd
-    for (size_t j = 0; j < keys; j++)
-        scores[j] = vector_exp(scores[j] * scale - lse);
-    for (size_t j = keys; j < stride; j++)
-        scores[j] = 0;
+    for (uint32_t j = 0; j < all; j++) {
+        float p = vector_exp(scores[j] * scale - lse);
+        scores[j] = j < seen ? p : 0;
+    }
 }
 
 /* One row: dp (of P ∘ u) becomes dS, p becomes P ∘ u. mask NULL: u = 1. */
