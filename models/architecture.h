@@ -89,12 +89,13 @@ struct model {
     size_t rows[SIDES]; /* of the vocabularies, <mask> and <pad> included */
     bool joint;
     struct parameters parameters;
-    struct arena *lasting; /* as long as the model: layout */
-    struct arena *step;    /* one pass, or one step of decoding */
-    struct arena *decode;  /* one batch of decoding: keys and values, packed weights */
-    struct packing packing;
-    void *layout;     /* the architecture's own */
-    float *positions; /* constant position rows so far */
+    struct arena *lasting;  /* as long as the model: layout */
+    struct arena *step;     /* one pass, or one step of decoding */
+    struct arena *decode;   /* one batch of decoding: keys and values */
+    struct arena *packed;   /* weights in panels, until somebody asks for the parameters */
+    struct packing packing; /* items NULL: the panels are not those of the parameters */
+    void *layout;           /* the architecture's own */
+    float *positions;       /* constant position rows so far */
     size_t position_rows;
 };
 
@@ -132,7 +133,7 @@ static inline void prediction_logits(struct tape *tape, const struct prediction 
     op_logits(tape, prediction->hidden, prediction->weight, prediction->bias, prediction->classes, out);
 }
 
-/* The start of decode_start(): model->decode is empty but for room to pack weights in, which decoding does. */
+/* The start of decode_start(): model->decode is empty and weights may be packed. */
 enum status model_start_decoding(struct model *model);
 
 #endif

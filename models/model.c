@@ -13,6 +13,7 @@ static enum status build(struct model *model)
     TRY(arena_open(&model->lasting, "model layout", 4096));
     TRY(arena_open(&model->step, "model step", 0));
     TRY(arena_open(&model->decode, "decoding", 0));
+    TRY(arena_open(&model->packed, "packed weights", 0));
     TRY(model->architecture->declare(model));
     return parameters_allocate(&model->parameters);
 }
@@ -51,6 +52,7 @@ void model_close(struct model *model)
         return;
     parameters_release(&model->parameters);
     memory_free(model->positions);
+    arena_close(model->packed);
     arena_close(model->decode);
     arena_close(model->step);
     arena_close(model->lasting);
@@ -59,6 +61,7 @@ void model_close(struct model *model)
 
 struct parameters *model_parameters(struct model *model)
 {
+    model->packing.items = NULL;
     return &model->parameters;
 }
 
@@ -69,7 +72,7 @@ const struct model_options *model_options(const struct model *model)
 
 void model_initialise(struct model *model, uint64_t seed)
 {
-    parameters_initialise(&model->parameters, seed);
+    parameters_initialise(model_parameters(model), seed);
 }
 
 size_t model_peak_bytes(const struct model *model)
@@ -80,9 +83,12 @@ size_t model_peak_bytes(const struct model *model)
 enum status model_start_decoding(struct model *model)
 {
     arena_clear(model->decode);
-    struct packed *items = arena_take_zeroed(model->decode, model->parameters.count, sizeof *items);
-    model->packing = (struct packing){model->decode, items};
-    return arena_status(model->decode);
+    if (model->packing.items && arena_status(model->packed) == STATUS_OK)
+        return STATUS_OK;
+    arena_clear(model->packed);
+    struct packed *items = arena_take_zeroed(model->packed, model->parameters.count, sizeof *items);
+    model->packing = (struct packing){model->packed, items};
+    return arena_status(model->packed);
 }
 
 /* ---- one pass ---- */

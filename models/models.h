@@ -42,6 +42,7 @@ enum status model_open(
         struct model **out, const struct model_options *options, const size_t rows[SIDES], bool joint);
 void model_close(struct model *model);
 
+/* To read or change. Decoding keeps copies of weights: whoever changes them asks anew each time, which lets go of these. */
 struct parameters *model_parameters(struct model *model);
 const struct model_options *model_options(const struct model *model);
 void model_initialise(struct model *model, uint64_t seed);

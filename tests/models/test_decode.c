@@ -228,6 +228,30 @@ static void test_decode__does_not_depend_on_the_batch(void **state)
     model_close(model);
 }
 
+/* What is packed serves one translation after another, until somebody asks for the parameters. */
+static void test_decode__packs_weights_once_and_sees_new_ones(void **state)
+{
+    (void)state;
+    struct model *model = new_model(pre);
+    const struct parameter *weight =
+            parameters_find(model_parameters(model), "encoder/0/feed_forward/inner/weight");
+    float *values = model_parameters(model)->values + weight->array.offset;
+    const int32_t ids[] = {5, 6, 7, TOKEN_END}, offsets[] = {0, 4};
+    double scores[3];
+    for (int i = 0; i < 3; i++) {
+        struct translation found;
+        if (i == 1)
+            values[0] += 2; /* unseen: nobody asked */
+        else if (i == 2)
+            model_parameters(model);
+        assert_int_equal(decode(model, &usual, ids, offsets, 1, &found), STATUS_OK);
+        scores[i] = found.items->log_probability;
+        translations_release(&found, 1);
+    }
+    assert_true(scores[0] == scores[1] && scores[1] != scores[2]);
+    model_close(model);
+}
+
 static void test_decode__length_is_bounded(void **state)
 {
     (void)state;
@@ -278,6 +302,7 @@ int main(void)
             cmocka_unit_test(test_decode__rows_may_have_several_children),
             cmocka_unit_test(test_decode__takes_the_best_token_at_each_step),
             cmocka_unit_test(test_decode__does_not_depend_on_the_batch),
+            cmocka_unit_test(test_decode__packs_weights_once_and_sees_new_ones),
             cmocka_unit_test(test_decode__length_is_bounded),
             cmocka_unit_test(test_decode__stays_within_learned_positions),
     };

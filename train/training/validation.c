@@ -139,10 +139,9 @@ static enum status record(struct trainer *trainer, const struct validation_repor
 /* Of the averaged weights, where there are any. */
 static enum status validate_model(struct trainer *trainer, struct validation_report *report)
 {
-    float *values = model_parameters(trainer->model)->values;
-    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    TRY(ema_swap(&trainer->ema, trainer->exchange, model_parameters(trainer->model)->values));
     enum status status = find_values(trainer, report);
-    TRY(ema_swap(&trainer->ema, trainer->exchange, values));
+    TRY(ema_swap(&trainer->ema, trainer->exchange, model_parameters(trainer->model)->values));
     return status;
 }
 
