@@ -191,7 +191,7 @@ static void run_and_forget(struct tape *tape, const struct replay *replay, struc
 
 void tape_segment(struct tape *tape, const struct segment *segment, struct tensor *outputs[NODE_OUTPUTS])
 {
-    if (!tape->options.recording || !tape->options.recompute) {
+    if (tape->options.recording && !tape->options.recompute) {
         segment->run(segment->context, tape, segment->inputs, outputs);
         return;
     }

@@ -14,8 +14,8 @@
  * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells when all of it from `first` on is
  * final.
  *
- * With options.recompute a segment (tape_segment()) keeps nothing but its outputs; backward makes the rest again, bit
- * for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+ * Without a backward to come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute neither
+ * does it before one, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
  */
 #ifndef MODELS_TAPE_H
 #define MODELS_TAPE_H
