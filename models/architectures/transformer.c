@@ -264,15 +264,17 @@ static struct prediction predict(struct model *model, struct tape *tape, const s
 struct cached_reach {
     struct reach reach;
     struct model *model;
-    struct cache cache;    /* keys and values of the target so far */
-    const float *memory;   /* [source tokens, layers·2·heads·head_width] */
-    int32_t *first;        /* [rows] row of `memory` where the row's source sentence starts */
+    struct cache cache;    /* keys and values of the target so far: planes 2·layer and 2·layer + 1 */
+    float *memory;         /* [layers·2, source tokens, heads·head_width]: those of the source */
+    size_t source_tokens;  /* of all sentences */
+    int32_t *first;        /* [rows] token where the row's source sentence starts */
     int32_t *source_count; /* [rows] tokens of it */
     const struct step_attention *attention; /* of the step; NULL: not asked for */
 };
 
+/* Values are `apart` floats after their keys. */
 static struct tensor *attend_step(struct cached_reach *cached, struct tape *tape, const struct tensor *query,
-        const float **keys, size_t stride, const int32_t *lengths)
+        const float **keys, size_t apart, const int32_t *lengths)
 {
     size_t rows = cached->cache.rows, inner = attention_width(cached->model);
     size_t head_width = (size_t)cached->model->options.head_width;
@@ -281,9 +283,9 @@ static struct tensor *attend_step(struct cached_reach *cached, struct tape *tape
     if (!values || !out)
         return NULL;
     for (size_t r = 0; r < rows; r++)
-        values[r] = keys[r] + inner;
+        values[r] = keys[r] + apart;
     attention_step(rows, (size_t)cached->model->options.heads, head_width, head_width,
-            attention_scale(cached->model), query->value, query->columns, keys, values, stride, lengths,
+            attention_scale(cached->model), query->value, query->columns, keys, values, inner, lengths,
             out->value);
     return out;
 }
@@ -292,42 +294,54 @@ static struct tensor *cached_self(struct reach *reach, struct tape *tape, size_t
 {
     struct cached_reach *cached = (struct cached_reach *)reach;
     struct cache *cache = &cached->cache;
+    size_t inner = cache->columns;
     const float **keys = arena_take(tape_arena(tape), cache->rows, sizeof *keys);
     int32_t *lengths = arena_take(tape_arena(tape), cache->rows, sizeof *lengths);
     if (!qkv || !keys || !lengths)
         return NULL;
-    cache_put(cache, layer, qkv->value + attention_width(cached->model), qkv->columns);
+    cache_put(cache, 2 * layer, qkv->value + inner, qkv->columns);
+    cache_put(cache, 2 * layer + 1, qkv->value + 2 * inner, qkv->columns);
     for (size_t r = 0; r < cache->rows; r++) {
-        keys[r] = cache_row(cache, r, layer);
+        keys[r] = cache_row(cache, r, 2 * layer);
         lengths[r] = (int32_t)cache->length;
     }
-    return attend_step(cached, tape, qkv, keys, cache->columns, lengths);
+    return attend_step(cached, tape, qkv, keys, cache->room * inner, lengths);
 }
 
 /* What is told of the attention is the last layer's, the mean over its heads. */
-static void add_attention(const struct cached_reach *cached, const struct tensor *query,
-        const float *const *keys, size_t stride)
+static void add_attention(
+        const struct cached_reach *cached, const struct tensor *query, const float *const *keys)
 {
     const struct model_options *options = &cached->model->options;
     attention_step_weights(cached->cache.rows, (size_t)options->heads, (size_t)options->head_width,
-            attention_scale(cached->model), query->value, query->columns, keys, stride, cached->source_count,
-            cached->attention->weight, cached->attention->rows);
+            attention_scale(cached->model), query->value, query->columns, keys, cached->cache.columns,
+            cached->source_count, cached->attention->weight, cached->attention->rows);
 }
 
 static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
 {
     struct cached_reach *cached = (struct cached_reach *)reach;
-    size_t rows = cached->cache.rows, columns = cached->cache.columns;
-    size_t stride = (size_t)cached->model->options.decoder_layers * columns;
+    size_t rows = cached->cache.rows, inner = cached->cache.columns, apart = cached->source_tokens * inner;
     const float **keys = arena_take(tape_arena(tape), rows, sizeof *keys);
     if (!query || !keys)
         return NULL;
     for (size_t r = 0; r < rows; r++)
-        keys[r] = cached->memory + (size_t)cached->first[r] * stride + layer * columns;
+        keys[r] = cached->memory + 2 * layer * apart + (size_t)cached->first[r] * inner;
     bool last = layer + 1 == (size_t)cached->model->options.decoder_layers;
     if (cached->attention && last)
-        add_attention(cached, query, keys, stride);
-    return attend_step(cached, tape, query, keys, stride, cached->source_count);
+        add_attention(cached, query, keys);
+    return attend_step(cached, tape, query, keys, apart, cached->source_count);
+}
+
+/* [tokens, planes·columns] to [planes, tokens, columns]. */
+static void split_planes(const struct tensor *memory, size_t columns, float *out)
+{
+    size_t planes = memory->columns / columns;
+#pragma omp parallel for schedule(static)
+    for (size_t t = 0; t < memory->rows; t++)
+        for (size_t plane = 0; plane < planes; plane++)
+            memcpy(out + (plane * memory->rows + t) * columns, memory->value + (t * planes + plane) * columns,
+                    columns * sizeof *out);
 }
 
 /* The encoder's rows are made on the step arena; only what the decoder needs of them is kept. */
@@ -342,12 +356,11 @@ static enum status encode_for_decoding(
         return arena_status(model->step);
     struct tensor *memory = encode(model, tape, source);
     TRY(tape_status(tape));
-    size_t floats = memory->rows * memory->columns;
-    float *kept = arena_take(model->decode, floats, sizeof *kept);
-    if (!kept)
+    cached->source_tokens = memory->rows;
+    cached->memory = arena_take(model->decode, memory->rows * memory->columns, sizeof *cached->memory);
+    if (!cached->memory)
         return arena_status(model->decode);
-    memcpy(kept, memory->value, floats * sizeof *kept);
-    cached->memory = kept;
+    split_planes(memory, attention_width(model), cached->memory);
     return STATUS_OK;
 }
 
@@ -367,8 +380,8 @@ static enum status decode_start(struct model *model, const struct sentences *sou
     }
     TRY(encode_for_decoding(cached, model, source));
     *state = cached;
-    return cache_start(&cached->cache, model->decode, source->count, (size_t)model->options.decoder_layers,
-            2 * attention_width(model));
+    return cache_start(&cached->cache, model->decode, source->count,
+            2 * (size_t)model->options.decoder_layers, attention_width(model));
 }
 
 static enum status decode_step(void *state, struct tape *tape, const int32_t *ids,

@@ -7,7 +7,7 @@ enum { FIRST_ROOM = 32 };
 static float *block_take(struct cache *cache, size_t room)
 {
     size_t floats;
-    if (!size_multiply(&floats, room, cache->columns) || !size_multiply(&floats, floats, cache->layers))
+    if (!size_multiply(&floats, room, cache->columns) || !size_multiply(&floats, floats, cache->planes))
         return NULL;
     return arena_take(cache->arena, floats, sizeof(float));
 }
@@ -20,17 +20,17 @@ static enum status memory_ended(const struct cache *cache)
                                          "keys and values of %zu rows exceed the address space", cache->rows);
 }
 
-enum status cache_start(struct cache *cache, struct arena *arena, size_t rows, size_t layers, size_t columns)
+enum status cache_start(struct cache *cache, struct arena *arena, size_t rows, size_t planes, size_t columns)
 {
-    *cache = (struct cache){.arena = arena, .rows = rows, .layers = layers, .columns = columns};
+    *cache = (struct cache){.arena = arena, .rows = rows, .planes = planes, .columns = columns};
     cache->blocks = arena_take_zeroed(arena, rows, sizeof *cache->blocks);
     return cache->blocks ? STATUS_OK : memory_ended(cache);
 }
 
 static void block_copy(const struct cache *cache, float *to, size_t to_room, const float *from)
 {
-    for (size_t layer = 0; layer < cache->layers && cache->length > 0; layer++)
-        memcpy(to + layer * to_room * cache->columns, from + layer * cache->room * cache->columns,
+    for (size_t plane = 0; plane < cache->planes && cache->length > 0; plane++)
+        memcpy(to + plane * to_room * cache->columns, from + plane * cache->room * cache->columns,
                 cache->length * cache->columns * sizeof *to);
 }
 
@@ -51,16 +51,16 @@ enum status cache_extend(struct cache *cache)
     return STATUS_OK;
 }
 
-void cache_put(struct cache *cache, size_t layer, const float *from, size_t stride)
+void cache_put(struct cache *cache, size_t plane, const float *from, size_t stride)
 {
-    size_t place = (layer * cache->room + cache->length - 1) * cache->columns;
+    size_t place = (plane * cache->room + cache->length - 1) * cache->columns;
     for (size_t r = 0; r < cache->rows; r++)
         memcpy(cache->blocks[r] + place, from + r * stride, cache->columns * sizeof *from);
 }
 
-const float *cache_row(const struct cache *cache, size_t row, size_t layer)
+const float *cache_row(const struct cache *cache, size_t row, size_t plane)
 {
-    return cache->blocks[row] + layer * cache->room * cache->columns;
+    return cache->blocks[row] + plane * cache->room * cache->columns;
 }
 
 enum status cache_keep(struct cache *cache, const int32_t *parents, size_t rows)
