@@ -16,6 +16,7 @@
 #include "io/checkpoint.h" /* struct checkpointer: save beside training; load on any number of ranks */
 #include "io/corpora.h"    /* struct corpora: several with weights, as one */
 #include "io/corpus.h"     /* struct corpus, corpus_writer */
+#include "io/encoder.h"    /* text to tokens, remembering words */
 #include "io/generate.h"   /* built-in corpora */
 #include "io/h5.h"         /* named arrays in verified HDF5 files */
 #include "io/noise.h"      /* word dropout and sampled pieces at read */

@@ -35,4 +35,10 @@ enum status segmenter_draw(struct segmenter *segmenter, double probability, doub
         const struct random_stream *stream, uint64_t index, const int32_t *ids, size_t count, int32_t **out,
         size_t *room, size_t *out_count);
 
+/* Of a word's ids, by a unigram vocabulary: the log-probability of its likeliest segmentation, and by how much it leads
+ * that of the next likeliest (INFINITY: there is none). *known: whether all of its pieces and characters are plain text
+ * in the vocabulary; without, nothing else is told. */
+enum status segmenter_lead(struct segmenter *segmenter, const int32_t *ids, size_t count, double *score,
+        double *lead, bool *known);
+
 #endif

@@ -8,6 +8,7 @@
 #include "comm/kind.h"
 #include "comm/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As the file numbers them. */
@@ -27,9 +28,20 @@ struct model_piece {
     enum piece_type type;
 };
 
+/* U+2581, which begins words. */
+#define WORD_MARK "\xE2\x96\x81"
+
+/* Whether it holds a word mark past its beginning. */
+bool model_piece_crosses_words(const struct model_piece *piece);
+
 /* *kind: into vocabulary_kinds. *pieces: in order of ids, allocated. STATUS_DATA naming `where` if the bytes are no
  * model. */
 enum status vocabulary_model_read(const void *model, size_t bytes, const char *where,
         const struct kind **kind, struct model_piece **pieces, size_t *count);
+
+enum { MODEL_RULES_BYTES = 64 };
+
+/* The name of the normalisation: "nmt_nfkc"; "" where the bytes tell none. */
+void vocabulary_model_rules(const void *model, size_t bytes, char out[MODEL_RULES_BYTES]);
 
 #endif

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char word_mark[] = "\xE2\x96\x81"; /* U+2581 */
-enum { MARK_BYTES = sizeof word_mark - 1 };
+enum { MARK_BYTES = sizeof WORD_MARK - 1 };
 
 struct piece {
     const char *text; /* in the model */
@@ -21,12 +20,14 @@ struct piece {
 struct word {
     char *text;
     size_t bytes, text_room;
-    size_t count;                          /* of symbols */
-    size_t starts[SEGMENT_WORD_MOST + 1];  /* of each symbol in `text`, and the end */
-    int32_t ids[SEGMENT_WORD_MOST];        /* bpe: of each symbol; unigram: drawn, last first */
-    int32_t merged[SEGMENT_WORD_MOST];     /* bpe: the piece that a symbol makes with the next one, or NONE */
-    bool passed[SEGMENT_WORD_MOST];        /* bpe: over, in this step */
-    double forward[SEGMENT_WORD_MOST + 1]; /* unigram: log of the sum over all ways to get to here */
+    size_t count;                         /* of symbols */
+    size_t starts[SEGMENT_WORD_MOST + 1]; /* of each symbol in `text`, and the end */
+    int32_t ids[SEGMENT_WORD_MOST];       /* bpe: of each symbol; unigram: drawn, last first */
+    int32_t merged[SEGMENT_WORD_MOST];    /* bpe: the piece that a symbol makes with the next one, or NONE */
+    bool passed[SEGMENT_WORD_MOST];       /* bpe: over, in this step */
+    double forward[SEGMENT_WORD_MOST +
+                   1]; /* unigram: log of the sum over all ways to get to here; or of the best */
+    double second[SEGMENT_WORD_MOST + 1]; /* of the second best */
 };
 
 struct segmenter {
@@ -48,21 +49,24 @@ enum { NONE = -1 };
 
 /* ---- pieces by their text ---- */
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *text, size_t bytes)
+/* FNV-1a, of a text that goes on. */
+static const uint64_t no_text = 0xcbf29ce484222325u;
+static uint64_t hash_on(uint64_t hash, const char *text, size_t bytes)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < bytes; i++)
         hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return hash ^ hash >> 32;
+    return hash;
 }
 
-/* The plain piece of this text, or NONE. */
-static int32_t find(const struct segmenter *segmenter, const char *text, size_t bytes)
+static size_t place_of(const struct segmenter *segmenter, uint64_t hash)
 {
-    if (bytes > segmenter->longest)
-        return NONE;
-    for (size_t i = hash_of(text, bytes) & segmenter->mask;; i = (i + 1) & segmenter->mask) {
+    return (hash ^ hash >> 32) & segmenter->mask;
+}
+
+/* The plain piece of this text and hash, or NONE. */
+static int32_t find_hashed(const struct segmenter *segmenter, const char *text, size_t bytes, uint64_t hash)
+{
+    for (size_t i = place_of(segmenter, hash);; i = (i + 1) & segmenter->mask) {
         int32_t id = segmenter->table[i];
         if (id == NONE)
             return NONE;
@@ -71,10 +75,17 @@ static int32_t find(const struct segmenter *segmenter, const char *text, size_t 
     }
 }
 
+static int32_t find(const struct segmenter *segmenter, const char *text, size_t bytes)
+{
+    if (bytes > segmenter->longest)
+        return NONE;
+    return find_hashed(segmenter, text, bytes, hash_on(no_text, text, bytes));
+}
+
 static enum status add(struct segmenter *segmenter, const struct model_piece *from, const char *where)
 {
     struct piece *piece = &segmenter->pieces[segmenter->count];
-    bool marked = from->bytes >= MARK_BYTES && memcmp(from->text, word_mark, MARK_BYTES) == 0;
+    bool marked = from->bytes >= MARK_BYTES && memcmp(from->text, WORD_MARK, MARK_BYTES) == 0;
     *piece = (struct piece){.text = from->text,
             .bytes = (uint32_t)from->bytes,
             .plain = from->type == PIECE_NORMAL,
@@ -83,13 +94,12 @@ static enum status add(struct segmenter *segmenter, const struct model_piece *fr
     int32_t id = (int32_t)segmenter->count++;
     if (!piece->plain)
         return STATUS_OK;
-    CHECK(from->bytes < MARK_BYTES + 1 || !memmem(from->text + 1, from->bytes - 1, word_mark, MARK_BYTES),
-            STATUS_CONFIG,
+    CHECK(!model_piece_crosses_words(from), STATUS_CONFIG,
             "data.sampling expects a vocabulary whose pieces begin words or are inside them, found '%.*s' in "
             "%s",
             (int)from->bytes, from->text, where);
     segmenter->longest = from->bytes > segmenter->longest ? from->bytes : segmenter->longest;
-    size_t i = hash_of(piece->text, piece->bytes) & segmenter->mask;
+    size_t i = place_of(segmenter, hash_on(no_text, piece->text, piece->bytes));
     while (segmenter->table[i] != NONE)
         i = (i + 1) & segmenter->mask;
     segmenter->table[i] = id;
@@ -323,6 +333,53 @@ static bool draw_path(struct segmenter *segmenter, struct draws *draws)
     }
     word->count = count;
     return true;
+}
+
+/* A way to `end` joins the likeliest two. */
+static void rank_way(struct word *word, size_t end, double way)
+{
+    word->second[end] = fmax(word->second[end], fmin(way, word->forward[end]));
+    word->forward[end] = fmax(word->forward[end], way);
+}
+
+/* All ways on from `first`. */
+static void rank_pieces(struct segmenter *segmenter, size_t first)
+{
+    struct word *word = &segmenter->word;
+    const char *text = word->text + word->starts[first];
+    uint64_t hash = no_text;
+    size_t bytes = 0;
+    for (size_t end = first + 1; end <= word->count; end++) {
+        size_t more = word->starts[end] - word->starts[first] - bytes;
+        hash = hash_on(hash, text + bytes, more);
+        bytes += more;
+        if (bytes > segmenter->longest)
+            return;
+        int32_t id = find_hashed(segmenter, text, bytes, hash);
+        if (id == NONE)
+            continue;
+        rank_way(word, end, word->forward[first] + segmenter->pieces[id].score);
+        rank_way(word, end, word->second[first] + segmenter->pieces[id].score);
+    }
+}
+
+enum status segmenter_lead(struct segmenter *segmenter, const int32_t *ids, size_t count, double *score,
+        double *lead, bool *known)
+{
+    struct word *word = &segmenter->word;
+    TRY(spell(segmenter, ids, count, known));
+    for (size_t i = 0; i < word->count && *known; i++)
+        *known = piece_of(segmenter, i, i + 1) != NONE;
+    if (!*known)
+        return STATUS_OK;
+    for (size_t i = 0; i <= word->count; i++)
+        word->forward[i] = word->second[i] = -INFINITY;
+    word->forward[0] = 0;
+    for (size_t first = 0; first < word->count; first++)
+        rank_pieces(segmenter, first);
+    *score = word->forward[word->count];
+    *lead = *score - word->second[word->count];
+    return STATUS_OK;
 }
 
 /* ---- a sentence ---- */

@@ -3,12 +3,14 @@
 #include "comm/memory.h"
 #include "io/vocabulary.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Numbers of fields: of the model, of a piece in it, of the settings it was trained with. */
-enum { MODEL_PIECE = 1, MODEL_TRAINER = 2 };
+enum { MODEL_PIECE = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 };
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
 enum { TRAINER_KIND = 3 };
+enum { NORMALIZER_NAME = 1 };
 
 enum wire { WIRE_VARINT = 0, WIRE_8_BYTES = 1, WIRE_BYTES = 2, WIRE_4_BYTES = 5 };
 
@@ -136,4 +138,27 @@ enum status vocabulary_model_read(const void *model, size_t bytes, const char *w
     }
     *kind = kind_find(&vocabulary_kinds, kind_names[number - 1]);
     return STATUS_OK;
+}
+
+bool model_piece_crosses_words(const struct model_piece *piece)
+{
+    return piece->bytes > 0 && memmem(piece->text + 1, piece->bytes - 1, WORD_MARK, strlen(WORD_MARK));
+}
+
+/* The body of the last field of that number; empty if there is none. */
+static struct cursor find_field(struct cursor message, uint64_t number)
+{
+    struct cursor found = {message.end, message.end};
+    struct field field;
+    while (message.at < message.end && read_field(&message, &field))
+        if (field.number == number && field.body.at)
+            found = field.body;
+    return found;
+}
+
+void vocabulary_model_rules(const void *model, size_t bytes, char out[MODEL_RULES_BYTES])
+{
+    struct cursor cursor = {model, (const uint8_t *)model + bytes};
+    struct cursor name = find_field(find_field(cursor, MODEL_NORMALIZER), NORMALIZER_NAME);
+    snprintf(out, MODEL_RULES_BYTES, "%.*s", (int)(name.end - name.at), (const char *)name.at);
 }

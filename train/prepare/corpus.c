@@ -2,7 +2,9 @@
 
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "io/encoder.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,30 +68,29 @@ static enum status block_read(struct block *block, const struct prepare_text *te
     return STATUS_OK;
 }
 
-static enum status encode(
-        const struct block *block, struct line_pair *line, int side, const struct vocabulary *vocabulary)
-{
-    return vocabulary_encode(vocabulary, block->text + line->starts[side], line->bytes[side],
-            &line->ids[side], &line->rooms[side], &line->counts[side]);
-}
-
-/* By all threads of a team, each of which says whether it goes on: one that has failed only takes its turn, so that its
- * message stays what it is. */
-static void block_encode(struct block *block, struct vocabulary *const vocabularies[SIDES], bool goes_on)
+/* By all threads of a team, each with its encoders, which says whether it goes on: one that has failed only
+ * takes its turn, so that its message stays what it is. */
+static void block_encode(struct block *block, struct encoder *const encoders[SIDES], bool goes_on)
 {
 #pragma omp for schedule(dynamic, TILE_PAIRS)
-    for (size_t i = 0; i < block->count; i++)
+    for (size_t i = 0; i < block->count; i++) {
+        struct line_pair *line = &block->pairs[i];
         for (int side = 0; side < SIDES && goes_on; side++)
-            block->pairs[i].statuses[side] = encode(block, &block->pairs[i], side, vocabularies[side]);
+            line->statuses[side] = encoder_encode(encoders[side], block->text + line->starts[side],
+                    line->bytes[side], &line->ids[side], &line->rooms[side], &line->counts[side]);
+    }
 }
 
 /* A thread's message stays with it: the first failure is made again here. */
 static enum status block_check(struct block *block, struct vocabulary *const vocabularies[SIDES])
 {
-    for (size_t i = 0; i < block->count; i++)
+    for (size_t i = 0; i < block->count; i++) {
+        struct line_pair *line = &block->pairs[i];
         for (int side = 0; side < SIDES; side++)
-            if (block->pairs[i].statuses[side] != STATUS_OK)
-                TRY(encode(block, &block->pairs[i], side, vocabularies[side]));
+            if (line->statuses[side] != STATUS_OK)
+                TRY(vocabulary_encode(vocabularies[side], block->text + line->starts[side], line->bytes[side],
+                        &line->ids[side], &line->rooms[side], &line->counts[side]));
+    }
     return STATUS_OK;
 }
 
@@ -122,11 +123,34 @@ static enum status block_write(const struct block *block, const struct prepare_o
     return STATUS_OK;
 }
 
+/* ---- the encoders of a thread ---- */
+
+struct encoders {
+    struct encoder *sides[SIDES]; /* the same one twice: joint */
+};
+
+static enum status open_encoders(struct encoders *encoders, struct vocabulary *const vocabularies[SIDES])
+{
+    TRY(encoder_open(&encoders->sides[SOURCE], vocabularies[SOURCE]));
+    encoders->sides[TARGET] = encoders->sides[SOURCE];
+    return vocabularies[TARGET] == vocabularies[SOURCE]
+                   ? STATUS_OK
+                   : encoder_open(&encoders->sides[TARGET], vocabularies[TARGET]);
+}
+
+static void close_encoders(struct encoders *encoders)
+{
+    if (encoders->sides[TARGET] != encoders->sides[SOURCE])
+        encoder_close(encoders->sides[TARGET]);
+    encoder_close(encoders->sides[SOURCE]);
+}
+
 /* ---- two blocks in turn ---- */
 
 struct work {
     const struct prepare_text *text;
     struct vocabulary *const *vocabularies; /* [SIDES] */
+    struct encoders *encoders;              /* [threads] */
     struct corpus_writer *writer;
     struct prepare_counts *counts;
 };
@@ -152,7 +176,7 @@ static enum status take_turn(const struct work *work, struct block *now, struct 
             status = write_and_read(work, other);
             goes_on = status == STATUS_OK;
         }
-        block_encode(now, work->vocabularies, goes_on);
+        block_encode(now, work->encoders[omp_get_thread_num()].sides, goes_on);
     }
     return status == STATUS_OK ? block_check(now, work->vocabularies) : status;
 }
@@ -160,8 +184,6 @@ static enum status take_turn(const struct work *work, struct block *now, struct 
 static enum status write_all(const struct work *work, struct block blocks[2])
 {
     struct block *now = &blocks[0], *other = &blocks[1];
-    for (int i = 0; i < 2; i++)
-        TRY(memory_new(&blocks[i].pairs, "text", BLOCK_PAIRS, sizeof *blocks[i].pairs));
     TRY(block_read(now, work->text));
     while (now->count > 0) {
         TRY(take_turn(work, now, other));
@@ -177,6 +199,17 @@ static enum status write_all(const struct work *work, struct block blocks[2])
     return STATUS_OK;
 }
 
+/* With what the blocks and the threads need. */
+static enum status equip(struct work *work, struct block blocks[2], int threads)
+{
+    for (int i = 0; i < 2; i++)
+        TRY(memory_new(&blocks[i].pairs, "text", BLOCK_PAIRS, sizeof *blocks[i].pairs));
+    TRY(memory_new(&work->encoders, "encoder", (size_t)threads, sizeof *work->encoders));
+    for (int i = 0; i < threads; i++)
+        TRY(open_encoders(&work->encoders[i], work->vocabularies));
+    return STATUS_OK;
+}
+
 enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *const vocabularies[SIDES],
         struct prepare_counts *counts)
 {
@@ -186,11 +219,17 @@ enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *c
             .compression = (int)options->compression,
             .keep_text = options->text_kept};
     struct block blocks[2] = {{0}};
+    int threads = omp_get_max_threads();
     memset(counts, 0, sizeof *counts);
     TRY(corpus_create(&work.writer, options->output, &settings));
-    enum status status = write_all(&work, blocks);
+    enum status status = equip(&work, blocks, threads);
+    if (status == STATUS_OK)
+        status = write_all(&work, blocks);
     for (int i = 0; i < 2; i++)
         block_release(&blocks[i]);
+    for (int i = 0; work.encoders && i < threads; i++)
+        close_encoders(&work.encoders[i]);
+    memory_free(work.encoders);
     if (status != STATUS_OK) {
         corpus_discard(work.writer);
         return status;
