@@ -91,3 +91,11 @@ def translate(command, empty_command, tokens):
     idle = run(*empty_command).seconds
     done = run(*command)
     return {"value": tokens / (done.seconds - idle), "peak": done.peak}
+
+
+def prepare(shop, corpus, text, threads):
+    """Megabytes of text a second, with start and end of the program; the vocabulary is that of `corpus`."""
+    out = shop.path("corpus")
+    done = run(PROGRAM, "prepare", "--source", text[0], "--target", text[1], "--vocab", corpus, "--output", out, threads=threads)
+    os.remove(out)
+    return {"value": sum(map(os.path.getsize, text)) / done.seconds / 1e6, "peak": done.peak}

@@ -12,6 +12,7 @@ import theirs
 from workshop import LINES, LONG, THREADS, number
 
 RANKS = [int(n) for n in os.environ.get("BENCH_RANKS", "2").split()]
+TEXT_BYTES = 40e6  # of prepare
 LONGEST = 100  # target tokens of a translation
 
 
@@ -134,6 +135,15 @@ def recompute(shop, model):
         lambda: ours.bench(shop, [*options, "--train.recompute"]), lambda: ours.bench(shop, options), note)
 
 
+def prepare(shop, model):
+    """spm_encode knows no threads; SentencePiece's library does."""
+    corpus, text = shop.corpus(ours.MODELS[model]["pieces"]), shop.repeated(TEXT_BYTES)
+    for threads, others in sorted({(1, 1), (THREADS, 1), (THREADS, THREADS)}):
+        yield Comparison(
+            f"prepare, {TEXT_BYTES / 1e6:.0f} MB (the text over and over), threads: {threads} and {others}", "MB/s", ("seqtrain", "SentencePiece and h5py"),
+            lambda: ours.prepare(shop, corpus, text, threads), lambda: theirs.prepare(shop, corpus, text, others), resident, peer=True)
+
+
 def saving(shop, model):
     """Long enough for several checkpoints; both sides save at the end."""
     if not LONG:
@@ -164,6 +174,7 @@ ROWS = {
     "reduce": (reduce, ["small"]),
     "translate": (translate, ["small"]),
     "recompute": (recompute, ["base"]),
+    "prepare": (prepare, ["small"]),
     "saving": (saving, ["base"]),
     "start": (start, ["base"]),
 }

@@ -1,6 +1,7 @@
 """How the other sides are started; what they print is the measurement."""
 
 import json
+import os
 
 from workshop import COUNTED, THREADS, WARM, Process, python, run
 
@@ -26,4 +27,11 @@ def convert(shop, checkpoint):
 
 def translate(folder, text, beam, alpha, longest, out):
     done = run(*python("ctranslate.py", folder, text, beam, alpha, longest, THREADS, out))
+    return {**read(done), "peak": done.peak}
+
+
+def prepare(shop, corpus, text, threads):
+    out = shop.path("spm")
+    done = run(*python("spm_side.py", corpus, *text, out, threads), threads=threads)
+    os.remove(out)
     return {**read(done), "peak": done.peak}

@@ -105,6 +105,17 @@ class Workshop:
             self.corpora[pieces] = self.prepare(self.source, self.target, pieces)
         return self.corpora[pieces]
 
+    def repeated(self, size):
+        """The files of the text, over and over, of about so many bytes together."""
+        times = max(1, round(size / (os.path.getsize(self.source) + os.path.getsize(self.target))))
+        paths = self.path("source"), self.path("target")
+        for path, text in zip(paths, (self.source, self.target)):
+            with open(text, "rb") as f, open(path, "wb") as out:
+                lines = f.read()
+                for _ in range(times):
+                    out.write(lines)
+        return paths
+
     def first_lines(self, count):
         """The file of the first lines of the source text."""
         path = self.path("lines")
