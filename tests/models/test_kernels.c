@@ -95,8 +95,8 @@ static void count_tile(const void *context, struct tile tile)
 static void check_packed(
         const struct packed_level *level, size_t m, size_t n, size_t k, bool transposed, bool add)
 {
-    struct packed packed = {
-            level, n + 5, k, aligned_alloc(64, packed_floats(level, n + 5, k) * sizeof(float))};
+    struct packed packed = {level, n + 5, k, NULL};
+    packed.panels = aligned_alloc(64, tiles_of(packed_floats(level, n + 5, k), 16) * 64);
     struct product p = {
             .transpose_b = !transposed, .m = m, .n = n, .k = k, .add = add, .lda = k + 1, .ldc = n + 3};
     p.ldb = (transposed ? n + 5 : k) + 2;
