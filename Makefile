@@ -105,6 +105,10 @@ scale: all
 	@tests/deps.sh ensure scale
 	@BUILD=$(build) tests/scale/run.sh
 
+## scale-network: two hosts on this machine, joined by links of 1 and 10 Gbit/s: what the exchange costs (as root)
+scale-network: all
+	@BUILD=$(build) tests/scale/network.sh
+
 ## demo: a translation model from nothing to test in three minutes
 demo:
 	@tests/deps.sh ensure
@@ -144,9 +148,9 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench scale demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench scale scale-network demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:

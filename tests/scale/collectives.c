@@ -5,16 +5,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { BUNDLE_MOST = 15, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), RANK_MESSAGES = 4096, RANKS_MOST = 4096 };
+enum { BUNDLE_MOST = 15, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), OPERATIONS_MOST = 1024, RANKS_MOST = 4096 };
 
 struct cluster cluster = {.node_ranks = 1};
 
 /* A collective call under way on one rank. MPI_Request is a pointer in SMPI: for the caller it is this. */
 struct operation {
     MPI_Request messages[MESSAGES_MOST];
-    int count;
-    int round, rounds; /* of the messages; done when round == rounds */
-    double bytes;      /* of the whole vector of an allreduce */
+    int count, through; /* through: so many, from the first */
+    int round, rounds;  /* of the messages; done when round == rounds */
+    double bytes;       /* of the whole vector of an allreduce */
     int tag;
     struct operation *next; /* of this rank */
 };
@@ -164,7 +164,6 @@ static void start_halving_round(struct operation *operation, int levels)
 static void start_round(struct operation *operation)
 {
     int levels = operation->rounds / 2;
-    operation->count = 0;
     if (cluster.is_halving)
         start_halving_round(operation, levels);
     else
@@ -187,17 +186,25 @@ int simulated_iallreduce(const void *from, void *to, int count, MPI_Datatype typ
 
 /* ---- progress ---- */
 
+/* Whether the messages of a round are through; the first that is not is all that SMPI is asked for. */
+static bool is_through(struct operation *operation)
+{
+    int done = 1;
+    while (operation->through < operation->count) {
+        PMPI_Test(&operation->messages[operation->through], &done, MPI_STATUS_IGNORE);
+        if (!done)
+            return false;
+        operation->through++;
+    }
+    return true;
+}
+
 /* Whatever is under way goes on, as in any call of Open MPI. Rounds without a message are over at once. */
 static void make_progress(void)
 {
     for (struct operation *o = under_way[world()->rank]; o; o = o->next)
-        while (o->round < o->rounds) {
-            int done = 1;
-            if (o->count > 0)
-                PMPI_Testall(o->count, o->messages, &done, MPI_STATUSES_IGNORE);
-            if (!done)
-                break;
-            o->count = 0;
+        while (o->round < o->rounds && is_through(o)) {
+            o->count = o->through = 0;
             if (++o->round < o->rounds)
                 start_round(o);
         }
@@ -220,17 +227,16 @@ int simulated_testall(int count, MPI_Request *requests, int *done, MPI_Status *s
     return MPI_SUCCESS;
 }
 
-/* Sleeps until a message of any operation is there: that may be what the awaited one needs. */
+/* Sleeps until any operation may go on: that may be what the awaited one needs. */
 static void await_message(void)
 {
-    MPI_Request *places[RANK_MESSAGES], copies[RANK_MESSAGES];
+    MPI_Request *places[OPERATIONS_MOST], copies[OPERATIONS_MOST];
     int count = 0, index;
-    for (struct operation *o = under_way[world()->rank]; o; o = o->next)
-        for (int i = 0; i < o->count && count < RANK_MESSAGES; i++)
-            if (o->messages[i] != MPI_REQUEST_NULL) {
-                places[count] = &o->messages[i];
-                copies[count++] = o->messages[i];
-            }
+    for (struct operation *o = under_way[world()->rank]; o && count < OPERATIONS_MOST; o = o->next)
+        if (o->through < o->count) {
+            places[count] = &o->messages[o->through];
+            copies[count++] = o->messages[o->through];
+        }
     PMPI_Waitany(count, copies, &index, MPI_STATUS_IGNORE);
     *places[index] = copies[index];
 }

@@ -10,7 +10,7 @@
 #   SCALE_CORPUS                     prepared (default: the generated corpus, a vocabulary of 300)
 #   SCALE_THREADS (2)                of a rank; what is measured here
 #   SCALE_SPEEDS ("0 0")             tokens/s of a rank in weak and strong scaling; 0: as measured
-#   SCALE_JOBS (2)                   simulations at a time: 1 GB each for 1,024 ranks
+#   SCALE_JOBS (2)                   simulations at a time: 2 GB each for 1,024 ranks
 set -eu
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}

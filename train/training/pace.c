@@ -4,7 +4,7 @@
 
 /* Micro-batches are gone through at least twice, then until so many seconds or passes are done. */
 enum { PASSES_LEAST = 2, PASSES_MOST = 8, STEPS = 3 };
-#define SECONDS_ENOUGH 1.5
+#define SECONDS_ENOUGH 2.0
 
 struct run_pass {
     double started;
@@ -48,8 +48,23 @@ static enum status run_pass(
     pass.context = &run;
     TRY(model_loss(trainer->model, batch, &pass, &loss));
     on_ready(&run, 0);
-    if (out->count == 0 || pace_seconds(&run.pace) < pace_seconds(out))
-        *out = run.pace;
+    *out = run.pace;
+    return STATUS_OK;
+}
+
+/* The last pass, stretched to the mean of all. */
+static enum status measure_passes(
+        struct pace *out, const struct trainer *trainer, const struct batch *batch, float *gradient)
+{
+    double sum = 0;
+    int passes = 0;
+    for (; passes < PASSES_LEAST || (passes < PASSES_MOST && sum < SECONDS_ENOUGH); passes++) {
+        TRY(run_pass(out, trainer, batch, gradient));
+        sum += pace_seconds(out);
+    }
+    double last = pace_seconds(out);
+    for (size_t i = 0; i < out->count; i++)
+        out->points[i].seconds *= sum / passes / last;
     return STATUS_OK;
 }
 
@@ -63,8 +78,7 @@ static enum status measure_steps(
                 .learning_rate = 1e-9, .update = 1 + i, .scale = 1, .square_norm = 1};
         TRY(optimizer_step(trainer->optimizer, &step, values, gradient));
         ema_update(&trainer->ema, blocks, 1 + i, values);
-        double taken = clock_now() - started;
-        *seconds = i == 0 || taken < *seconds ? taken : *seconds;
+        *seconds += (clock_now() - started) / STEPS;
     }
     return STATUS_OK;
 }
@@ -72,12 +86,8 @@ static enum status measure_steps(
 enum status pace_measure(struct pace *out, struct trainer *trainer, const struct blocks *blocks,
         const struct batch *batch, float *gradient)
 {
-    double started = clock_now(), step;
-    *out = (struct pace){0};
-    for (int i = 0; i < PASSES_LEAST || (i < PASSES_MOST && clock_now() - started < SECONDS_ENOUGH); i++)
-        TRY(run_pass(out, trainer, batch, gradient));
-    TRY(measure_steps(&step, trainer, blocks, gradient));
-    out->step_seconds = step;
+    TRY(measure_passes(out, trainer, batch, gradient));
+    TRY(measure_steps(&out->step_seconds, trainer, blocks, gradient));
     out->tokens = (double)(batch->tokens[SOURCE] + batch->tokens[TARGET]);
     return STATUS_OK;
 }

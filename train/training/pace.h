@@ -22,8 +22,7 @@ struct pace {
 /* A micro-batch of training as the run would do it, adding to gradient [floats]. */
 struct pass pace_pass(const struct trainer *trainer, float *gradient);
 
-/* The least of several times, as a machine at rest would take. Parameters and moments move: what is held for the blocks of
- * `rank` (trainer_open_moments()). */
+/* Means of several times. Parameters and moments move; trainer_open_moments() was with these blocks. */
 enum status pace_measure(struct pace *out, struct trainer *trainer, const struct blocks *blocks,
         const struct batch *batch, float *gradient);
 
