@@ -46,7 +46,7 @@ void exchange_note(struct exchange *x, enum status status)
 
 float *exchange_leaf(struct exchange *x, int slot)
 {
-    ASSERT(!x->is_leaf_out && !x->is_spreading);
+    ASSERT(!x->is_leaf_out);
     if (x->is_sum_ready) {
         x->is_sum_ready = false;
         x->next_slot = x->first_slot;
@@ -157,6 +157,7 @@ enum status exchange_sum(struct exchange *x, float **sum)
 {
     ASSERT(x->next_slot == x->end_slot && !x->is_sum_ready);
     move_buckets(x, true);
+    exchange_note(x, exchange_spread_wait(x, SIZE_MAX));
     x->is_sum_ready = true;
     *sum = x->buffer[0];
     if (fault_fires(FAULT_EXCHANGE))
@@ -166,25 +167,39 @@ enum status exchange_sum(struct exchange *x, float **sum)
     return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", x->message);
 }
 
-enum status exchange_spread(struct exchange *x, float *parameters)
+/* As many as find a place. */
+static enum status spread_buckets(struct exchange *x)
 {
-    ASSERT(!x->is_spreading);
-    x->is_spreading = true;
-    for (size_t bucket = 0; bucket < blocks_buckets(&x->blocks) && world_is_shared(); bucket++) {
-        const struct cut *cut = exchange_cut(x, bucket);
-        int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT, parameters + bucket * x->blocks.bucket_floats,
-                cut->owned.counts, cut->owned.offsets, MPI_FLOAT, MPI_COMM_WORLD, &x->spreading[bucket]);
+    while (x->spread < blocks_buckets(&x->blocks) && x->spread - x->gathered < SPREADS) {
+        const struct cut *cut = exchange_cut(x, x->spread);
+        int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT,
+                x->parameters + x->spread * x->blocks.bucket_floats, cut->owned.counts, cut->owned.offsets,
+                MPI_FLOAT, x->spreaders, &x->spreading[x->spread % SPREADS]);
         TRY(mpi_status(code, "MPI_Iallgatherv", -1));
+        x->spread++;
     }
     return STATUS_OK;
 }
 
-enum status exchange_spread_wait(struct exchange *x)
+enum status exchange_spread(struct exchange *x, float *parameters)
 {
-    ASSERT(x->is_spreading);
-    x->is_spreading = false;
+    ASSERT(x->gathered == blocks_buckets(&x->blocks));
     if (!world_is_shared())
         return STATUS_OK;
-    int code = MPI_Waitall((int)blocks_buckets(&x->blocks), x->spreading, MPI_STATUSES_IGNORE);
-    return mpi_status(code, "MPI_Waitall", -1);
+    x->parameters = parameters;
+    x->gathered = x->spread = 0;
+    return spread_buckets(x);
+}
+
+enum status exchange_spread_wait(struct exchange *x, size_t end)
+{
+    for (int done = true; done && x->gathered < blocks_buckets(&x->blocks); x->gathered += (size_t)done) {
+        TRY(spread_buckets(x));
+        MPI_Request *request = &x->spreading[x->gathered % SPREADS];
+        bool wait = x->gathered * x->blocks.bucket_floats < end;
+        int code = wait ? MPI_Waitall(1, request, MPI_STATUSES_IGNORE)
+                        : MPI_Testall(1, request, &done, MPI_STATUSES_IGNORE);
+        TRY(mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
+    }
+    return STATUS_OK;
 }

@@ -10,8 +10,8 @@
  *     exchange_sum(x, &sum)              own stretches of sum [floats] hold the sum over all slots
  *     exchange_agree(x, &agreement)      norm, loss, tokens, verdicts: the same on every rank
  *     ... owners update their stretches of the parameters ...
- *     exchange_spread(x, parameters)     starts; the next micro-batch may be read meanwhile
- *     exchange_spread_wait(x)            parameters complete everywhere
+ *     exchange_spread(x, parameters)     starts; the next forward may begin meanwhile, if
+ *     exchange_spread_wait(x, end)       comes before it reads what lies before `end`
  *
  * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left part of ⌈n/2⌉. A
  * rank keeps the sums of its maximal subtrees and sends each to the owners, who add them in tree order: the same bits
@@ -45,6 +45,8 @@ struct exchange;
 /* Slots are 1 ≤ ranks ≤ slots, else STATUS_CONFIG. bucket_floats 0: default. Collective. */
 enum status exchange_open(struct exchange **out, const struct exchange_kinds *kinds, size_t floats, int slots,
         size_t bucket_floats);
+
+/* Collective. */
 void exchange_close(struct exchange *exchange);
 
 const struct blocks *exchange_blocks(const struct exchange *exchange);
@@ -82,7 +84,7 @@ float *exchange_leaf(struct exchange *exchange, int slot);
 void exchange_ready(struct exchange *exchange, size_t first);
 void exchange_leaf_done(struct exchange *exchange, const struct slot_facts *facts);
 
-/* Waits for the sums. *sum is borrowed until the next exchange_leaf(); only own stretches are
+/* Waits for the sums, and for parameters that are still on their way. *sum is borrowed until the next exchange_leaf(); only own stretches are
  * meaningful. Collective. */
 enum status exchange_sum(struct exchange *exchange, float **sum);
 
@@ -102,9 +104,11 @@ struct agreement {
  * fields are filled in any case. Once after each exchange_sum(). Collective. */
 enum status exchange_agree(struct exchange *exchange, struct agreement *agreement);
 
-/* Every rank's own stretches of parameters [floats] go to all others. `parameters` may be read or written again after
- * exchange_spread_wait(). Collective. */
+/* Every rank's own stretches of parameters [floats] go to all others, first parameters first. Collective. */
 enum status exchange_spread(struct exchange *exchange, float *parameters);
-enum status exchange_spread_wait(struct exchange *exchange);
+
+/* Waits until parameters [0, end) are complete on this rank: they may be read. Written they may be when all are: end
+ * SIZE_MAX, for which exchange_sum() waits too. Collective. */
+enum status exchange_spread_wait(struct exchange *exchange, size_t end);
 
 #endif

@@ -64,6 +64,9 @@ struct cut {
 /* Enough for what travels between two calls of exchange_ready(): with 4 MB a bucket, 12 ms at 10 Gbit/s. */
 enum { FLIGHTS = 4 };
 
+/* Of parameters: all at once would arrive together, when the first ones are needed first. */
+enum { SPREADS = 2 };
+
 /* A bucket on its way; bucket b takes place b % FLIGHTS. */
 struct flight {
     MPI_Request *requests; /* [rounds] */
@@ -95,13 +98,17 @@ struct exchange {
     int rounds;                             /* requests per bucket */
     size_t unjoined, unstarted, unfinished; /* see above */
     struct flight flights[FLIGHTS];
-    float *unpacked;        /* what has arrived of the bucket that is summed */
-    MPI_Request *requests;  /* of all flights */
-    MPI_Request *spreading; /* [buckets] */
-    bool is_spreading;
-    struct cut cuts[2]; /* of a full bucket, of the last one */
+    float *unpacked;       /* what has arrived of the bucket that is summed */
+    MPI_Request *requests; /* of all flights */
+    struct cut cuts[2];    /* of a full bucket, of the last one */
     struct stretches *cut_lists;
     int *cut_memory;
+
+    /* parameters: buckets [0, gathered) are complete, [gathered, spread) on their way */
+    float *parameters; /* borrowed */
+    size_t gathered, spread;
+    MPI_Request spreading[SPREADS]; /* of bucket b: b % SPREADS */
+    MPI_Comm spreaders;             /* all ranks: buckets start when they can, whatever else the ranks send */
 
     double *squares; /* [own blocks] */
     unsigned char *packet, *packets;

@@ -63,15 +63,13 @@ static enum status open_slots(struct exchange *x)
 
 static enum status open_requests(struct exchange *x)
 {
-    size_t buckets = blocks_buckets(&x->blocks), count = FLIGHTS * (size_t)x->rounds;
+    size_t count = FLIGHTS * (size_t)x->rounds;
     TRY(memory_new(&x->requests, "exchange", count, sizeof *x->requests));
-    TRY(memory_new(&x->spreading, "exchange", buckets, sizeof *x->spreading));
     for (size_t i = 0; i < count; i++)
         x->requests[i] = MPI_REQUEST_NULL;
     for (size_t i = 0; i < FLIGHTS; i++)
         x->flights[i].requests = x->requests + i * (size_t)x->rounds;
-    for (size_t i = 0; i < buckets; i++)
-        x->spreading[i] = MPI_REQUEST_NULL;
+    x->gathered = x->spread = blocks_buckets(&x->blocks);
     return STATUS_OK;
 }
 
@@ -110,6 +108,7 @@ enum status exchange_open(struct exchange **out, const struct exchange_kinds *ki
     if (status == STATUS_OK) {
         *x = (struct exchange){.reduction = ((const struct reduce_kind *)kinds->reduce)->reduction,
                 .wire = (const struct wire_kind *)kinds->wire,
+                .spreaders = MPI_COMM_NULL,
                 .blocks = exchange_make_blocks(floats, bucket_floats, ranks),
                 .rank = world()->rank,
                 .ranks = ranks,
@@ -117,6 +116,8 @@ enum status exchange_open(struct exchange **out, const struct exchange_kinds *ki
         status = open_parts(x);
     }
     status = status_agree(status);
+    if (status == STATUS_OK && world_is_shared())
+        status = mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &x->spreaders), "MPI_Comm_dup", -1);
     if (status == STATUS_OK)
         *out = x;
     else
@@ -128,6 +129,8 @@ void exchange_close(struct exchange *x)
 {
     if (!x)
         return;
+    if (x->spreaders != MPI_COMM_NULL)
+        MPI_Comm_free(&x->spreaders);
     for (int i = 0; i < TREE_PIECES_MOST; i++)
         memory_free(x->buffer[i]);
     memory_free(x->facts);
@@ -139,7 +142,6 @@ void exchange_close(struct exchange *x)
     }
     memory_free(x->unpacked);
     memory_free(x->requests);
-    memory_free(x->spreading);
     memory_free(x->cut_lists);
     memory_free(x->cut_memory);
     memory_free(x->squares);

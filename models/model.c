@@ -154,6 +154,7 @@ enum status model_loss(
             .gradient = pass->gradient,
             .frozen = pass->frozen,
             .ready = pass->ready,
+            .needed = pass->needed,
             .context = pass->context,
             .profile = pass->gradient ? pass->profile : NULL,
     };

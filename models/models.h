@@ -60,7 +60,8 @@ struct pass {
     double r_drop;      /* weight of R-Drop, which takes every sentence twice (ops.h); 0: off */
     float *gradient;    /* flat buffer that the gradient is added to; NULL: forward only */
     const bool *frozen; /* [parameters]: whose gradient is not made; NULL: none */
-    void (*ready)(void *context, size_t first); /* see exchange_ready(); may be NULL */
+    void (*ready)(void *context, size_t first);       /* see exchange_ready(); may be NULL */
+    enum status (*needed)(void *context, size_t end); /* parameters [0, end) will be read; may be NULL */
     void *context;
     float *log_probabilities; /* [target tokens] or NULL; without R-Drop */
     struct profile *profile;  /* of the ops, with a gradient only (profile.h); NULL: none */

@@ -1,5 +1,6 @@
 #include "models/tape.h"
 
+#include "comm/clock.h"
 #include "models/ops/kernels.h"
 #include "models/profile.h"
 
@@ -20,6 +21,7 @@ struct tape {
     size_t reach;   /* largest parameter_end among the inputs of the nodes so far */
     uint32_t sites; /* dropout sites given out */
     size_t ready;   /* the flat gradient is final from here on */
+    size_t needed;  /* parameters [0, needed) were asked for */
     bool again;     /* a segment runs once more */
     struct spare *spare;
 };
@@ -77,6 +79,19 @@ static struct tensor *tensor_make(struct tape *tape, size_t rows, size_t columns
     return tensor;
 }
 
+/* The wait is no op's time. */
+static void need_parameters(struct tape *tape, size_t end)
+{
+    const struct tape_options *o = &tape->options;
+    if (!o->needed || end <= tape->needed)
+        return;
+    double start = clock_now();
+    tape->needed = end;
+    tape_fail(tape, o->needed(o->context, end));
+    if (o->profile)
+        o->profile->since += clock_now() - start;
+}
+
 struct tensor *tape_parameter(struct tape *tape, size_t number)
 {
     ASSERT(number < tape->parameters->count);
@@ -88,6 +103,7 @@ struct tensor *tape_parameter(struct tape *tape, size_t number)
     if (!tensor)
         return NULL;
     tensor->parameter_end = array->offset + parameter->floats;
+    need_parameters(tape, tensor->parameter_end);
     tensor->packed = tape->options.packing ? &tape->options.packing->items[number] : NULL;
     bool frozen = tape->options.frozen && tape->options.frozen[number];
     if (tape->options.recording && tape->options.gradient && !frozen) {

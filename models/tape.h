@@ -12,7 +12,7 @@
  *     TRY(tape_backward(tape));          nodes 2, 1, 0
  *
  * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells when all of it from `first` on is
- * final.
+ * final. needed(end) comes before parameters up to `end` are read: they may still be on their way until then.
  *
  * Without a backward to come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute neither
  * does it before one, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
@@ -87,6 +87,8 @@ struct tape_options {
     float *gradient;                            /* flat gradient buffer, recording only */
     const bool *frozen;                         /* [parameters]: which want no gradient; NULL: none */
     void (*ready)(void *context, size_t first); /* may be NULL */
+    enum status (*needed)(
+            void *context, size_t end); /* parameters [0, end) are read from now on; may be NULL */
     void *context;
     const struct packing *packing; /* NULL: none; parameters must not change as long as it is used */
     struct profile *profile;       /* counts time and work of the nodes (profile.h); NULL: nothing does */

@@ -106,7 +106,7 @@ static void spread_all(struct exchange *x, float *sum, float *all, size_t floats
         memcpy(all + run.first, sum + run.first, run.count * sizeof *sum);
     }
     EXPECT_OK(exchange_spread(x, all));
-    EXPECT_OK(exchange_spread_wait(x));
+    EXPECT_OK(exchange_spread_wait(x, SIZE_MAX));
 }
 
 static double square_norm(const float *x, size_t floats)
@@ -199,6 +199,45 @@ static void check_many_slots(int slots)
         check_layout(kinds_called("ordered", wire), FLOATS, slots, 0, expected);
         memory_free(expected);
     }
+}
+
+static float parameter(int round, size_t i)
+{
+    return (float)(i % 1000) + 1000.0f * (float)round;
+}
+
+static bool has_parameters(const float *parameters, int round, size_t end)
+{
+    for (size_t i = 0; i < end; i++)
+        if (parameters[i] != parameter(round, i))
+            return false;
+    return true;
+}
+
+/* Parameters are complete as far as was waited for, and all of them after a sum for which nobody waited. */
+static void check_spread(void)
+{
+    enum { FLOATS = 100000, SLOTS = 8 };
+    struct exchange *x;
+    float *parameters, *sum;
+    EXPECT_OK(exchange_open(&x, kinds_called("ordered", FLOAT32), FLOATS, SLOTS, 8192));
+    EXPECT_OK(memory_new(&parameters, "test", FLOATS, sizeof *parameters));
+    for (int round = 1; round <= 3; round++) {
+        for (size_t i = 0; i < FLOATS; i++)
+            if (blocks_owner(exchange_blocks(x), i, NULL) == world()->rank)
+                parameters[i] = parameter(round, i);
+        EXPECT_OK(exchange_spread(x, parameters));
+        for (size_t end = 1; end < FLOATS / (size_t)round; end += 17000) {
+            EXPECT_OK(exchange_spread_wait(x, end));
+            EXPECT(has_parameters(parameters, round, end));
+        }
+        run_leaves(x, FLOATS, SLOTS, round, READY_IN_STEPS);
+        EXPECT_OK(exchange_sum(x, &sum));
+        EXPECT(has_parameters(parameters, round, FLOATS));
+        EXPECT_OK(exchange_agree(x, &(struct agreement){0}));
+    }
+    memory_free(parameters);
+    exchange_close(x);
 }
 
 /* Each rank fails in turn, on its own or in the sum; everybody hears of it and the next update works. */
@@ -353,6 +392,7 @@ int main(int argc, char **argv)
             check_sizes(slots[i]);
     check_many_slots(4096);
     check_many_slots(1001);
+    check_spread();
     check_failures();
     check_open_failures();
     check_gradient_with_nan(FLOAT32);

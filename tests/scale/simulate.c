@@ -83,7 +83,7 @@ static enum status update(struct exchange *exchange, const struct pace *pace, in
     compute(pace->step * own / (double)pace->floats);
     times[3] = MPI_Wtime();
     TRY(exchange_spread(exchange, parameters));
-    TRY(exchange_spread_wait(exchange));
+    TRY(exchange_spread_wait(exchange, SIZE_MAX));
     times[4] = MPI_Wtime();
     if (world()->rank == 0)
         printf("update %.6f compute %.6f sum %.6f step %.6f spread %.6f\n", times[4] - times[0],

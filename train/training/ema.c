@@ -75,5 +75,5 @@ enum status ema_swap(struct ema *ema, struct exchange *exchange, float *paramete
         swap(ema->values + run.own, parameters + run.first, run.count);
     }
     TRY(exchange_spread(exchange, parameters));
-    return exchange_spread_wait(exchange);
+    return exchange_spread_wait(exchange, SIZE_MAX);
 }

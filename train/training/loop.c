@@ -3,7 +3,7 @@
  *
  *     own slots in order: micro-batch -> model_loss -> leaf       buckets leave during the last backward
  *     sum over slots -> one agreement: loss, norm, tokens, failures, requests, rank 0's clock
- *     own stretches of the parameters step; all parameters travel, the next micro-batch is read meanwhile
+ *     own stretches of the parameters step; all parameters travel, the next forward begins meanwhile
  *     validation and checkpoint when due
  */
 #include "train/training/loop.h"
@@ -36,12 +36,6 @@ struct loop {
     struct progress progress;
     int first_slot, end_slot;
     double saved; /* clock: last checkpoint */
-    struct fetched {
-        bool ready;
-        enum status status;
-        struct batch batch;
-        bool more;
-    } next; /* the first own micro-batch of the next update, read ahead */
 };
 
 /* ---- a save under way ---- */
@@ -76,32 +70,41 @@ static void move_save(const struct loop *loop)
 
 /* ---- gradients ---- */
 
-static void fetch(struct loop *loop)
-{
-    struct fetched *next = &loop->next;
-    enum phase before = clock_enter(PHASE_DATA);
-    if (!next->ready)
-        next->status = reader_next(loop->trainer->reader, &next->batch, &next->more);
-    next->ready = next->status == STATUS_OK; /* a failure is raised where it counts, with its own message */
-    clock_enter(before);
-}
-
 static void on_ready(void *context, size_t first)
 {
     const struct loop *loop = context;
+    enum phase before = clock_enter(PHASE_EXCHANGE);
     exchange_ready(loop->trainer->exchange, first);
+    clock_enter(before);
     move_save(loop);
+}
+
+/* The forward begins while parameters are on their way. */
+static enum status on_needed(void *context, size_t end)
+{
+    const struct loop *loop = context;
+    enum phase before = clock_enter(PHASE_EXCHANGE);
+    enum status status = exchange_spread_wait(loop->trainer->exchange, end);
+    clock_enter(before);
+    return status;
+}
+
+static enum status fetch(struct loop *loop, struct batch *batch, bool *more)
+{
+    enum phase before = clock_enter(PHASE_DATA);
+    enum status status = reader_next(loop->trainer->reader, batch, more);
+    clock_enter(before);
+    return status;
 }
 
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
 {
     struct trainer *trainer = loop->trainer;
     const struct config *config = trainer->config;
-    fetch(loop);
-    loop->next.ready = false;
-    TRY(loop->next.status);
-    struct batch batch = loop->next.batch;
-    facts->more = loop->next.more;
+    struct batch batch;
+    bool more = false;
+    TRY(fetch(loop, &batch, &more));
+    facts->more = more;
     if (batch.pairs == 0)
         return STATUS_OK;
     struct pass pass = {.training = true,
@@ -114,6 +117,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
             .gradient = gradient,
             .frozen = trainer->frozen,
             .ready = on_ready,
+            .needed = on_needed,
             .context = loop,
             .profile = trainer->profile};
     if (fault_fires(FAULT_GRADIENT))
@@ -236,8 +240,6 @@ static enum status update(struct loop *loop, struct orders *orders)
     clock_enter(PHASE_EXCHANGE);
     TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
     count_update(loop, &agreement.total);
-    fetch(loop);
-    TRY(exchange_spread_wait(trainer->exchange));
     clock_enter(PHASE_OTHER);
     struct update_report report = {agreement.total, step.learning_rate, norm, agreement.total.more == 0};
     progress_update(&loop->progress, &report);
@@ -274,6 +276,7 @@ const char *loop_completed_by(const struct trainer *trainer)
 static enum status save(struct loop *loop, bool last)
 {
     struct trainer *trainer = loop->trainer;
+    TRY(on_needed(loop, SIZE_MAX));
     clock_enter(PHASE_SAVE);
     warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
     progress_sync(&loop->progress);
@@ -295,6 +298,7 @@ static enum status validate_if_due(struct loop *loop, bool *stop, bool *best)
     *best = false;
     if (*stop || !validation_due(loop->trainer))
         return STATUS_OK;
+    TRY(on_needed(loop, SIZE_MAX));
     enum status status = validation_run(loop->trainer, &loop->progress, best);
     *stop = status == STATUS_STOPPED;
     return *stop ? STATUS_OK : status;

@@ -1,0 +1,121 @@
+/*
+ * Parameters that are still on their way when the forward begins.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "comm/memory.h"
+#include "tests/models/tiny.h"
+
+#include <string.h>
+
+static float *new_floats(size_t count)
+{
+    float *floats;
+    assert_int_equal(memory_new(&floats, "test", count, sizeof *floats), STATUS_OK);
+    return floats;
+}
+
+static struct pass training_pass(float *gradient)
+{
+    return (struct pass){.training = true,
+            .seed = 3,
+            .update = 4,
+            .slot = 1,
+            .label_smoothing = 0.1,
+            .gradient = gradient};
+}
+
+struct supply {
+    float *values;
+    const float *all;
+    size_t here;
+    int calls;
+};
+
+static enum status supply_parameters(void *context, size_t end)
+{
+    struct supply *supply = context;
+    assert_true(end > supply->here);
+    memcpy(supply->values + supply->here, supply->all + supply->here, (end - supply->here) * sizeof(float));
+    supply->here = end;
+    supply->calls++;
+    return STATUS_OK;
+}
+
+/* What is not there yet is NaN, which nothing that reads it would hide. */
+static void check_late_parameters(struct model *model, bool recompute)
+{
+    const struct parameters *parameters = model_parameters(model);
+    size_t bytes = parameters->floats * sizeof(float);
+    float *all = new_floats(parameters->floats), *early = new_floats(parameters->floats),
+          *late = new_floats(parameters->floats);
+    struct supply supply = {parameters->values, all, 0, 0};
+    struct tiny_batch tiny;
+    struct loss expected, loss;
+    tiny_batch_fill(&tiny, 5, 7, 2);
+    struct pass pass = training_pass(early);
+    pass.recompute = recompute;
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &expected), STATUS_OK);
+    memcpy(all, parameters->values, bytes);
+    memset(parameters->values, 0xff, bytes);
+    pass.gradient = late;
+    pass.needed = supply_parameters;
+    pass.context = &supply;
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
+    assert_true(supply.calls > 5);
+    assert_true(loss.objective == expected.objective);
+    assert_memory_equal(late, early, bytes);
+    memory_free(all);
+    memory_free(early);
+    memory_free(late);
+}
+
+static void test_late__parameters_may_come_when_they_are_needed(void **state)
+{
+    static const char *const changes[][5] = {{NULL},
+            {"model.norm", "post", "model.position", "learned", NULL}, {"model.tie", "none", NULL},
+            {"model.tie", "decoder", NULL}, {"model.start", "zero", NULL}};
+    (void)state;
+    for (size_t v = 0; v < 2 * sizeof changes / sizeof *changes; v++) {
+        struct model_options options = tiny_options(changes[v / 2]);
+        struct model *model = tiny_model(&options, true);
+        check_late_parameters(model, v % 2);
+        model_close(model);
+    }
+}
+
+static enum status refuse_parameters(void *context, size_t end)
+{
+    (void)context;
+    return end > 0 ? status_fail(STATUS_IO, "parameters did not come") : STATUS_OK;
+}
+
+static void test_late__parameters_that_do_not_come_end_the_pass(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options((const char *const[]){NULL});
+    struct model *model = tiny_model(&options, true);
+    float *gradient = new_floats(model_parameters(model)->floats);
+    struct tiny_batch tiny;
+    struct loss loss;
+    tiny_batch_fill(&tiny, 5, 7, 2);
+    struct pass pass = training_pass(gradient);
+    pass.needed = refuse_parameters;
+    assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_IO);
+    memory_free(gradient);
+    model_close(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_late__parameters_may_come_when_they_are_needed),
+            cmocka_unit_test(test_late__parameters_that_do_not_come_end_the_pass),
+    };
+    return cmocka_run_group_tests(tests, NULL, tiny_nothing_is_left);
+}
