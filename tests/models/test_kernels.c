@@ -189,36 +189,47 @@ static void test_kernels__dropout_keeps_the_mean(void **state)
     free(mask);
 }
 
+static void check_cached_step(size_t heads, size_t key, size_t value)
+{
+    enum { ROWS = 3, LONGEST = 300 };
+    const int32_t lengths[ROWS] = {1, 40, LONGEST};
+    const size_t stride = heads * (key + value), query_stride = heads * key + 1;
+    float *query = numbers(ROWS * query_stride, 1), *cache = numbers(ROWS * LONGEST * stride, 50);
+    float *out = calloc(ROWS * heads * value, sizeof *out);
+    const float *keys[ROWS], *values[ROWS];
+    for (size_t r = 0; r < ROWS; r++) {
+        keys[r] = cache + r * LONGEST * stride;
+        values[r] = keys[r] + heads * key;
+    }
+    attention_step(ROWS, heads, key, value, 0.7f, query, query_stride, keys, values, stride, lengths, out);
+    double *q = calloc(heads * key, sizeof *q), *expected = calloc(heads * value, sizeof *expected);
+    double *wide = calloc(LONGEST * stride, sizeof *wide);
+    struct dropout none = {0};
+    for (size_t r = 0; r < ROWS; r++) {
+        const int32_t one[2] = {0, 1}, all[2] = {0, lengths[r]};
+        struct attention_shape shape = {1, one, all, heads, key, value, 0.7f, false};
+        for (size_t i = 0; i < heads * key; i++)
+            q[i] = (double)query[r * query_stride + i];
+        for (size_t i = 0; i < LONGEST * stride; i++)
+            wide[i] = (double)keys[r][i];
+        naive_attention(&shape, (struct naive_part){q, heads * key, 0}, (struct naive_part){wide, stride, 0},
+                (struct naive_part){wide, stride, heads * key}, &none, expected);
+        for (size_t i = 0; i < heads * value; i++)
+            assert_true(fabs((double)out[r * heads * value + i] - expected[i]) < 1e-5);
+    }
+    free(q);
+    free(expected);
+    free(wide);
+    free(out);
+    free(query);
+    free(cache);
+}
+
 static void test_kernels__a_cached_step_is_the_last_row_of_attention(void **state)
 {
     (void)state;
-    enum { ROWS = 3, HEADS = 2, KEY = 5, VALUE = 7, LONGEST = 300, STRIDE = HEADS * (KEY + VALUE) };
-    const int32_t lengths[ROWS] = {1, 40, LONGEST};
-    float *query = numbers(ROWS * (HEADS * KEY + 1), 1), *cache = numbers(ROWS * LONGEST * STRIDE, 50);
-    float out[ROWS * HEADS * VALUE];
-    const float *keys[ROWS], *values[ROWS];
-    for (int r = 0; r < ROWS; r++) {
-        keys[r] = cache + r * LONGEST * STRIDE;
-        values[r] = keys[r] + HEADS * KEY;
-    }
-    attention_step(ROWS, HEADS, KEY, VALUE, 0.7f, query, HEADS * KEY + 1, keys, values, STRIDE, lengths, out);
-    struct dropout none = {0};
-    for (int r = 0; r < ROWS; r++) {
-        const int32_t one[2] = {0, 1}, all[2] = {0, lengths[r]};
-        struct attention_shape shape = {1, one, all, HEADS, KEY, VALUE, 0.7f, false};
-        double q[HEADS * KEY], expected[HEADS * VALUE], *wide = calloc(LONGEST * STRIDE, sizeof *wide);
-        for (int i = 0; i < HEADS * KEY; i++)
-            q[i] = (double)query[r * (HEADS * KEY + 1) + i];
-        for (int i = 0; i < LONGEST * STRIDE; i++)
-            wide[i] = (double)keys[r][i];
-        naive_attention(&shape, (struct naive_part){q, HEADS * KEY, 0}, (struct naive_part){wide, STRIDE, 0},
-                (struct naive_part){wide, STRIDE, HEADS * KEY}, &none, expected);
-        for (int i = 0; i < HEADS * VALUE; i++)
-            assert_true(fabs((double)out[r * HEADS * VALUE + i] - expected[i]) < 1e-5);
-        free(wide);
-    }
-    free(query);
-    free(cache);
+    check_cached_step(2, 5, 7);
+    check_cached_step(11, 64, 64);
 }
 
 /* The mean over heads of softmax(scale · q kᵀ) for one row, in double. */
