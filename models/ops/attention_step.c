@@ -15,10 +15,18 @@ typedef float block_scores[HEADS][KEY_BLOCK];
 
 /* The queries of some heads of a row. */
 struct queries {
-    const float *query, *keys, *values; /* of the first head */
+    const float *query, *keys, *values;   /* of the first head */
+    const float *next_keys, *next_values; /* of the row after it: fetched on the way */
     size_t heads, key_width, value_width, stride, count;
     float scale;
 };
+
+/* The caches of a batch are larger than those of a core. There may be less at `x`: nothing is read. */
+VECTOR_FUNCTION void fetch(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i += 16)
+        __builtin_prefetch(x + i);
+}
 
 VECTOR_FUNCTION float dot(const float *x, const float *y, const size_t count)
 {
@@ -34,6 +42,7 @@ VECTOR_FUNCTION void score_keys(
 {
     for (size_t j = 0; j < count; j++) {
         const float *keys = q->keys + (first + j) * q->stride;
+        fetch(q->next_keys + (first + j) * q->stride, q->heads * width);
         for (size_t h = 0; h < q->heads; h++)
             scores[h][j] = q->scale * dot(q->query + h * width, keys + h * width, width);
     }
@@ -53,6 +62,7 @@ VECTOR_FUNCTION void add_keys(const struct queries *q, const size_t width, size_
 {
     for (size_t j = 0; j < count; j++) {
         const float *values = q->values + (first + j) * q->stride;
+        fetch(q->next_values + (first + j) * q->stride, q->heads * width);
         for (size_t h = 0; h < q->heads; h++)
 #pragma omp simd
             for (size_t i = 0; i < width; i++)
@@ -134,10 +144,12 @@ void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_wi
     size_t groups = tiles_of(heads, HEADS);
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t number = 0; number < rows * groups; number++) {
-        size_t row = number / groups, head = number % groups * HEADS;
+        size_t row = number / groups, head = number % groups * HEADS, next = row + (row + 1 < rows);
         struct queries q = {.query = query + row * query_stride + head * key_width,
                 .keys = keys[row] + head * key_width,
                 .values = values[row] + head * value_width,
+                .next_keys = keys[next] + head * key_width,
+                .next_values = values[next] + head * value_width,
                 .heads = smaller(HEADS, heads - head),
                 .key_width = key_width,
                 .value_width = value_width,
@@ -179,6 +191,7 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
         for (size_t head = 0; head < heads; head++) {
             struct queries q = {.query = query + row * query_stride + head * key_width,
                     .keys = keys[row] + head * key_width,
+                    .next_keys = keys[row] + head * key_width,
                     .heads = 1,
                     .key_width = key_width,
                     .stride = stride,
