@@ -156,6 +156,7 @@ static void walk(struct gathering *g, enum step step)
                 mine = &g->save->units[own];
                 mine->unit = unit;
                 mine->values = g->save->values + floats;
+                memset(mine->values + unit.count, 0, (size - unit.count) * sizeof *mine->values);
             }
             own++;
             floats += size;
@@ -166,15 +167,16 @@ static void walk(struct gathering *g, enum step step)
     g->own_floats = floats;
 }
 
+/* Values are written once, by walk(): clearing them all first would lengthen the pause. */
 static enum status allocate(struct gathering *g)
 {
     TRY(memory_new(&g->save->units, "checkpoint", g->save->unit_count, sizeof *g->save->units));
-    TRY(memory_new(&g->save->values, "checkpoint", g->own_floats, sizeof(float)));
+    TRY(memory_take(&g->save->values, "checkpoint", g->own_floats, sizeof(float)));
     for (int r = 0; r < world()->size; r++) {
         if (g->out[r].floats)
-            TRY(memory_new(&g->out[r].values, "checkpoint", g->out[r].floats, sizeof(float)));
+            TRY(memory_take(&g->out[r].values, "checkpoint", g->out[r].floats, sizeof(float)));
         if (g->in[r].floats)
-            TRY(memory_new(&g->in[r].values, "checkpoint", g->in[r].floats, sizeof(float)));
+            TRY(memory_take(&g->in[r].values, "checkpoint", g->in[r].floats, sizeof(float)));
     }
     return STATUS_OK;
 }

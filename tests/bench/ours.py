@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 
 from workshop import COUNTED, DUMP, PROGRAM, THREADS, TOKENS, WARM, Process, run
@@ -47,12 +48,34 @@ def train(shop, options, ranks=1, threads=THREADS):
             "loss": lines[-1]["loss"]}
 
 
+PAUSE = re.compile(r"updates paused for ([0-9.]+) s to save")
+
+
 def train_whole(shop, options, updates):
-    """Speed over all that a run takes, saving too."""
+    """Speed over all that a run takes, saving too; how long each save beside the updates held them up."""
     with shop.passing("run") as directory:
-        done = run(*train_command(directory, options, f"{updates}u"))
+        done = run(*train_command(directory, [*options, "--log.level", "detail"], f"{updates}u"))
         tokens = sum(line["tokens"] for line in metrics(directory))
-    return {"value": tokens / done.seconds, "seconds": done.seconds}
+        with open(f"{directory}/log.txt", encoding="utf-8") as f:
+            pauses = [float(seconds) for seconds in PAUSE.findall(f.read())]
+    return {"value": tokens / done.seconds, "seconds": done.seconds, "pauses": pauses}
+
+
+def state_bytes(shop, options):
+    """Of parameters and both moments, as `seqtrain info` counts the parameters."""
+    directory = shop.path("start")
+    run(*train_command(directory, options, "start"))
+    return 3 * 4 * json.loads(run(PROGRAM, "info", directory, "--json").output)["parameters"]
+
+
+def copy_seconds(size):
+    """Of so many bytes in memory, to where something was before: the fastest of five."""
+    source, target, seconds = bytearray(b"1") * size, bytearray(b"2") * size, []
+    for _ in range(5):
+        start = time.perf_counter()
+        target[:] = source
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def bench(shop, options):

@@ -145,16 +145,23 @@ def prepare(shop, model):
 
 
 def saving(shop, model):
-    """Long enough for several checkpoints; both sides save at the end."""
+    """Long enough for several checkpoints; both sides save at the end. One round takes two runs."""
     if not LONG:
         return
     options = ours.settings(shop.corpus(ours.MODELS[model]["pieces"]), model)
+    size = ours.state_bytes(shop, options)
     updates = max(1, int(number("BENCH_LONG_SECONDS", 300) * ours.train(shop, options)["updates_per_second"]))
+
+    def note(on, off):
+        pauses, copy = [pause for sample in on for pause in sample["pauses"]], ours.copy_seconds(size)
+        told = f"{len(pauses)} pauses, median {statistics.median(pauses):.3f} s, {statistics.median(pauses) / copy:.1f} times a copy of " \
+               f"{size / 1e6:,.0f} MB in memory ({copy:.3f} s)" if pauses else "no save beside updates"
+        return f"runs of {median(on, 'seconds'):.0f} s against {median(off, 'seconds'):.0f} s; {told}"
+
     yield Comparison(
         f"checkpoint.every 60s, compression 1, {model}, {updates} updates with start and end", "tokens/s", ("60s", "never"),
         lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "60s", "--checkpoint.compression", 1], updates),
-        lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "never"], updates),
-        lambda a, b: f"runs of {median(a, 'seconds'):.0f} s against {median(b, 'seconds'):.0f} s")
+        lambda: ours.train_whole(shop, [*options, "--checkpoint.every", "never"], updates), note)
 
 
 def start(shop, model):

@@ -276,6 +276,7 @@ const char *loop_completed_by(const struct trainer *trainer)
 static enum status save(struct loop *loop, bool last)
 {
     struct trainer *trainer = loop->trainer;
+    double before = clock_now();
     TRY(on_needed(loop, SIZE_MAX));
     clock_enter(PHASE_SAVE);
     warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
@@ -289,6 +290,8 @@ static enum status save(struct loop *loop, bool last)
     if (last)
         return status;
     warn_of_start(status);
+    log_line(LOG_DETAIL, "update %lld  updates paused for %.3f s to save", (long long)trainer->state.update,
+            loop->saved - before);
     return STATUS_OK;
 }
 
