@@ -1,60 +1,45 @@
 #include "comm/memory.h"
 
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define POISON(start, bytes)   ASAN_POISON_MEMORY_REGION(start, bytes)
 #define UNPOISON(start, bytes) ASAN_UNPOISON_MEMORY_REGION(start, bytes)
 #else
-#define POISON(start, bytes)   ((void)0)
-#define UNPOISON(start, bytes) ((void)0)
+#define POISON(start, bytes)   ((void)(start), (void)(bytes))
+#define UNPOISON(start, bytes) ((void)(start), (void)(bytes))
 #endif
 
-enum { CHUNK_LIMIT = 48 }; /* each at least half of all before it: 48 reach any address space */
-
-struct chunk {
-    char *memory;
-    size_t bytes, used;
-};
+/* Of the addresses that a process may use where they are limited: several arenas are open at once. */
+enum { SHARE_OF_LIMIT = 8 };
 
 struct arena {
     const char *label;
-    struct chunk chunks[CHUNK_LIMIT];
-    size_t count, current; /* chunks held; the one taken from */
-    size_t peak;
+    struct pages pages;
+    size_t used, peak;
     enum status status;
 };
 
-static size_t total_bytes(const struct arena *arena)
+/* More than an arena can ever use. */
+static size_t addresses(void)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < arena->count; i++)
-        total += arena->chunks[i].bytes;
-    return total;
+    size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+            limit.rlim_cur / SHARE_OF_LIMIT < memory)
+        return (size_t)limit.rlim_cur / SHARE_OF_LIMIT;
+    return memory;
 }
 
-static enum status add_chunk(struct arena *arena, size_t bytes)
+static enum status hold(struct arena *arena, size_t bytes)
 {
-    CHECK(arena->count < CHUNK_LIMIT, STATUS_INTERNAL, "arena '%s' needs more than %d chunks", arena->label,
-            CHUNK_LIMIT);
-    struct chunk *chunk = &arena->chunks[arena->count];
-    TRY(memory_take(&chunk->memory, arena->label, bytes, 1));
-    chunk->bytes = bytes;
-    chunk->used = 0;
-    POISON(chunk->memory, bytes);
-    arena->count++;
+    size_t before = arena->pages.bytes;
+    TRY(pages_hold(&arena->pages, bytes));
+    POISON(arena->pages.start + before, arena->pages.bytes - before);
     return STATUS_OK;
-}
-
-static void drop_chunks(struct arena *arena)
-{
-    while (arena->count > 0) {
-        struct chunk *chunk = &arena->chunks[--arena->count];
-        UNPOISON(chunk->memory, chunk->bytes);
-        memory_free(chunk->memory);
-    }
-    arena->current = 0;
 }
 
 enum status arena_open(struct arena **out, const char *label, size_t bytes)
@@ -62,9 +47,11 @@ enum status arena_open(struct arena **out, const char *label, size_t bytes)
     struct arena *arena;
     TRY(memory_new(&arena, label, 1, sizeof *arena));
     arena->label = label;
-    enum status status = add_chunk(arena, bytes > 0 ? bytes : MEMORY_ALIGNMENT);
+    enum status status = pages_open(&arena->pages, label, addresses());
+    if (status == STATUS_OK)
+        status = hold(arena, bytes);
     if (status != STATUS_OK) {
-        memory_free(arena);
+        arena_close(arena);
         return status;
     }
     *out = arena;
@@ -75,56 +62,36 @@ void arena_close(struct arena *arena)
 {
     if (!arena)
         return;
-    drop_chunks(arena);
+    UNPOISON(arena->pages.start, arena->pages.bytes);
+    pages_close(&arena->pages);
     memory_free(arena);
 }
 
-/* Makes `current` a chunk with room for `bytes`; chunks further on are empty. */
-static enum status find_room(struct arena *arena, size_t bytes)
+/* So many items, rounded up to the alignment; at least one byte, so that each has an address of its own. */
+static enum status rounded_bytes(const struct arena *arena, size_t count, size_t size, size_t *out)
 {
-    for (;; arena->current++) {
-        if (arena->current == arena->count) {
-            size_t half = total_bytes(arena) / 2;
-            enum status status = add_chunk(arena, bytes > half ? bytes : half);
-            if (status != STATUS_OK) {
-                arena->current = arena->count > 0 ? arena->count - 1 : 0;
-                return status;
-            }
-        }
-        struct chunk *chunk = &arena->chunks[arena->current];
-        if (chunk->bytes - chunk->used >= bytes)
-            return STATUS_OK;
-    }
-}
-
-static void note_peak(struct arena *arena)
-{
-    size_t used = 0;
-    for (size_t i = 0; i <= arena->current; i++)
-        used += arena->chunks[i].used;
-    if (used > arena->peak)
-        arena->peak = used;
+    size_t bytes, end;
+    CHECK(size_multiply(&bytes, count, size) && size_add(&end, bytes, arena->used + MEMORY_ALIGNMENT),
+            STATUS_INTERNAL, "%zu items of %zu bytes in arena '%s' are too many", count, size, arena->label);
+    bytes = bytes > 0 ? bytes : 1;
+    *out = (bytes + MEMORY_ALIGNMENT - 1) / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
+    return STATUS_OK;
 }
 
 void *arena_take(struct arena *arena, size_t count, size_t size)
 {
-    size_t bytes, rounded;
-    if (!size_multiply(&bytes, count, size) || !size_add(&rounded, bytes, MEMORY_ALIGNMENT - 1)) {
-        arena->status = status_fail(STATUS_INTERNAL, "%zu items of %zu bytes in arena '%s' are too many",
-                count, size, arena->label);
-        return NULL;
-    }
-    rounded = rounded / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
-    enum status status = find_room(arena, rounded > 0 ? rounded : MEMORY_ALIGNMENT);
+    size_t bytes = 0;
+    enum status status = rounded_bytes(arena, count, size, &bytes);
+    if (status == STATUS_OK)
+        status = hold(arena, arena->used + bytes);
     if (status != STATUS_OK) {
         arena->status = status;
         return NULL;
     }
-    struct chunk *chunk = &arena->chunks[arena->current];
-    char *taken = chunk->memory + chunk->used;
-    chunk->used += rounded > 0 ? rounded : MEMORY_ALIGNMENT;
-    UNPOISON(taken, bytes);
-    note_peak(arena);
+    char *taken = arena->pages.start + arena->used;
+    arena->used += bytes;
+    arena->peak = arena->used > arena->peak ? arena->used : arena->peak;
+    UNPOISON(taken, count * size);
     return taken;
 }
 
@@ -143,33 +110,20 @@ enum status arena_status(const struct arena *arena)
 
 struct arena_mark arena_mark(const struct arena *arena)
 {
-    return (struct arena_mark){arena->current, arena->chunks[arena->current].used};
+    return (struct arena_mark){arena->used};
 }
 
 void arena_reset(struct arena *arena, struct arena_mark mark)
 {
-    ASSERT(mark.chunk <= arena->current && mark.used <= arena->chunks[mark.chunk].used);
-    for (size_t i = mark.chunk; i < arena->count; i++) {
-        struct chunk *chunk = &arena->chunks[i];
-        chunk->used = i == mark.chunk ? mark.used : 0;
-        POISON(chunk->memory + chunk->used, chunk->bytes - chunk->used);
-    }
-    arena->current = mark.chunk;
+    ASSERT(mark.used <= arena->used);
+    POISON(arena->pages.start + mark.used, arena->used - mark.used);
+    arena->used = mark.used;
 }
 
 void arena_clear(struct arena *arena)
 {
-    if (arena->count > 1) {
-        /* As much as was ever in use, not as was held. Should there be no memory for it in one piece: start small again
-         * and grow. */
-        drop_chunks(arena);
-        if (add_chunk(arena, arena->peak) != STATUS_OK)
-            arena->status = add_chunk(arena, MEMORY_ALIGNMENT);
-    } else {
-        arena_reset(arena, (struct arena_mark){0, 0});
-    }
-    if (arena->count > 0)
-        arena->status = STATUS_OK;
+    arena_reset(arena, (struct arena_mark){0});
+    arena->status = STATUS_OK;
 }
 
 size_t arena_peak(const struct arena *arena)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* In front of every block, so that memory_free() knows what it frees. */
 struct header {
@@ -41,15 +42,24 @@ static struct memory_label *find_label(const char *label)
     return &labels[label_count - 1];
 }
 
-static void account(struct header *header, const char *label)
+/* Counts `bytes` more of a label, and `blocks` more allocations. */
+static struct memory_label *account(const char *label, size_t bytes, size_t blocks)
 {
     pthread_mutex_lock(&lock);
     struct memory_label *l = find_label(label);
-    header->label = l;
-    l->bytes += header->bytes;
-    l->blocks++;
+    l->bytes += bytes;
+    l->blocks += blocks;
     if (l->bytes > l->peak)
         l->peak = l->bytes;
+    pthread_mutex_unlock(&lock);
+    return l;
+}
+
+static void discount(struct memory_label *label, size_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    label->bytes -= bytes;
+    label->blocks--;
     pthread_mutex_unlock(&lock);
 }
 
@@ -61,8 +71,7 @@ static enum status allocate(void **out, const char *label, size_t bytes)
     char *block = fits && !fault_fires(FAULT_MEMORY) ? aligned_alloc(MEMORY_ALIGNMENT, total) : NULL;
     CHECK(block, STATUS_INTERNAL, "out of memory: %zu bytes for '%s'", bytes, label);
     struct header *header = (struct header *)block;
-    header->bytes = bytes;
-    account(header, label);
+    *header = (struct header){bytes, account(label, bytes, 1)};
     *out = block + MEMORY_ALIGNMENT;
     return STATUS_OK;
 }
@@ -75,7 +84,7 @@ static struct header *header_of(void *pointer)
 enum status memory_take(void *out, const char *label, size_t count, size_t size)
 {
     size_t bytes;
-    void *block;
+    void *block = NULL;
     CHECK(size_multiply(&bytes, count, size), STATUS_INTERNAL, "%zu items of %zu bytes for '%s' are too many",
             count, size, label);
     TRY(allocate(&block, label, bytes));
@@ -120,7 +129,7 @@ enum status memory_grow(void *out, const char *label, size_t *room, size_t count
 enum status memory_copy(void *out, const char *label, const void *from, size_t bytes)
 {
     size_t with_end;
-    void *block;
+    void *block = NULL;
     CHECK(size_add(&with_end, bytes, 1), STATUS_INTERNAL, "%zu bytes for '%s' are too many", bytes, label);
     TRY(allocate(&block, label, with_end));
     if (bytes)
@@ -140,11 +149,55 @@ void memory_free(void *pointer)
     if (!pointer)
         return;
     struct header *header = header_of(pointer);
-    pthread_mutex_lock(&lock);
-    header->label->bytes -= header->bytes;
-    header->label->blocks--;
-    pthread_mutex_unlock(&lock);
+    discount(header->label, header->bytes);
     free(header);
+}
+
+/* ---- pages ---- */
+
+/* The system gives and takes whole pages; many at once to what is large. */
+enum { PAGES_FEW = 1 << 12, PAGES_MANY = 1 << 21 };
+
+static size_t up_to(size_t bytes, size_t step)
+{
+    return (bytes + step - 1) / step * step;
+}
+
+enum status pages_open(struct pages *out, const char *label, size_t reserved)
+{
+    void *start = MAP_FAILED;
+    for (size_t size = up_to(reserved, PAGES_MANY); start == MAP_FAILED && size >= PAGES_MANY; size /= 2) {
+        reserved = size;
+        start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    CHECK(start != MAP_FAILED, STATUS_INTERNAL, "out of memory: no addresses for '%s'", label);
+    *out = (struct pages){.start = start, .reserved = reserved, .label = account(label, 0, 1)};
+    return STATUS_OK;
+}
+
+enum status pages_hold(struct pages *pages, size_t bytes)
+{
+    if (bytes <= pages->bytes)
+        return STATUS_OK;
+    const char *label = pages->label->label;
+    CHECK(bytes <= pages->reserved, STATUS_INTERNAL,
+            "out of memory: %zu bytes for '%s', which has addresses for %zu (ulimit -v)", bytes, label,
+            pages->reserved);
+    size_t held = up_to(bytes, bytes < PAGES_MANY ? PAGES_FEW : PAGES_MANY);
+    bool given = !fault_fires(FAULT_MEMORY) && mprotect(pages->start, held, PROT_READ | PROT_WRITE) == 0;
+    CHECK(given, STATUS_INTERNAL, "out of memory: %zu bytes for '%s'", bytes, label);
+    account(label, held - pages->bytes, 0);
+    pages->bytes = held;
+    return STATUS_OK;
+}
+
+void pages_close(struct pages *pages)
+{
+    if (!pages->start)
+        return;
+    munmap(pages->start, pages->reserved);
+    discount(pages->label, pages->bytes);
+    *pages = (struct pages){0};
 }
 
 bool memory_report(size_t i, struct memory_label *out)

@@ -3,12 +3,13 @@
  *
  * Long-lived memory comes from memory_new(); what lives for one micro-batch or one group comes from an arena:
  *
- *     +---------------- chunk ----------------+   +------- chunk -------+
- *     | taken | taken | ... | free (poisoned) |-->| ...                 |   grows by chunks, never moves
- *     +---------------------------------------+   +---------------------+
+ *     +-------+-------+-----+-----------------+---------------------------+
+ *     | taken | taken | ... | held (poisoned) | addresses without memory  |   grows in place, never moves
+ *     +-------+-------+-----+-----------------+---------------------------+
  *             ^ mark: arena_reset() goes back to here
  *
- * A reset to empty joins the chunks into one, so that after the first updates an arena allocates nothing.
+ * Addresses are reserved for as much as the machine has; memory comes with what is taken, and stays: after the first
+ * updates an arena allocates nothing.
  */
 #ifndef COMM_MEMORY_H
 #define COMM_MEMORY_H
@@ -60,10 +61,24 @@ bool memory_report(size_t i, struct memory_label *out);
 /* Allocations held now over all labels: 0 at the end of a clean run. */
 size_t memory_blocks(void);
 
+/* Pages that grow in place: addresses for `reserved` bytes, of which the first `bytes` are memory. */
+struct pages {
+    char *start;
+    size_t bytes, reserved;
+    struct memory_label *label;
+};
+
+/* Reserves addresses for about `reserved` bytes, fewer if there are not that many; holds no memory yet. */
+enum status pages_open(struct pages *out, const char *label, size_t reserved);
+
+/* At least `bytes` are memory, zeroed where new. A failure leaves all as it is. */
+enum status pages_hold(struct pages *pages, size_t bytes);
+void pages_close(struct pages *pages);
+
 struct arena;
 
 struct arena_mark {
-    size_t chunk, used;
+    size_t used;
 };
 
 /* An arena that starts with room for `bytes`. */
@@ -80,6 +95,7 @@ enum status arena_status(const struct arena *arena);
 
 struct arena_mark arena_mark(const struct arena *arena);
 void arena_reset(struct arena *arena, struct arena_mark mark);
+/* A reset to empty. */
 void arena_clear(struct arena *arena);
 
 /* Most bytes ever in use. */
