@@ -110,19 +110,20 @@ enum status arena_status(const struct arena *arena)
 
 struct arena_mark arena_mark(const struct arena *arena)
 {
-    return (struct arena_mark){arena->used};
+    return (struct arena_mark){arena->pages.start + arena->used};
 }
 
 void arena_reset(struct arena *arena, struct arena_mark mark)
 {
-    ASSERT(mark.used <= arena->used);
-    POISON(arena->pages.start + mark.used, arena->used - mark.used);
-    arena->used = mark.used;
+    size_t used = (size_t)(mark.end - arena->pages.start);
+    ASSERT(used <= arena->used);
+    POISON(mark.end, arena->used - used);
+    arena->used = used;
 }
 
 void arena_clear(struct arena *arena)
 {
-    arena_reset(arena, (struct arena_mark){0});
+    arena_reset(arena, (struct arena_mark){arena->pages.start});
     arena->status = STATUS_OK;
 }
 

@@ -78,7 +78,7 @@ void pages_close(struct pages *pages);
 struct arena;
 
 struct arena_mark {
-    size_t used;
+    char *end; /* of what is taken: where the next item will begin */
 };
 
 /* An arena that starts with room for `bytes`. */

@@ -148,6 +148,7 @@ enum status model_loss(
             .recording = pass->gradient != NULL,
             .training = pass->training,
             .recompute = pass->recompute,
+            .rows = sides[sides[SOURCE].tokens < sides[TARGET].tokens ? TARGET : SOURCE].tokens,
             .seed = pass->seed,
             .update = pass->update,
             .slot = pass->slot,

@@ -3,13 +3,19 @@
 #include "comm/clock.h"
 #include "models/ops/kernels.h"
 #include "models/profile.h"
+#include "models/spare.h"
 
 #include <string.h>
 
-/* Memory of a gradient that is done with, for another. */
-struct spare {
-    struct spare *next;
-    size_t floats;
+enum { FLEETING = 3 };
+
+/* Where fleeting values lie in turn. */
+struct fleeting {
+    struct place {
+        float *floats;
+        size_t count;
+    } places[FLEETING];
+    size_t next;
 };
 
 struct tape {
@@ -23,7 +29,9 @@ struct tape {
     size_t ready;   /* the flat gradient is final from here on */
     size_t needed;  /* parameters [0, needed) were asked for */
     bool again;     /* a segment runs once more */
-    struct spare *spare;
+    struct spare spare;
+    struct fleeting fleeting;
+    struct bounds bounds; /* of the next node */
 };
 
 /* A segment that was run, and where the tape stood before. */
@@ -39,7 +47,7 @@ struct tape *tape_start(
     struct tape *tape = arena_take_zeroed(arena, 1, sizeof *tape);
     if (!tape)
         return NULL;
-    tape->arena = arena;
+    tape->arena = tape->spare.arena = arena;
     tape->parameters = parameters;
     tape->options = *options;
     if (options->profile)
@@ -127,26 +135,75 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
     return packed;
 }
 
-static float *take_matrix(struct tape *tape, size_t rows, size_t columns)
+static bool matrix_floats(struct tape *tape, size_t rows, size_t columns, size_t *out)
 {
-    size_t count;
-    if (!size_multiply(&count, rows, columns)) {
+    size_t bytes;
+    bool fits = size_multiply(out, rows, columns) && size_multiply(&bytes, *out, sizeof(float));
+    if (!fits)
         tape_fail(tape,
                 status_fail(STATUS_INTERNAL, "a tensor of %zu rows by %zu columns exceeds the address space",
                         rows, columns));
-        return NULL;
-    }
-    return arena_take(tape->arena, count, sizeof(float));
+    return fits;
+}
+
+/* The next matrix is the first since the last node, or the first output of the next. */
+static void note_bound(const struct tape *tape, char **bound)
+{
+    if (!*bound)
+        *bound = arena_mark(tape->arena).end;
+}
+
+/* The tensor that begins is an output of the next node. */
+static void note_output(struct tape *tape)
+{
+    note_bound(tape, &tape->bounds.first);
+    note_bound(tape, &tape->bounds.output);
 }
 
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns)
 {
+    size_t floats;
+    note_output(tape);
     struct tensor *tensor = tensor_make(tape, rows, columns, NULL);
-    if (!tensor)
+    if (!tensor || !matrix_floats(tape, rows, columns, &floats))
         return NULL;
-    tensor->value = take_matrix(tape, rows, columns);
+    tensor->value = arena_take(tape->arena, floats, sizeof(float));
     tensor->wants_gradient = tape->options.recording;
     return tensor->value ? tensor : NULL;
+}
+
+struct tensor *tape_fleeting(struct tape *tape, size_t rows, size_t columns)
+{
+    size_t floats, most = rows > tape->options.rows ? rows : tape->options.rows;
+    note_output(tape);
+    struct tensor *tensor = tensor_make(tape, rows, columns, NULL);
+    if (!tensor || !matrix_floats(tape, most, columns, &floats))
+        return NULL;
+    struct place *place = &tape->fleeting.places[tape->fleeting.next++ % FLEETING];
+    if (place->count < rows * columns)
+        *place = (struct place){arena_take(tape->arena, floats, sizeof(float)), floats};
+    tensor->value = place->floats;
+    tensor->wants_gradient = tape->options.recording;
+    tensor->fleeting = true;
+    return tensor->value ? tensor : NULL;
+}
+
+const float *tape_value(struct tape *tape, struct tensor *tensor)
+{
+    if (!tensor->maker)
+        return tensor->value;
+    if (tensor->users++ > 0)
+        return tensor->value;
+    tensor->value = spare_take(&tape->spare, tensor->rows * tensor->columns * sizeof(float));
+    if (tensor->value)
+        tensor->maker->op->again(tape, tensor->maker, tensor->value);
+    return tensor->value;
+}
+
+void tape_forget(struct tape *tape, struct tensor *tensor)
+{
+    if (tensor->maker && --tensor->users == 0 && tensor->value)
+        spare_give(&tape->spare, tensor->value, tensor->rows * tensor->columns * sizeof(float));
 }
 
 struct tensor *tape_input(struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient)
@@ -161,6 +218,8 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
         size_t input_count, struct tensor *const *outputs, size_t output_count)
 {
     ASSERT(input_count <= NODE_INPUTS && output_count <= NODE_OUTPUTS);
+    struct bounds bounds = tape->bounds;
+    tape->bounds = (struct bounds){NULL, NULL};
     if (!tape->options.recording || tape_status(tape) != STATUS_OK)
         return;
     struct node *node = arena_take_zeroed(tape->arena, 1, sizeof *node);
@@ -168,11 +227,18 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
         return;
     node->op = op;
     node->data = data;
+    node->bounds = bounds;
+    note_bound(tape, &node->bounds.first);
+    if (!node->bounds.output)
+        node->bounds.output = (char *)node;
     node->before = tape->reach;
     node->previous = tape->last;
     tape->last = node;
-    for (size_t i = 0; i < output_count; i++)
+    for (size_t i = 0; i < output_count; i++) {
         node->outputs[i] = outputs[i];
+        if (i == 0 && op && op->again && outputs[i]->fleeting)
+            outputs[i]->maker = node;
+    }
     for (size_t i = 0; i < input_count; i++) {
         node->inputs[i] = inputs[i];
         if (inputs[i] && inputs[i]->parameter_end > tape->reach)
@@ -188,12 +254,41 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
 
 /* ---- segments ---- */
 
+/* What a tape goes back to after a segment. */
+struct place_of_tape {
+    struct arena_mark mark;
+    struct node *last;
+    struct spare_range *spare;
+    struct fleeting fleeting;
+    struct bounds bounds;
+};
+
+/* Makes the tape one of its own for a segment: what is taken from here on ends with it. */
+static struct place_of_tape enter_segment(struct tape *tape)
+{
+    struct place_of_tape place = {
+            arena_mark(tape->arena), tape->last, tape->spare.first, tape->fleeting, tape->bounds};
+    tape->last = NULL;
+    tape->spare.first = NULL;
+    tape->fleeting = (struct fleeting){0};
+    tape->bounds = (struct bounds){NULL, NULL};
+    return place;
+}
+
+static void leave_segment(struct tape *tape, const struct place_of_tape *place)
+{
+    arena_reset(tape->arena, place->mark);
+    tape->last = place->last;
+    tape->spare.first = place->spare;
+    tape->fleeting = place->fleeting;
+    tape->bounds = place->bounds;
+}
+
 /* The tensors of `replay` on their own: what run() leaves on the arena is given back. */
 static void run_and_forget(struct tape *tape, const struct replay *replay, struct tensor *const *kept)
 {
     struct tensor *outputs[NODE_OUTPUTS] = {NULL};
-    struct arena_mark mark = arena_mark(tape->arena);
-    struct node *last = tape->last;
+    struct place_of_tape place = enter_segment(tape);
     replay->segment.run(replay->segment.context, tape, replay->segment.inputs, outputs);
     if (tape_status(tape) != STATUS_OK)
         return;
@@ -201,8 +296,7 @@ static void run_and_forget(struct tape *tape, const struct replay *replay, struc
         ASSERT(outputs[i]->rows == kept[i]->rows && outputs[i]->columns == kept[i]->columns);
         memcpy(kept[i]->value, outputs[i]->value, kept[i]->rows * kept[i]->columns * sizeof(float));
     }
-    arena_reset(tape->arena, mark);
-    tape->last = last;
+    leave_segment(tape, &place);
 }
 
 void tape_segment(struct tape *tape, const struct segment *segment, struct tensor *outputs[NODE_OUTPUTS])
@@ -213,9 +307,11 @@ void tape_segment(struct tape *tape, const struct segment *segment, struct tenso
     }
     struct replay *replay = arena_take(tape->arena, 1, sizeof *replay);
     for (size_t i = 0; i < segment->output_count && tape_status(tape) == STATUS_OK; i++)
-        outputs[i] = tape_tensor(tape, segment->inputs[0]->rows, segment->inputs[0]->columns);
+        outputs[i] = (i == 0 ? tape_tensor : tape_fleeting)(
+                tape, segment->inputs[0]->rows, segment->inputs[0]->columns);
     if (tape_status(tape) != STATUS_OK)
         return;
+    outputs[0]->expendable = true;
     *replay = (struct replay){*segment, tape->reach, tape->sites};
     run_and_forget(tape, replay, outputs);
     tape_record(tape, NULL, replay, segment->inputs, NODE_INPUTS, outputs, segment->output_count);
@@ -230,37 +326,22 @@ struct dropout tape_dropout(struct tape *tape, double rate)
             .stream = random_stream(o->seed, RANDOM_DROPOUT, o->update, o->slot, site)};
 }
 
-/* The smallest spare block that holds `floats`; NULL if there is none. */
-static struct spare *take_spare(struct tape *tape, size_t floats)
-{
-    struct spare **best = NULL;
-    for (struct spare **at = &tape->spare; *at; at = &(*at)->next)
-        if ((*at)->floats >= floats && (!best || (*at)->floats < (*best)->floats))
-            best = at;
-    struct spare *found = best ? *best : NULL;
-    if (best)
-        *best = found->next;
-    return found;
-}
-
 /* Room for the gradient of a tensor that wants one. */
 static void reserve_gradient(struct tape *tape, struct tensor *tensor)
 {
     if (!tensor->wants_gradient || tensor->gradient)
         return;
-    struct spare *spare = take_spare(tape, tensor->rows * tensor->columns);
-    tensor->room = spare ? spare->floats : tensor->rows * tensor->columns;
-    tensor->gradient = spare ? (float *)spare : take_matrix(tape, tensor->rows, tensor->columns);
+    note_bound(tape, &tape->bounds.first);
+    tensor->gradient = spare_take(&tape->spare, tensor->rows * tensor->columns * sizeof(float));
+    tensor->has_room = true;
 }
 
 /* The node that made the tensor has run backwards: nobody asks for its gradient again. */
 static void spare_gradient(struct tape *tape, struct tensor *tensor)
 {
-    if (!tensor || !tensor->gradient || tensor->room * sizeof(float) < sizeof(struct spare))
+    if (!tensor || !tensor->gradient || !tensor->has_room)
         return;
-    struct spare *spare = (struct spare *)tensor->gradient;
-    *spare = (struct spare){tape->spare, tensor->room};
-    tape->spare = spare;
+    spare_give(&tape->spare, tensor->gradient, tensor->rows * tensor->columns * sizeof(float));
     tensor->gradient = NULL;
     tensor->has_gradient = false;
 }
@@ -297,50 +378,64 @@ static void run_backward(struct tape *tape, struct node *node)
 
 static void go_back(struct tape *tape);
 
-/* Runs a segment again, with its nodes on a tape of their own, and those backwards. */
+/* Runs a segment again, with its nodes on a tape of their own, and those backwards. Values and gradients of its inputs
+ * outlive it. */
 static void replay_backward(struct tape *tape, struct node *node)
 {
     const struct replay *replay = node->data;
     const struct segment *segment = &replay->segment;
-    for (size_t i = 0; i < NODE_INPUTS; i++) /* they outlive the segment, as do their gradients */
-        if (segment->inputs[i])
-            reserve_gradient(tape, segment->inputs[i]);
     struct tensor *outputs[NODE_OUTPUTS] = {NULL};
-    struct arena_mark mark = arena_mark(tape->arena);
-    struct node *last = tape->last;
-    struct spare *spare = tape->spare;
-    tape->last = NULL;
-    tape->spare = NULL; /* what the segment leaves behind ends with it */
+    for (size_t i = 0; i < NODE_INPUTS; i++)
+        if (segment->inputs[i]) {
+            reserve_gradient(tape, segment->inputs[i]);
+            (void)tape_value(tape, segment->inputs[i]);
+        }
+    struct place_of_tape place = enter_segment(tape);
     tape->reach = replay->reach;
     tape->sites = replay->sites;
     tape->again = true;
     if (tape->options.profile)
         profile_start(tape->options.profile);
-    segment->run(segment->context, tape, segment->inputs, outputs);
+    if (tape_status(tape) == STATUS_OK)
+        segment->run(segment->context, tape, segment->inputs, outputs);
     tape->again = false;
     for (size_t i = 0; i < segment->output_count && tape_status(tape) == STATUS_OK; i++) {
         outputs[i]->gradient = node->outputs[i]->gradient;
         outputs[i]->has_gradient = node->outputs[i]->has_gradient;
     }
     go_back(tape);
-    tape->last = last;
-    tape->spare = spare;
-    arena_reset(tape->arena, mark);
+    leave_segment(tape, &place);
+    for (size_t i = 0; i < NODE_INPUTS; i++)
+        if (segment->inputs[i])
+            tape_forget(tape, segment->inputs[i]);
+}
+
+/* Gives back what was taken for a node that has run backwards, up to where the node after it begins. */
+static void spare_node(struct tape *tape, struct node *node, const char *end)
+{
+    for (size_t i = 0; i < NODE_OUTPUTS; i++)
+        spare_gradient(tape, node->outputs[i]);
+    spare_give(&tape->spare, node->bounds.output, (size_t)(end - node->bounds.output));
 }
 
 /* From the last node to the first. */
 static void go_back(struct tape *tape)
 {
     const struct tape_options *o = &tape->options;
-    for (struct node *node = tape->last; node && tape_status(tape) == STATUS_OK; node = node->previous) {
+    note_bound(tape, &tape->bounds.first);
+    const char *end = tape->bounds.first;
+    for (struct node *node = tape->last, *previous; node && tape_status(tape) == STATUS_OK; node = previous) {
+        const size_t before = node->before;
+        const char *first = node->bounds.first;
+        previous = node->previous;
         if (node->op)
             run_backward(tape, node);
         else
             replay_backward(tape, node);
-        for (size_t i = 0; i < NODE_OUTPUTS; i++)
-            spare_gradient(tape, node->outputs[i]);
-        if (node->before < tape->ready && tape_status(tape) == STATUS_OK) {
-            tape->ready = node->before;
+        spare_node(tape, node, end);
+        end = first;
+        if (before < tape->ready && tape_status(tape) == STATUS_OK) {
+            tape->ready = before;
             if (o->ready)
                 o->ready(o->context, tape->ready);
         }

@@ -14,8 +14,10 @@
  * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells when all of it from `first` on is
  * final. needed(end) comes before parameters up to `end` are read: they may still be on their way until then.
  *
- * Without a backward to come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute neither
- * does it before one, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+ * Backward gives memory back as it goes: when a node has run, what it and its outputs took serves the gradients of
+ * earlier ones (spare.h). What costs little to make again is not kept at all: fleeting tensors. Without a backward to
+ * come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute it keeps its first output alone
+ * before one too, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
  */
 #ifndef MODELS_TAPE_H
 #define MODELS_TAPE_H
@@ -28,7 +30,7 @@
 
 struct tensor {
     size_t rows, columns;
-    float *value;    /* [rows, columns] */
+    float *value;    /* [rows, columns]; of a fleeting tensor only for a while: see tape_fleeting() */
     float *gradient; /* [rows, columns]; NULL until tensor_gradient(), and again when backward is past the node
                         that made the tensor; a parameter's lies in the flat gradient buffer */
     bool wants_gradient;
@@ -36,7 +38,10 @@ struct tensor {
     bool has_gradient;     /* something was written to it: later writers add */
     size_t parameter_end;  /* parameters: end in the flat buffer; 0 for others */
     struct packed *packed; /* parameters of a tape that packs: see tape_packed() */
-    size_t room;           /* floats that the tape keeps for the gradient; 0: it is not the tape's */
+    bool has_room;         /* the gradient's memory is the tape's */
+    bool fleeting;
+    struct node *maker; /* of a fleeting tensor whose value can be made again */
+    int users;          /* in backward, of that value */
 };
 
 struct tape;
@@ -58,9 +63,17 @@ struct op {
     void (*backward)(struct tape *tape, struct node *node);
     void (*work)(
             const struct node *node, struct op_work *out); /* adds to `out` (profile.h); NULL: not known */
+    /* The value of a fleeting output 0 once more, bit for bit, into `value`. NULL: its outputs are kept. */
+    void (*again)(struct tape *tape, const struct node *node, float *value);
 };
 
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
+
+/* Where on the arena the first matrix since the node before begins, and the first output, or the node if it has none:
+ * when the node has run backwards, nothing is needed from there to where the next node's first matrix begins. */
+struct bounds {
+    char *first, *output;
+};
 
 struct node {
     const struct op *op;                /* NULL: a segment, which `data` tells */
@@ -68,6 +81,7 @@ struct node {
     struct tensor *outputs[NODE_OUTPUTS];
     void *data;    /* the op's own, on the arena */
     size_t before; /* largest parameter_end used by earlier nodes */
+    struct bounds bounds;
     struct node *previous;
 };
 
@@ -81,7 +95,8 @@ struct dropout {
 struct tape_options {
     bool recording; /* a backward will follow */
     bool training;  /* dropout is on */
-    bool recompute; /* segments keep their outputs only */
+    bool recompute; /* segments keep their first output only */
+    size_t rows;    /* of a tensor, at most; 0: not known, which takes more memory */
     uint64_t seed, update;
     uint32_t slot;
     float *gradient;                            /* flat gradient buffer, recording only */
@@ -114,6 +129,14 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
 /* An uninitialised tensor for an op's output; NULL when the tape has failed. */
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
 
+/* A tensor whose value lasts until the third of its kind after it is made, and is not kept for backward: there
+ * tape_value() gives it, if the op that made it can make it again. */
+struct tensor *tape_fleeting(struct tape *tape, size_t rows, size_t columns);
+
+/* In backward: the value of an input, until tape_forget(); NULL when the tape has failed. */
+const float *tape_value(struct tape *tape, struct tensor *tensor);
+void tape_forget(struct tape *tape, struct tensor *tensor);
+
 /* A tensor over values of the caller's (inputs; tests), which want a gradient or not. */
 struct tensor *tape_input(struct tape *tape, size_t rows, size_t columns, float *values, bool wants_gradient);
 
@@ -130,7 +153,7 @@ struct segment {
             struct tensor *outputs[NODE_OUTPUTS]);
     const void *context;
     struct tensor *inputs[NODE_INPUTS]; /* NULL where one is absent; all that it uses of the tape's */
-    size_t output_count;                /* each of the size of input 0 */
+    size_t output_count; /* each of the size of input 0; all but the first are fleeting, needed forwards only */
 };
 
 /* Runs a segment. */

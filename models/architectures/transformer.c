@@ -112,7 +112,7 @@ struct reach {
     struct tensor *memory; /* what cross-attention reads, if it is the tape's */
 };
 
-/* One layer as a segment, from the residual before it to the one after it: inputs y, sum, memory; outputs y, sum. */
+/* One layer as a segment, from the residual before it to what is added last: inputs y, sum, memory; outputs f, sum. */
 struct layer {
     struct model *model;
     size_t number;
@@ -129,14 +129,6 @@ static void add_heads(const struct model *model, struct tape *tape, struct resid
     residual_add(model, tape, r, f, &own->norm, next, false);
 }
 
-/* The end of a layer. */
-static void add_feed_forward(const struct layer *layer, struct tape *tape, struct residual *r,
-        const struct feed_forward_layer *own, const struct norm_layer *next)
-{
-    struct tensor *f = feed_forward_apply(layer->model, tape, own, r->y);
-    residual_add(layer->model, tape, r, f, &own->norm, next, layer->last);
-}
-
 static void run_encoder_layer(const void *context, struct tape *tape, struct tensor *const *inputs,
         struct tensor *outputs[NODE_OUTPUTS])
 {
@@ -147,9 +139,7 @@ static void run_encoder_layer(const void *context, struct tape *tape, struct ten
     struct tensor *qkv = linear_apply(tape, &layer->attention.input, r.y, NULL, (struct dropout){0});
     struct tensor *heads = attention_self(own->model, tape, qkv, own->source, false);
     add_heads(own->model, tape, &r, &layer->attention, heads, &layer->feed_forward.norm);
-    add_feed_forward(
-            own, tape, &r, &layer->feed_forward, own->last ? &t->encoder_norm : &layer[1].attention.norm);
-    outputs[0] = r.y;
+    outputs[0] = feed_forward_apply(own->model, tape, &layer->feed_forward, r.y);
     outputs[1] = r.sum;
 }
 
@@ -166,10 +156,26 @@ static void run_decoder_layer(const void *context, struct tape *tape, struct ten
     struct tensor *query = linear_apply(tape, &layer->cross.input, r.y, NULL, (struct dropout){0});
     heads = own->reach->cross(own->reach, tape, own->number, query);
     add_heads(own->model, tape, &r, &layer->cross, heads, &layer->feed_forward.norm);
-    add_feed_forward(
-            own, tape, &r, &layer->feed_forward, own->last ? &t->decoder_norm : &layer[1].attention.norm);
-    outputs[0] = r.y;
+    outputs[0] = feed_forward_apply(own->model, tape, &layer->feed_forward, r.y);
     outputs[1] = r.sum;
+}
+
+/* The norm of a layer's last sub-layer, and that of the first of the layer after it or of the stack. */
+struct last_norms {
+    const struct norm_layer *own, *next;
+};
+
+static struct last_norms norms_of(const struct layer *layer)
+{
+    const struct transformer *t = layout(layer->model);
+    if (layer->reach) {
+        const struct decoder_layer *own = &t->decoder[layer->number];
+        return (struct last_norms){
+                &own->feed_forward.norm, layer->last ? &t->decoder_norm : &own[1].attention.norm};
+    }
+    const struct encoder_layer *own = &t->encoder[layer->number];
+    return (struct last_norms){
+            &own->feed_forward.norm, layer->last ? &t->encoder_norm : &own[1].attention.norm};
 }
 
 static void layer_apply(struct tape *tape, struct residual *r, const struct layer *layer)
@@ -178,14 +184,15 @@ static void layer_apply(struct tape *tape, struct residual *r, const struct laye
     if (!kept)
         return;
     *kept = *layer;
-    bool sums = model_norm(layer->model)->before && !layer->last; /* which are not y itself, and go on */
     struct segment segment = {.run = layer->reach ? run_decoder_layer : run_encoder_layer,
             .context = kept,
             .inputs = {r->y, r->sum, layer->reach ? layer->reach->memory : NULL},
-            .output_count = sums ? 2 : 1};
+            .output_count = NODE_OUTPUTS};
     struct tensor *outputs[NODE_OUTPUTS] = {NULL};
+    struct last_norms norms = norms_of(layer);
     tape_segment(tape, &segment, outputs);
-    *r = (struct residual){.y = outputs[0], .sum = sums ? outputs[1] : outputs[0]};
+    r->sum = outputs[1];
+    residual_add(layer->model, tape, r, outputs[0], norms.own, norms.next, layer->last);
 }
 
 /* Returns keys and values of all decoder layers [source tokens, layers·2·heads·head_width]. */

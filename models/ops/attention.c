@@ -471,7 +471,28 @@ static void work(const struct node *node, struct op_work *out)
     out->operations[BACKWARD] += 2 * forward;
 }
 
-const struct op attention_op = {"attention", "dropout(softmax(scale · Q Kᵀ + mask)) V", backward, work};
+static void forward(struct tape *tape, const struct attention *a, float *out)
+{
+    struct arena_mark mark = arena_mark(tape_arena(tape));
+    float *all = scratch_take(tape, a);
+    if (tape_status(tape) != STATUS_OK)
+        return;
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t number = 0; number < a->shape.pairs * a->shape.heads; number++) {
+        struct task task = task_of(a, number);
+        struct scratch scratch = scratch_of(a, all);
+        forward_task(a, &task, &scratch, out);
+    }
+    arena_reset(tape_arena(tape), mark);
+}
+
+static void again(struct tape *tape, const struct node *node, float *value)
+{
+    forward(tape, node->data, value);
+}
+
+const struct op attention_op = {
+        "attention", "dropout(softmax(scale · Q Kᵀ + mask)) V", backward, work, again};
 
 /* ---- the op ---- */
 
@@ -514,20 +535,10 @@ struct tensor *op_attention(struct tape *tape, const struct attention_shape *sha
     ASSERT(key.tensor->rows == (size_t)shape->key_offsets[shape->pairs] &&
             value.tensor->rows == key.tensor->rows);
     struct attention *a = attention_make(tape, shape, query, key, value, dropout);
-    struct tensor *out = tape_tensor(tape, query.tensor->rows, shape->heads * shape->value_width);
+    struct tensor *out = tape_fleeting(tape, query.tensor->rows, shape->heads * shape->value_width);
     if (!a || !out)
         return NULL;
-    struct arena_mark mark = arena_mark(tape_arena(tape));
-    float *all = scratch_take(tape, a);
-    if (tape_status(tape) != STATUS_OK)
-        return NULL;
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t number = 0; number < shape->pairs * shape->heads; number++) {
-        struct task task = task_of(a, number);
-        struct scratch scratch = scratch_of(a, all);
-        forward_task(a, &task, &scratch, out->value);
-    }
-    arena_reset(tape_arena(tape), mark);
+    forward(tape, a, out->value);
     tape_record(
             tape, &attention_op, a, (struct tensor *[]){query.tensor, key.tensor, value.tensor}, 3, &out, 1);
     return out;

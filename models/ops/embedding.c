@@ -81,7 +81,7 @@ static void work(const struct node *node, struct op_work *out)
     out->bytes[BACKWARD] += matrix * 3 * learned;
 }
 
-const struct op embedding_op = {"embedding", "dropout(scale · E[id] + P[position])", backward, work};
+const struct op embedding_op = {"embedding", "dropout(scale · E[id] + P[position])", backward, work, NULL};
 
 struct tensor *op_embedding(struct tape *tape, const struct embedding *embedding, struct tensor *table,
         const float *fixed_positions, struct tensor *learned_positions, struct dropout dropout)

@@ -89,18 +89,21 @@ static void backward(struct tape *tape, struct node *node)
     arena_reset(tape_arena(tape), mark);
 
     const float *dz = y->gradient;
-    if (dweight)
+    const float *value = dweight ? tape_value(tape, x) : NULL;
+    if (value)
         gemm(tape_arena(tape), &(struct product){.transpose_a = true,
                                        .m = y->columns,
                                        .n = x->columns,
                                        .k = x->rows,
                                        .a = dz,
                                        .lda = y->columns,
-                                       .b = x->value,
+                                       .b = value,
                                        .ldb = x->columns,
                                        .add = add_weight,
                                        .c = dweight,
                                        .ldc = x->columns});
+    if (dweight)
+        tape_forget(tape, x);
     if (dx)
         gemm(tape_arena(tape), &(struct product){.m = x->rows,
                                        .n = x->columns,
@@ -126,7 +129,7 @@ static void work(const struct node *node, struct op_work *out)
         op_work_product(out, BACKWARD, (struct product_shape){.m = rows, .n = in, .k = to});
 }
 
-const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward, work};
+const struct op linear_op = {"linear", "dropout(f(x Wᵀ + b))", backward, work, NULL};
 
 /* z [x's rows, rows] = x Wᵀ of the first `rows` rows of W, by the panels of a tape that packs. */
 static void multiply(struct tape *tape, const struct tensor *x, const struct tensor *weight, size_t rows,

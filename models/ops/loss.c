@@ -397,7 +397,8 @@ static void work(const struct node *node, struct op_work *out)
             block_work(loss, smaller(block, targets - first), out);
 }
 
-const struct op loss_op = {"loss", "output projection and label-smoothed cross-entropy", backward, work};
+const struct op loss_op = {
+        "loss", "output projection and label-smoothed cross-entropy", backward, work, NULL};
 
 static void check(const struct loss_node *loss)
 {

@@ -24,8 +24,7 @@ struct norm {
     struct moments *moments; /* [n] */
 };
 
-CLONES static struct moments normalise(
-        const float *s, const float *gain, const float *bias, float epsilon, float *y, size_t d)
+CLONES static struct moments moments_of(const float *s, float epsilon, size_t d)
 {
     float sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
@@ -35,11 +34,15 @@ CLONES static struct moments normalise(
 #pragma omp simd reduction(+ : squares)
     for (size_t j = 0; j < d; j++)
         squares += (s[j] - mean) * (s[j] - mean);
-    const float inverse = 1.0f / sqrtf(squares / (float)d + epsilon);
+    return (struct moments){mean, 1.0f / sqrtf(squares / (float)d + epsilon)};
+}
+
+CLONES static void normalise(
+        const float *s, struct moments m, const float *gain, const float *bias, float *y, size_t d)
+{
 #pragma omp simd
     for (size_t j = 0; j < d; j++)
-        y[j] = (s[j] - mean) * inverse * gain[j] + bias[j];
-    return (struct moments){mean, inverse};
+        y[j] = (s[j] - m.mean) * m.inverse * gain[j] + bias[j];
 }
 
 /* dy becomes ds; the row's share is added to dgain and dbias. */
@@ -138,7 +141,20 @@ static void work(const struct node *node, struct op_work *out)
     out->bytes[BACKWARD] += matrix * (3 + (x ? 1 : 0) + (sum ? 1 : 0));
 }
 
-const struct op residual_norm_op = {"residual_norm", "layer norm of x + dropout(f)", backward, work};
+static void again(struct tape *tape, const struct node *node, float *value)
+{
+    const struct norm *norm = node->data;
+    const float *gain = node->inputs[2]->value, *bias = node->inputs[3]->value;
+    const struct tensor *y = node->outputs[0];
+    const size_t d = y->columns;
+    (void)tape;
+#pragma omp parallel for schedule(dynamic)
+    for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++)
+        for (size_t i = block * ROW_BLOCK; i < smaller((block + 1) * ROW_BLOCK, y->rows); i++)
+            normalise(norm->s + i * d, norm->moments[i], gain, bias, value + i * d, d);
+}
+
+const struct op residual_norm_op = {"residual_norm", "layer norm of x + dropout(f)", backward, work, again};
 
 static void forward_block(const struct norm *norm, struct node *parts, size_t block)
 {
@@ -155,7 +171,8 @@ static void forward_block(const struct norm *norm, struct node *parts, size_t bl
             if (x)
                 floats_add(s, x->value + i * d, d);
         }
-        norm->moments[i] = normalise(s, gain, bias, norm->epsilon, y->value + i * d, d);
+        norm->moments[i] = moments_of(s, norm->epsilon, d);
+        normalise(s, norm->moments[i], gain, bias, y->value + i * d, d);
     }
 }
 
@@ -169,7 +186,7 @@ struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tens
     ASSERT(gain->columns == f->columns && bias->columns == f->columns);
     ASSERT(!x || (x->rows == f->rows && x->columns == f->columns));
     struct arena *arena = tape_arena(tape);
-    struct tensor *y = tape_tensor(tape, f->rows, f->columns);
+    struct tensor *y = tape_fleeting(tape, f->rows, f->columns);
     struct norm *norm = arena_take(arena, 1, sizeof *norm);
     if (!y || !norm)
         return NULL;

@@ -499,26 +499,6 @@ static void test_model__frozen_parameters_have_no_gradient_made(void **state)
     }
 }
 
-static void test_model__memory_of_six_layers(void **state)
-{
-    (void)state;
-    enum { KEEPING, RECOMPUTING, FORWARD, WAYS };
-    size_t peak[WAYS];
-    for (int way = 0; way < WAYS; way++) {
-        struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "256"));
-        options.encoder_layers = options.decoder_layers = 6;
-        struct model *model = tiny_model(&options, true);
-        struct tiny_batch tiny;
-        tiny_batch_fill(&tiny, 40, 20, 2);
-        float *gradient = new_floats(model_parameters(model)->floats);
-        loss_of(model, &tiny.batch, way == RECOMPUTING, 0, way == FORWARD ? NULL : gradient);
-        peak[way] = model_peak_bytes(model);
-        memory_free(gradient);
-        model_close(model);
-    }
-    assert_true(2 * peak[RECOMPUTING] <= peak[KEEPING] && 4 * peak[FORWARD] <= peak[KEEPING]);
-}
-
 static void check_threads(double r_drop)
 {
     struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "96"));
@@ -589,7 +569,6 @@ int main(void)
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
             cmocka_unit_test(test_model__recomputing_changes_no_bit),
             cmocka_unit_test(test_model__frozen_parameters_have_no_gradient_made),
-            cmocka_unit_test(test_model__memory_of_six_layers),
             cmocka_unit_test(test_model__ready_tells_final_parts_only),
             cmocka_unit_test(test_model__threads_do_not_change_a_bit),
             cmocka_unit_test(test_model__later_passes_allocate_nothing),
