@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { FLEETING = 3 };
+/* Narrower ones are kept all the same unless memory counts most: what is made again costs as much as it is wide, products
+ * as much as it is wide squared (measured: 2.5 % of the time at width 256, 1 % at 512). */
+enum { FLEETING = 3, FLEETING_COLUMNS = 512 };
 
 /* Where fleeting values lie in turn. */
 struct fleeting {
@@ -174,6 +176,8 @@ struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns)
 
 struct tensor *tape_fleeting(struct tape *tape, size_t rows, size_t columns)
 {
+    if (columns < FLEETING_COLUMNS && tape->options.recording && !tape->options.recompute)
+        return tape_tensor(tape, rows, columns);
     size_t floats, most = rows > tape->options.rows ? rows : tape->options.rows;
     note_output(tape);
     struct tensor *tensor = tensor_make(tape, rows, columns, NULL);

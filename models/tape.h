@@ -129,7 +129,7 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
 /* An uninitialised tensor for an op's output; NULL when the tape has failed. */
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
 
-/* A tensor whose value lasts until the third of its kind after it is made, and is not kept for backward: there
+/* A tensor whose value lasts until the third of its kind after it is made, and need not be kept for backward: there
  * tape_value() gives it, if the op that made it can make it again. */
 struct tensor *tape_fleeting(struct tape *tape, size_t rows, size_t columns);
 
