@@ -74,6 +74,7 @@ struct slot_facts {
     double loss;                          /* nats, summed over target tokens: the objective */
     double cross_entropy;                 /* the same without label smoothing */
     int64_t source_tokens, target_tokens; /* end marks included */
+    int64_t stored_tokens; /* of both sides as the corpus has them, which epochs are counted by */
     int64_t pairs;
     int64_t more; /* 1 if the slot has another micro-batch in this epoch */
 };

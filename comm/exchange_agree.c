@@ -56,6 +56,7 @@ static void add_facts(struct slot_facts *total, const struct slot_facts *slot)
     total->cross_entropy += slot->cross_entropy;
     total->source_tokens += slot->source_tokens;
     total->target_tokens += slot->target_tokens;
+    total->stored_tokens += slot->stored_tokens;
     total->pairs += slot->pairs;
     total->more += slot->more;
 }

@@ -11,6 +11,7 @@ struct batch {
     size_t pairs;
     size_t tokens[SIDES];
     size_t longest[SIDES];         /* sentence */
+    size_t stored_tokens;          /* of both sides as they are stored, before sampling cuts them anew */
     const int32_t *ids[SIDES];     /* [tokens] */
     const int32_t *offsets[SIDES]; /* [pairs + 1] */
     const int32_t *inputs;       /* [tokens[TARGET]] target ids as the decoder sees them; NULL: ids[TARGET] */

@@ -88,6 +88,7 @@ static enum status fill_side(struct entry *entry, const struct window *window, s
     for (size_t i = 0; i < count; i++) {
         size_t length;
         const int32_t *ids = window_sentence(window, side, &items[i], &length);
+        entry->batch.stored_tokens += length;
         if (noise)
             TRY(noise_pieces(noise, side, entry->epoch, &items[i], &ids, &length));
         TRY(memory_grow(
@@ -121,6 +122,7 @@ static enum status fill(struct reader *reader, struct entry *entry, int s)
         TRY(window_load(window, reader->corpora, &now, reader->making));
     TRY(make_room(entry, count));
     entry->batch.pairs = count;
+    entry->batch.stored_tokens = 0;
     entry->batch.pair_numbers = entry->pairs;
     for (size_t i = 0; i < count; i++)
         entry->pairs[i] = items[i].pair;

@@ -44,6 +44,14 @@ expect bpe-1 65 'another corpus: expected fingerprint [^ ]*:2 [^ ]*:0.5, found [
 train 0 bpe-1 --data.train tiny.h5:2 more.h5:0.5 "${noise[@]}" --data.sampling 0.2 --train.until 21u --validate.every never
 expect bpe-1 0 'data.sampling was 0.3, is now 0.2' 'trained 21 updates'
 
+# Pieces cut anew are more than those stored; rates over epochs go on to the end all the same.
+make_corpus paced 120 1 --vocab-kind bpe
+train 1 paced --data.train paced.h5 --data.valid paced-valid.h5 --data.sampling 0.9 --batch.tokens 128 --schedule.kind linear --schedule.warmup 0 \
+    --train.until 2e --validate.every never
+expect paced 0 '2 epochs'
+sed -n 's/.*"learning_rate":\([^,}]*\).*/\1/p' paced/metrics.jsonl >rates
+[ "$(wc -l <rates)" -ge 8 ] && sort -grsuC rates || fail "expected rates that fall from update to update, found $(tr '\n' ' ' <rates)"
+
 train_refused 78 'data.sampling_alpha is 0.2, but counts only with data.sampling, found off' -- --data.sampling_alpha 0.2
 train_refused 78 'data.sampling_alpha is 0.2, but counts only with a unigram vocabulary, found the bpe vocabulary of tiny.h5' -- \
     --data.sampling 0.1 --data.sampling_alpha 0.2

@@ -128,6 +128,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     facts->cross_entropy = loss.cross_entropy;
     facts->source_tokens = (int64_t)batch.tokens[SOURCE];
     facts->target_tokens = (int64_t)batch.tokens[TARGET];
+    facts->stored_tokens = (int64_t)batch.stored_tokens;
     facts->pairs = (int64_t)batch.pairs;
     return STATUS_OK;
 }
@@ -197,10 +198,9 @@ static double learning_rate(const struct trainer *trainer)
 {
     const struct config *config = trainer->config;
     const struct run_state *state = &trainer->state;
-    double share = (double)state->epoch_tokens / corpora_epoch_tokens(trainer->corpora);
     struct schedule_place place = {.update = state->update + 1,
             .epoch = state->epoch,
-            .epochs = (double)state->epoch + (share < 1 ? share : 1),
+            .epochs = trainer_epochs(trainer),
             .width = config->model.width,
             .cuts = state->cuts};
     return schedule_rate(&config->schedule, config->optimizer.learning_rate, &place);
@@ -212,7 +212,7 @@ static void count_update(struct loop *loop, const struct slot_facts *total)
     state->update++;
     state->position++;
     state->tokens += total->source_tokens + total->target_tokens;
-    state->epoch_tokens += total->source_tokens + total->target_tokens;
+    state->epoch_tokens += total->stored_tokens;
     if (total->more == 0) {
         state->epoch++;
         state->position = state->epoch_tokens = 0;

@@ -58,6 +58,13 @@ static void add_validation_events(struct progress *progress, const struct valida
 
 /* ---- the start ---- */
 
+/* Share of train.until that is done. */
+static double share_done(const struct trainer *trainer)
+{
+    struct period until = trainer->config->train.until;
+    return (until.unit == 'u' ? (double)trainer->state.update : trainer_epochs(trainer)) / until.value;
+}
+
 void progress_start(struct progress *progress, struct trainer *trainer)
 {
     double now = clock_now();
@@ -67,7 +74,8 @@ void progress_start(struct progress *progress, struct trainer *trainer)
             .updated = now,
             .lined = now,
             .first_update = trainer->state.update,
-            .first_tokens = trainer->state.tokens};
+            .first_tokens = trainer->state.tokens,
+            .first_share = share_done(trainer)};
     if (world()->rank == 0 && trainer->config->log.tensorboard)
         check_events(
                 progress, events_open(&progress->events, run_path(trainer->run), trainer->state.update + 1));
@@ -93,20 +101,10 @@ static double tokens_per_second(const struct progress *progress)
     return progress->training > 0 ? (double)tokens / progress->training : 0;
 }
 
-/* Share of train.until that is done, at the start of this run or now. */
-static double share_done(const struct trainer *trainer, int64_t update, int64_t tokens)
-{
-    struct period until = trainer->config->train.until;
-    if (until.unit == 'u')
-        return (double)update / until.value;
-    return (double)tokens / (until.value * corpora_epoch_tokens(trainer->corpora));
-}
-
 static double seconds_left(const struct progress *progress)
 {
-    const struct run_state *state = &progress->trainer->state;
-    double done = share_done(progress->trainer, state->update, state->tokens);
-    double here = done - share_done(progress->trainer, progress->first_update, progress->first_tokens);
+    double done = share_done(progress->trainer);
+    double here = done - progress->first_share;
     return here > 0 && done < 1 ? (progress->updated - progress->started) * (1 - done) / here : 0;
 }
 

@@ -28,8 +28,9 @@ struct progress {
     double shown, lined;     /* clock: last terminal line, last log line */
     double training;         /* seconds of updates, without validation and saving */
     int64_t first_update, first_tokens;
-    double loss;    /* objective since the last log line */
-    int64_t target; /* tokens it is summed over */
+    double first_share; /* of the run that was done */
+    double loss;        /* objective since the last log line */
+    int64_t target;     /* tokens it is summed over */
     bool metrics_failed;
     struct events *events; /* NULL: none, or no more after a failure */
 };

@@ -34,6 +34,12 @@ static void record_planes(struct trainer *trainer, struct trainer_record *out)
                 .description = "moving average of a parameter"};
 }
 
+double trainer_epochs(const struct trainer *trainer)
+{
+    double share = (double)trainer->state.epoch_tokens / corpora_epoch_tokens(trainer->corpora);
+    return (double)trainer->state.epoch + (share < 1 ? share : 1);
+}
+
 void trainer_record(struct trainer *trainer, struct trainer_record *out)
 {
     struct run_state *state = &trainer->state;
@@ -47,7 +53,7 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
             {"/state/best_update", FIELD_INTEGER, &state->best_update, "update of the best validation, or 0"},
             {"/state/best_metric", FIELD_REAL, &state->best, "validate.metric at best_update"},
             {"/state/tokens_in_epoch", FIELD_INTEGER, &state->epoch_tokens,
-                    "source and target tokens trained on in the next epoch"},
+                    "source and target tokens trained on in the next epoch, as stored"},
             {"/state/moments_from", FIELD_INTEGER, &state->moments_from,
                     "updates done when the moments of the optimiser were zero"},
             {"/state/plateau_cuts", FIELD_INTEGER, &state->cuts, "cuts of the rate on plateaus"},

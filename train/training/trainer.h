@@ -26,7 +26,7 @@ struct run_state {
     int64_t validated;    /* update of the last validation, 0: none yet */
     int64_t best_update;  /* 0: none yet */
     double best;          /* validate.metric there; both follow from the history */
-    int64_t epoch_tokens; /* source and target, in the epoch under way */
+    int64_t epoch_tokens; /* source and target as they are stored, in the epoch under way */
     int64_t moments_from; /* updates done when the optimiser's moments were zero */
     int64_t cuts;         /* schedule.kind plateau: of the rate */
     int64_t seed, slots;
@@ -77,6 +77,9 @@ enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank);
 
 /* Starts a checkpoint of the state as it is, and sets the links that belong to it. Collective. */
 enum status trainer_save(struct trainer *trainer);
+
+/* Epochs trained, with the part of the one under way, by stored tokens. */
+double trainer_epochs(const struct trainer *trainer);
 
 struct plan_options trainer_plan(const struct trainer *trainer);
 
