@@ -100,7 +100,7 @@ test-slurm:
 bench: all
 	@BUILD=$(build) tests/bench/run.sh
 
-## scale: weak and strong scaling on 16-1,024 ranks of clusters that SimGrid simulates (some minutes; tests/scale/run.sh)
+## scale: weak and strong scaling on 16 and 64 ranks (or more) of clusters that SimGrid simulates (tests/scale/run.sh)
 scale: all
 	@tests/deps.sh ensure scale
 	@BUILD=$(build) tests/scale/run.sh

@@ -11,7 +11,7 @@ import lines
 from ours import settings
 from workshop import BUILD, PROGRAM, number
 
-RANKS = [int(n) for n in os.environ.get("SCALE_RANKS", "16 64 256 1024").split()]
+RANKS = [int(n) for n in os.environ.get("SCALE_RANKS", "16 64").split()]
 GBIT = [int(n) for n in os.environ.get("SCALE_GBIT", "10 25 100").split()]
 SUMS = os.environ.get("SCALE_SUMS", "ordered bfloat16 native native-halving").split()
 NODE_RANKS, THREADS, JOBS = number("SCALE_NODE_RANKS", 8), number("SCALE_THREADS", 2), number("SCALE_JOBS", 2)
