@@ -13,8 +13,8 @@
 #define UNPOISON(start, bytes) ((void)(start), (void)(bytes))
 #endif
 
-/* Of the addresses that a process may use where they are limited: several arenas are open at once. */
-enum { SHARE_OF_LIMIT = 8 };
+/* Of the addresses that a process may use where they are limited: many arenas can be open at once, one or two large. */
+enum { LARGE_OF_LIMIT = 4, OTHERS_OF_LIMIT = 32 };
 
 struct arena {
     const char *label;
@@ -23,14 +23,14 @@ struct arena {
     enum status status;
 };
 
-/* More than an arena can ever use. */
-static size_t addresses(void)
+/* More than an arena can ever use, or a part of the limit. */
+static size_t addresses(size_t part)
 {
     size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-            limit.rlim_cur / SHARE_OF_LIMIT < memory)
-        return (size_t)limit.rlim_cur / SHARE_OF_LIMIT;
+            limit.rlim_cur / part < memory)
+        return (size_t)limit.rlim_cur / part;
     return memory;
 }
 
@@ -42,12 +42,12 @@ static enum status hold(struct arena *arena, size_t bytes)
     return STATUS_OK;
 }
 
-enum status arena_open(struct arena **out, const char *label, size_t bytes)
+static enum status open_part(struct arena **out, const char *label, size_t bytes, size_t part)
 {
     struct arena *arena;
     TRY(memory_new(&arena, label, 1, sizeof *arena));
     arena->label = label;
-    enum status status = pages_open(&arena->pages, label, addresses());
+    enum status status = pages_open(&arena->pages, label, addresses(part));
     if (status == STATUS_OK)
         status = hold(arena, bytes);
     if (status != STATUS_OK) {
@@ -56,6 +56,16 @@ enum status arena_open(struct arena **out, const char *label, size_t bytes)
     }
     *out = arena;
     return STATUS_OK;
+}
+
+enum status arena_open(struct arena **out, const char *label, size_t bytes)
+{
+    return open_part(out, label, bytes, OTHERS_OF_LIMIT);
+}
+
+enum status arena_open_large(struct arena **out, const char *label)
+{
+    return open_part(out, label, 0, LARGE_OF_LIMIT);
 }
 
 void arena_close(struct arena *arena)
@@ -101,6 +111,16 @@ void *arena_take_zeroed(struct arena *arena, size_t count, size_t size)
     if (taken)
         memset(taken, 0, count * size);
     return taken;
+}
+
+void memory_guard(void *start, size_t bytes)
+{
+    POISON(start, bytes);
+}
+
+void memory_unguard(void *start, size_t bytes)
+{
+    UNPOISON(start, bytes);
 }
 
 enum status arena_status(const struct arena *arena)

@@ -156,8 +156,9 @@ void exchange_leaf_done(struct exchange *x, const struct slot_facts *facts)
 enum status exchange_sum(struct exchange *x, float **sum)
 {
     ASSERT(x->next_slot == x->end_slot && !x->is_sum_ready);
-    move_buckets(x, true);
+    /* First, or ranks that are in their forward would wait for this one's parameters, and it for their gradients. */
     exchange_note(x, exchange_spread_wait(x, SIZE_MAX));
+    move_buckets(x, true);
     x->is_sum_ready = true;
     *sum = x->buffer[0];
     if (fault_fires(FAULT_EXCHANGE))

@@ -85,8 +85,8 @@ float *exchange_leaf(struct exchange *exchange, int slot);
 void exchange_ready(struct exchange *exchange, size_t first);
 void exchange_leaf_done(struct exchange *exchange, const struct slot_facts *facts);
 
-/* Waits for the sums, and for parameters that are still on their way. *sum is borrowed until the next exchange_leaf(); only own stretches are
- * meaningful. Collective. */
+/* Waits for the sums, and for parameters that are still on their way. *sum is borrowed until the next exchange_leaf();
+ * only own stretches are meaningful. Collective. */
 enum status exchange_sum(struct exchange *exchange, float **sum);
 
 enum { AGREE_ORDERS = 4 };
@@ -105,11 +105,12 @@ struct agreement {
  * fields are filled in any case. Once after each exchange_sum(). Collective. */
 enum status exchange_agree(struct exchange *exchange, struct agreement *agreement);
 
-/* Every rank's own stretches of parameters [floats] go to all others, first parameters first. Collective. */
+/* Every rank's own stretches of parameters [floats] go to all others, first parameters first. They are borrowed until all
+ * have arrived, at exchange_sum() at the latest. Collective. */
 enum status exchange_spread(struct exchange *exchange, float *parameters);
 
 /* Waits until parameters [0, end) are complete on this rank: they may be read. Written they may be when all are: end
- * SIZE_MAX, for which exchange_sum() waits too. Collective. */
+ * SIZE_MAX, for which exchange_sum() waits too. As often as a rank likes, or not at all. */
 enum status exchange_spread_wait(struct exchange *exchange, size_t end);
 
 #endif

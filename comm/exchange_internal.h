@@ -9,7 +9,7 @@
  *               made  | wait to leave | in flight     | summed              the last bucket leaves first
  *
  * Ranks start and finish in the same order: the oldest bucket that is in flight anywhere has been started everywhere or
- * can be, so that none waits for ever.
+ * can be, so that none waits for ever. Whoever waits for gradients has sent all its parameters before.
  *
  * To add a way to sum: a file exchange_NAME.c with its struct reduction, and its row in reduce_kinds. To add a wire format:
  * its row in exchange_wire.c.

@@ -166,7 +166,8 @@ static size_t up_to(size_t bytes, size_t step)
 enum status pages_open(struct pages *out, const char *label, size_t reserved)
 {
     void *start = MAP_FAILED;
-    for (size_t size = up_to(reserved, PAGES_MANY); start == MAP_FAILED && size >= PAGES_MANY; size /= 2) {
+    for (size_t size = up_to(reserved, PAGES_MANY); start == MAP_FAILED && size >= PAGES_MANY;
+            size = size / 2 / PAGES_MANY * PAGES_MANY) {
         reserved = size;
         start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
@@ -181,8 +182,9 @@ enum status pages_hold(struct pages *pages, size_t bytes)
         return STATUS_OK;
     const char *label = pages->label->label;
     CHECK(bytes <= pages->reserved, STATUS_INTERNAL,
-            "out of memory: %zu bytes for '%s', which has addresses for %zu (ulimit -v)", bytes, label,
-            pages->reserved);
+            "out of memory: %zu bytes for '%s', more than the %zu of this machine's memory, or of ulimit -v, "
+            "that it may have",
+            bytes, label, pages->reserved);
     size_t held = up_to(bytes, bytes < PAGES_MANY ? PAGES_FEW : PAGES_MANY);
     bool given = !fault_fires(FAULT_MEMORY) && mprotect(pages->start, held, PROT_READ | PROT_WRITE) == 0;
     CHECK(given, STATUS_INTERNAL, "out of memory: %zu bytes for '%s'", bytes, label);

@@ -8,7 +8,7 @@
  *     +-------+-------+-----+-----------------+---------------------------+
  *             ^ mark: arena_reset() goes back to here
  *
- * Addresses are reserved for as much as the machine has; memory comes with what is taken, and stays: after the first
+ * Addresses are reserved for as much as the machine has, or a part of their limit (ulimit -v); memory comes with what is taken, and stays: after the first
  * updates an arena allocates nothing.
  */
 #ifndef COMM_MEMORY_H
@@ -81,14 +81,21 @@ struct arena_mark {
     char *end; /* of what is taken: where the next item will begin */
 };
 
-/* An arena that starts with room for `bytes`. */
+/* An arena that starts with room for `bytes`. Where addresses are limited it can grow to a 32nd of the limit, a large one
+ * to a quarter. STATUS_INTERNAL without addresses or memory. */
 enum status arena_open(struct arena **out, const char *label, size_t bytes);
+enum status arena_open_large(struct arena **out, const char *label);
 void arena_close(struct arena *arena);
 
 /* `count` items of `size` bytes, aligned to 64, not zeroed, valid until the arena is reset past it.
  * NULL (message set, arena_status() remembers) when memory ends. Not thread-safe. */
 void *arena_take(struct arena *arena, size_t count, size_t size);
 void *arena_take_zeroed(struct arena *arena, size_t count, size_t size);
+
+/* For who manages memory of an arena: nobody may touch it until it is unguarded. Told to the address sanitizer, else
+ * nothing. */
+void memory_guard(void *start, size_t bytes);
+void memory_unguard(void *start, size_t bytes);
 
 /* STATUS_OK, or the first failure of arena_take() since the last reset to empty. */
 enum status arena_status(const struct arena *arena);

@@ -11,7 +11,7 @@
 static enum status build(struct model *model)
 {
     TRY(arena_open(&model->lasting, "model layout", 4096));
-    TRY(arena_open(&model->step, "model step", 0));
+    TRY(arena_open_large(&model->step, "model step"));
     TRY(arena_open(&model->decode, "decoding", 0));
     TRY(arena_open(&model->packed, "packed weights", 0));
     TRY(model->architecture->declare(model));

@@ -75,8 +75,8 @@ struct attention_part {
     size_t column;
 };
 
-/* Returns [query rows, heads · value_width]. Probabilities are not stored: backward computes them
- * again. */
+/* Returns [query rows, heads · value_width], fleeting (tape.h); no part may be. Probabilities are not stored: backward
+ * computes them again. */
 struct tensor *op_attention(struct tape *tape, const struct attention_shape *shape,
         struct attention_part query, struct attention_part key, struct attention_part value,
         struct dropout dropout);
@@ -96,8 +96,8 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 
-/* Layer normalisation (Ba et al. 2016). x may be NULL (s = f); f [n, d] has no other reader; gain, bias [1, d]. Returns
- * y; *sum, if asked for, is s as a tensor of its own whose gradient flows too (pre-norm). */
+/* Layer normalisation (Ba et al. 2016). x may be NULL (s = f); f [n, d] has no other reader and is not fleeting; gain,
+ * bias [1, d]. Returns y, fleeting (tape.h); *sum, if asked for, is s as a tensor of its own whose gradient flows too (pre-norm). */
 struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tensor *f, struct dropout dropout,
         struct tensor *gain, struct tensor *bias, float epsilon, struct tensor **sum);
 

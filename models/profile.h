@@ -35,8 +35,8 @@ struct product_list {
 struct op_work {
     double operations
             [DIRECTIONS]; /* multiplications and additions of products; none counts twice that is done again */
-    double bytes[DIRECTIONS];      /* of matrices read and written, where that is what takes the time */
-    struct product_list *products; /* of BLAS */
+    double bytes[DIRECTIONS]; /* of matrices read and written, where that is what takes the time */
+    struct product_list *products;
 };
 
 /* Adds a product. */

@@ -28,10 +28,12 @@ void *spare_take(struct spare *spare, size_t bytes)
             continue;
         if (found->bytes > wanted) {
             struct spare_range *rest = (struct spare_range *)((char *)found + wanted);
+            memory_unguard(rest, sizeof *rest);
             *rest = (struct spare_range){next, found->bytes - wanted};
             next = rest;
         }
         *at = next;
+        memory_unguard(found, bytes);
         return found;
     }
     return arena_take(spare->arena, bytes, 1);
@@ -41,8 +43,10 @@ void *spare_take(struct spare *spare, size_t bytes)
 static void join(struct spare_range *range)
 {
     struct spare_range *next = range->next;
-    if (next && end_of(range) == (char *)next)
-        *range = (struct spare_range){next->next, range->bytes + next->bytes};
+    if (!next || end_of(range) != (char *)next)
+        return;
+    *range = (struct spare_range){next->next, range->bytes + next->bytes};
+    memory_guard(next, sizeof *next);
 }
 
 void spare_give(struct spare *spare, void *start, size_t bytes)
@@ -52,6 +56,8 @@ void spare_give(struct spare *spare, void *start, size_t bytes)
         return;
     for (; *at && (char *)*at < (char *)start; at = &(*at)->next)
         before = *at;
+    memory_guard(start, rounded(bytes));
+    memory_unguard(range, sizeof *range);
     *range = (struct spare_range){*at, rounded(bytes)};
     *at = range;
     join(range);

@@ -17,7 +17,7 @@ struct spare {
 /* `bytes` of the lowest range that has them, else of the arena; NULL when memory ends. */
 void *spare_take(struct spare *spare, size_t bytes);
 
-/* [start, start + bytes), both rounded up to MEMORY_ALIGNMENT, is in use no more. */
+/* [start, start + bytes), taken here or from the arena, is in use no more; bytes are rounded up to MEMORY_ALIGNMENT. */
 void spare_give(struct spare *spare, void *start, size_t bytes);
 
 #endif

@@ -201,7 +201,7 @@ const float *tape_value(struct tape *tape, struct tensor *tensor)
     tensor->value = spare_take(&tape->spare, tensor->rows * tensor->columns * sizeof(float));
     if (tensor->value)
         tensor->maker->op->again(tape, tensor->maker, tensor->value);
-    return tensor->value;
+    return tape_status(tape) == STATUS_OK ? tensor->value : NULL;
 }
 
 void tape_forget(struct tape *tape, struct tensor *tensor)

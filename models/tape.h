@@ -11,13 +11,14 @@
  *     op_loss(tape, y, ...);             forward, node 2
  *     TRY(tape_backward(tape));          nodes 2, 1, 0
  *
- * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells when all of it from `first` on is
- * final. needed(end) comes before parameters up to `end` are read: they may still be on their way until then.
+ * Parameter gradients are added into the flat gradient buffer, where frozen ones leave it as it is; ready(first) tells
+ * when all of it from `first` on is final. needed(end) comes before parameters up to `end` are read: they may still be on their way until then.
  *
  * Backward gives memory back as it goes: when a node has run, what it and its outputs took serves the gradients of
- * earlier ones (spare.h). What costs little to make again is not kept at all: fleeting tensors. Without a backward to
- * come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute it keeps its first output alone
- * before one too, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+ * earlier ones (spare.h). What costs little to make again is not kept where it is wide: fleeting tensors. Without a
+ * backward to come a segment (tape_segment()) keeps nothing but its outputs. With options.recompute it keeps its first
+ * output only when a backward comes, which makes the rest again, bit for bit (Chen et al. 2016, "Training deep nets with
+ * sublinear memory cost").
  */
 #ifndef MODELS_TAPE_H
 #define MODELS_TAPE_H
@@ -70,7 +71,8 @@ struct op {
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
 
 /* Where on the arena the first matrix since the node before begins, and the first output, or the node if it has none:
- * when the node has run backwards, nothing is needed from there to where the next node's first matrix begins. */
+ * when the node has run backwards, nothing is needed from the output to where the next node's first matrix begins.
+ * What was taken in between is the node's, too. */
 struct bounds {
     char *first, *output;
 };
@@ -129,11 +131,11 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
 /* An uninitialised tensor for an op's output; NULL when the tape has failed. */
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
 
-/* A tensor whose value lasts until the third of its kind after it is made, and need not be kept for backward: there
- * tape_value() gives it, if the op that made it can make it again. */
+/* A tensor whose value lasts until the third of its kind after it is made, and is not kept for backward where it is wide
+ * (512 columns) or the tape recomputes: there tape_value() gives it, if the op that made it can make it again. */
 struct tensor *tape_fleeting(struct tape *tape, size_t rows, size_t columns);
 
-/* In backward: the value of an input, until tape_forget(); NULL when the tape has failed. */
+/* In backward: the value of an input, until tape_forget(); NULL when it could not be made again. */
 const float *tape_value(struct tape *tape, struct tensor *tensor);
 void tape_forget(struct tape *tape, struct tensor *tensor);
 

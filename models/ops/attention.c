@@ -532,6 +532,7 @@ struct tensor *op_attention(struct tape *tape, const struct attention_shape *sha
     if (tape_status(tape) != STATUS_OK)
         return NULL;
     ASSERT(query.tensor->rows == (size_t)shape->query_offsets[shape->pairs]);
+    ASSERT(!query.tensor->fleeting && !key.tensor->fleeting && !value.tensor->fleeting);
     ASSERT(key.tensor->rows == (size_t)shape->key_offsets[shape->pairs] &&
             value.tensor->rows == key.tensor->rows);
     struct attention *a = attention_make(tape, shape, query, key, value, dropout);

@@ -155,6 +155,7 @@ static void gemm_own(struct arena *arena, const struct product *p)
 
 void gemm(struct arena *arena, const struct product *p)
 {
+    ASSERT(!p->transpose_a || !p->finish);
     if (p->m == 0 || p->n == 0)
         return;
     if (p->transpose_a)

@@ -29,6 +29,9 @@ enum { ROW_BLOCK = 64 };
 
 /* ---- products (gemm.c) ---- */
 
+/* Tiles of packed products begin at multiples of that many columns. */
+enum { TILE_STEP = 64 };
+
 /* A rectangle of C. */
 struct tile {
     size_t row, rows, column, columns;
@@ -45,7 +48,7 @@ struct product {
     bool add;
     float *c;
     size_t ldc;
-    /* Called for each tile as soon as it is complete, on its thread; may be NULL. Not with transpose_a. */
+    /* Called for each tile as soon as it is complete, on its thread; NULL: not, as it must be with transpose_a. */
     void (*finish)(const void *context, struct tile tile);
     const void *context;
 };
@@ -77,7 +80,7 @@ const struct packed_level *packed_level(int number);
 struct packed {
     const struct packed_level *level;
     size_t rows, columns;
-    float *panels; /* [packed_floats()], aligned to 64 */
+    float *panels; /* [packed_floats()], aligned to 64; NULL: not made yet */
 };
 
 size_t packed_floats(const struct packed_level *level, size_t rows, size_t columns);
@@ -98,7 +101,8 @@ struct packed_product {
     bool add;
     float *c;
     size_t ldc;
-    void (*finish)(const void *context, struct tile tile); /* as in struct product */
+    void (*finish)(const void *context,
+            struct tile tile); /* as in struct product; tiles begin at multiples of TILE_STEP */
     const void *context;
 };
 

@@ -143,18 +143,16 @@ CLONES static void row_gradients(const struct row pair[COPIES], const float *dif
 
 /* ---- a tile of logits ---- */
 
-/* What the logits of a row come to within a tile, which begins at a multiple of PIECE_LEAST. */
+/* What the logits of a row come to within a tile, which begins at a multiple of TILE_STEP. */
 struct piece {
     size_t columns;
     float maximum, sum, exponentials; /* of e^(l - maximum); not with R-Drop */
     bool target_leads;                /* the target is here, and the first largest */
 };
 
-enum { PIECE_LEAST = 64 };
-
 static size_t pieces_of(const struct loss_node *loss)
 {
-    return tiles_of(loss->task.classes, PIECE_LEAST);
+    return tiles_of(loss->task.classes, TILE_STEP);
 }
 
 /* Whether the target is the first largest. */
@@ -186,7 +184,7 @@ static void finish_tile(const void *context, struct tile tile)
     for (size_t i = tile.row; i < tile.row + tile.rows; i++) {
         float *l = plane->l + i * classes + tile.column;
         struct row_sums sums = row_sums(l, bias, tile.columns);
-        struct piece *piece = &plane->pieces[i * pieces_of(loss) + tile.column / PIECE_LEAST];
+        struct piece *piece = &plane->pieces[i * pieces_of(loss) + tile.column / TILE_STEP];
         *piece = (struct piece){.columns = tile.columns, .maximum = sums.maximum, .sum = sums.sum};
         size_t target = (size_t)loss->task.targets[plane->first + i] - tile.column;
         if (target < tile.columns) {
@@ -209,7 +207,7 @@ static bool join_pieces(const struct loss_node *loss, const struct piece *pieces
     row->sums = (struct row_sums){-INFINITY, 0};
     row->exponentials = 0;
     for (size_t at = 0; at < classes; at += piece->columns) {
-        piece = &pieces[at / PIECE_LEAST];
+        piece = &pieces[at / TILE_STEP];
         row->sums.sum += piece->sum;
         if (piece->maximum > row->sums.maximum) {
             row->sums.maximum = piece->maximum;
@@ -217,7 +215,7 @@ static bool join_pieces(const struct loss_node *loss, const struct piece *pieces
         }
     }
     for (size_t at = 0; loss->copies == 1 && at < classes; at += piece->columns) {
-        piece = &pieces[at / PIECE_LEAST];
+        piece = &pieces[at / TILE_STEP];
         row->exponentials += piece->exponentials * vector_exp(piece->maximum - row->sums.maximum);
     }
     if (loss->copies == COPIES)
@@ -246,7 +244,7 @@ static void pieces_gradient(
 {
     const struct piece *piece;
     for (size_t at = 0; at < loss->task.classes; at += piece->columns) {
-        piece = &pieces[at / PIECE_LEAST];
+        piece = &pieces[at / TILE_STEP];
         float scale = vector_exp(piece->maximum - row->sums.maximum) / row->exponentials;
         row_gradient(row->l + at, scale, share, piece->columns);
     }

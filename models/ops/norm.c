@@ -186,6 +186,7 @@ struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tens
     ASSERT(gain->columns == f->columns && bias->columns == f->columns);
     ASSERT(!x || (x->rows == f->rows && x->columns == f->columns));
     struct arena *arena = tape_arena(tape);
+    ASSERT(!f->fleeting);
     struct tensor *y = tape_fleeting(tape, f->rows, f->columns);
     struct norm *norm = arena_take(arena, 1, sizeof *norm);
     if (!y || !norm)

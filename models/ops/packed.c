@@ -12,7 +12,7 @@
  *
  * Each element of C is a chain of sums over k of its own, whatever stands beside it and however the work is cut.
  */
-enum { BLOCK_ROWS = 6, K_BLOCK = 1024, TILE_ROWS = 96, TILE_COLUMNS = 256, PANEL_MOST = 64 };
+enum { BLOCK_ROWS = 6, K_BLOCK = 1024, TILE_ROWS = 96, TILE_COLUMNS = 4 * TILE_STEP, PANEL_MOST = TILE_STEP };
 
 /* Tiles that share out well over a few threads. */
 enum { ENOUGH_TILES = 16 };
@@ -175,7 +175,7 @@ static void run_tile(const struct packed_product *p, struct tile tile)
 void gemm_packed(const struct packed_product *p)
 {
     size_t down = tiles_of(p->m, TILE_ROWS), columns = TILE_COLUMNS;
-    while (columns > PANEL_MOST && down * tiles_of(p->n, columns) < ENOUGH_TILES)
+    while (columns > TILE_STEP && down * tiles_of(p->n, columns) < ENOUGH_TILES)
         columns /= 2;
     size_t across = tiles_of(p->n, columns);
 #pragma omp parallel for schedule(dynamic)

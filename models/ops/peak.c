@@ -111,8 +111,9 @@ enum status peak_products(struct peak_product *out, const struct product_list *l
                         .c = matrices[MATRIX_C],
                         .ldc = s->n});
     }
+    enum status status = arena_status(model->step);
     arena_clear(model->step);
-    return STATUS_OK;
+    return status;
 }
 
 double peak_best(const struct peak_product *product)

@@ -468,6 +468,10 @@ static void test_model__recomputing_changes_no_bit(void **state)
     for (size_t v = 0; v < VARIANTS; v++)
         check_recompute(&variants[v], 0);
     check_recompute(&(struct variant){"R-Drop", true, {NULL}}, 2);
+    /* So wide that values are fleeting without recomputing, too. */
+    check_recompute(&(struct variant){"wide, pre", true, {"model.width", "512", NULL}}, 0);
+    check_recompute(
+            &(struct variant){"wide, post", true, {"model.width", "512", "model.norm", "post", NULL}}, 0);
 }
 
 /* Every other parameter, then the rest: what learns has the same gradient. */

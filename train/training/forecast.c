@@ -73,13 +73,13 @@ static double agreement(const struct traffic *traffic, int slots)
 void forecast_make(struct forecast *out, const struct pace *pace, double compute, const struct blocks *blocks,
         const struct exchange_cost *cost, int slots, const struct network *network)
 {
-    struct traffic traffic = make_traffic(blocks, network);
-    double others = (double)(blocks->floats - cost->own_floats), buckets = (double)blocks_buckets(blocks);
-    /* Gradients that leave the rank that sends most, for each parameter that does, in floats. */
-    double pieces = (double)cost->sent_bytes / sizeof(float) / others - 1;
     *out = (struct forecast){.compute = compute, .step = pace->step_seconds};
     if (blocks->ranks == 1)
         return;
+    struct traffic traffic = make_traffic(blocks, network);
+    double others = (double)(blocks->floats - cost->own_floats), buckets = (double)blocks_buckets(blocks);
+    /* Gradients that leave the rank that sends most, for each parameter that does, in floats. */
+    double pieces = others > 0 ? (double)cost->sent_bytes / sizeof(float) / others - 1 : 0;
     out->compute += buckets * traffic.messages;
     out->sum = fmax(0, sums_at(&traffic, pace, pieces) - pace_seconds(pace)) + agreement(&traffic, slots);
     out->spread = network->latency + buckets * traffic.messages + transport(&traffic, (double)blocks->floats);
