@@ -106,6 +106,24 @@ static struct scratch scratch_of(const struct attention *a, float *all)
     return scratch;
 }
 
+typedef void run_task(
+        const struct attention *a, const struct task *t, const struct scratch *s, void *context);
+
+static void run_tasks(struct tape *tape, const struct attention *a, run_task *run, void *context)
+{
+    struct arena_mark mark = arena_mark(tape_arena(tape));
+    float *all = scratch_take(tape, a);
+    if (tape_status(tape) != STATUS_OK)
+        return;
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t number = 0; number < a->shape.pairs * a->shape.heads; number++) {
+        struct task task = task_of(a, number);
+        struct scratch scratch = scratch_of(a, all);
+        run(a, &task, &scratch, context);
+    }
+    arena_reset(tape_arena(tape), mark);
+}
+
 /* ---- pieces ---- */
 
 enum { SQUARE = 4 };
@@ -302,8 +320,11 @@ static const float *tile_mask(
 
 /* ---- forward ---- */
 
-static void forward_task(const struct attention *a, const struct task *t, const struct scratch *s, float *out)
+/* context: the output. */
+static void forward_task(
+        const struct attention *a, const struct task *t, const struct scratch *s, void *context)
 {
+    float *out = context;
     const struct attention_shape *shape = &a->shape;
     const size_t width = shape->value_width, columns = shape->heads * width;
     const size_t ldq = a->query.tensor->columns, ldk = a->key.tensor->columns;
@@ -373,9 +394,11 @@ static void backward_scores(const struct attention *a, const struct task *t, str
     }
 }
 
+/* context: the gradients. */
 static void backward_task(
-        const struct attention *a, const struct task *t, const struct scratch *s, const struct gradients *g)
+        const struct attention *a, const struct task *t, const struct scratch *s, void *context)
 {
+    const struct gradients *g = context;
     const struct attention_shape *shape = &a->shape;
     const size_t dk = shape->key_width, dv = shape->value_width, columns = shape->heads * dv;
     const size_t ldq = a->query.tensor->columns, ldv = a->value.tensor->columns;
@@ -442,17 +465,7 @@ static void backward(struct tape *tape, struct node *node)
 {
     const struct attention *a = node->data;
     struct gradients g = gradients_of(tape, a, node->outputs[0]);
-    struct arena_mark mark = arena_mark(tape_arena(tape));
-    float *all = scratch_take(tape, a);
-    if (tape_status(tape) != STATUS_OK)
-        return;
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t number = 0; number < a->shape.pairs * a->shape.heads; number++) {
-        struct task task = task_of(a, number);
-        struct scratch scratch = scratch_of(a, all);
-        backward_task(a, &task, &scratch, &g);
-    }
-    arena_reset(tape_arena(tape), mark);
+    run_tasks(tape, a, backward_task, &g);
 }
 
 /* S and o, of the keys that each query sees; backward has twice as much, S again not counted. */
@@ -473,17 +486,7 @@ static void work(const struct node *node, struct op_work *out)
 
 static void forward(struct tape *tape, const struct attention *a, float *out)
 {
-    struct arena_mark mark = arena_mark(tape_arena(tape));
-    float *all = scratch_take(tape, a);
-    if (tape_status(tape) != STATUS_OK)
-        return;
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t number = 0; number < a->shape.pairs * a->shape.heads; number++) {
-        struct task task = task_of(a, number);
-        struct scratch scratch = scratch_of(a, all);
-        forward_task(a, &task, &scratch, out);
-    }
-    arena_reset(tape_arena(tape), mark);
+    run_tasks(tape, a, forward_task, out);
 }
 
 static void again(struct tape *tape, const struct node *node, float *value)

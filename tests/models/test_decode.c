@@ -22,13 +22,6 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 static const struct decode_options usual = {
         .beam = 1, .nbest = 1, .max_length_ratio = 2, .max_length_extra = 20, .batch = 64};
 
-static float *new_floats(size_t count)
-{
-    float *floats;
-    assert_int_equal(memory_new(&floats, "test", count, sizeof *floats), STATUS_OK);
-    return floats;
-}
-
 static struct model *new_model(const char *const *changes)
 {
     struct model_options options = tiny_options(changes);
@@ -76,8 +69,8 @@ static void assert_row(const float *a, const float *b)
 static void steps_against_whole(struct model *model, const struct tiny_batch *tiny)
 {
     const struct batch *batch = &tiny->batch;
-    float *whole = new_floats(batch->tokens[TARGET] * TINY_PIECES);
-    float *logits = new_floats(batch->pairs * TINY_PIECES);
+    float *whole = tiny_floats(batch->tokens[TARGET] * TINY_PIECES);
+    float *logits = tiny_floats(batch->pairs * TINY_PIECES);
     assert_int_equal(model_logits(model, batch, whole), STATUS_OK);
     struct sentences source = sentences_make(batch->ids[SOURCE], batch->offsets[SOURCE], batch->pairs);
     void *state;
@@ -163,7 +156,7 @@ static void assert_greedy(struct model *model, const struct tiny_batch *from, si
     for (size_t t = 0; t < tokens; t++)
         one.ids[TARGET][t] = t < found->count ? found->ids[t] : TOKEN_END;
     one.offsets[TARGET][1] = (int32_t)tokens;
-    float *logits = new_floats(tokens * TINY_PIECES);
+    float *logits = tiny_floats(tokens * TINY_PIECES);
     assert_int_equal(model_logits(model, &one.batch, logits), STATUS_OK);
     double score = 0;
     for (size_t t = 0; t < tokens; t++) {

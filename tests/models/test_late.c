@@ -13,23 +13,6 @@
 
 #include <string.h>
 
-static float *new_floats(size_t count)
-{
-    float *floats;
-    assert_int_equal(memory_new(&floats, "test", count, sizeof *floats), STATUS_OK);
-    return floats;
-}
-
-static struct pass training_pass(float *gradient)
-{
-    return (struct pass){.training = true,
-            .seed = 3,
-            .update = 4,
-            .slot = 1,
-            .label_smoothing = 0.1,
-            .gradient = gradient};
-}
-
 struct supply {
     float *values;
     const float *all;
@@ -52,13 +35,13 @@ static void check_late_parameters(struct model *model, bool recompute)
 {
     const struct parameters *parameters = model_parameters(model);
     size_t bytes = parameters->floats * sizeof(float);
-    float *all = new_floats(parameters->floats), *early = new_floats(parameters->floats),
-          *late = new_floats(parameters->floats);
+    float *all = tiny_floats(parameters->floats), *early = tiny_floats(parameters->floats),
+          *late = tiny_floats(parameters->floats);
     struct supply supply = {parameters->values, all, 0, 0};
     struct tiny_batch tiny;
     struct loss expected, loss;
     tiny_batch_fill(&tiny, 5, 7, 2);
-    struct pass pass = training_pass(early);
+    struct pass pass = tiny_pass(early);
     pass.recompute = recompute;
     assert_int_equal(model_loss(model, &tiny.batch, &pass, &expected), STATUS_OK);
     memcpy(all, parameters->values, bytes);
@@ -100,11 +83,11 @@ static void test_late__parameters_that_do_not_come_end_the_pass(void **state)
     (void)state;
     struct model_options options = tiny_options((const char *const[]){NULL});
     struct model *model = tiny_model(&options, true);
-    float *gradient = new_floats(model_parameters(model)->floats);
+    float *gradient = tiny_floats(model_parameters(model)->floats);
     struct tiny_batch tiny;
     struct loss loss;
     tiny_batch_fill(&tiny, 5, 7, 2);
-    struct pass pass = training_pass(gradient);
+    struct pass pass = tiny_pass(gradient);
     pass.needed = refuse_parameters;
     assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_IO);
     memory_free(gradient);

@@ -51,13 +51,6 @@ static void assert_near(const float *a, const float *b, size_t count, double tol
                     (double)b[i], scale);
 }
 
-static float *new_floats(size_t count)
-{
-    float *floats;
-    assert_int_equal(memory_new(&floats, "test", count, sizeof *floats), STATUS_OK);
-    return floats;
-}
-
 static struct model *variant_model(const struct variant *variant)
 {
     struct model_options options = tiny_options(variant->changes);
@@ -159,8 +152,8 @@ static void test_model__packed_equals_one_sentence_at_a_time(void **state)
         struct model *model = variant_model(&variants[v]);
         struct tiny_batch tiny, one;
         tiny_batch_fill(&tiny, 9, 12, 3);
-        float *packed = new_floats(tiny.batch.tokens[TARGET] * TINY_PIECES);
-        float *single = new_floats(tiny.batch.longest[TARGET] * TINY_PIECES);
+        float *packed = tiny_floats(tiny.batch.tokens[TARGET] * TINY_PIECES);
+        float *single = tiny_floats(tiny.batch.longest[TARGET] * TINY_PIECES);
         assert_int_equal(model_logits(model, &tiny.batch, packed), STATUS_OK);
         for (size_t p = 0; p < tiny.batch.pairs; p++) {
             tiny_batch_one(&one, &tiny, p);
@@ -191,7 +184,7 @@ static void test_model__neighbours_and_the_future_are_not_seen(void **state)
     size_t rows = tiny.batch.tokens[TARGET], first = (size_t)tiny.offsets[TARGET][3],
            end = (size_t)tiny.offsets[TARGET][4];
     assert_true(end - first > 3);
-    float *before = new_floats(rows * TINY_PIECES), *after = new_floats(rows * TINY_PIECES);
+    float *before = tiny_floats(rows * TINY_PIECES), *after = tiny_floats(rows * TINY_PIECES);
     assert_int_equal(model_logits(model, &tiny.batch, before), STATUS_OK);
     int32_t *token = &tiny.ids[SOURCE][tiny.offsets[SOURCE][3]]; /* another source token in pair 3 */
     *token = *token == 5 ? 6 : 5;
@@ -245,7 +238,7 @@ static void test_model__log_probabilities_follow_from_the_logits(void **state)
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 7, 12, 4);
     size_t rows = tiny.batch.tokens[TARGET];
-    float *logits = new_floats(rows * TINY_PIECES), *log_probabilities = new_floats(rows);
+    float *logits = tiny_floats(rows * TINY_PIECES), *log_probabilities = tiny_floats(rows);
     struct loss loss;
     const struct pass pass = {.log_probabilities = log_probabilities};
     assert_int_equal(model_logits(model, &tiny.batch, logits), STATUS_OK);
@@ -269,16 +262,6 @@ static void test_model__log_probabilities_follow_from_the_logits(void **state)
 
 /* ---- gradient ---- */
 
-static struct pass training_pass(float *gradient)
-{
-    return (struct pass){.training = true,
-            .seed = 3,
-            .update = 4,
-            .slot = 1,
-            .label_smoothing = 0.1,
-            .gradient = gradient};
-}
-
 /* A model whose gradient is compared with slopes of its loss. */
 struct slopes {
     struct model *model;
@@ -289,7 +272,7 @@ struct slopes {
 
 static double objective(const struct slopes *slopes, float *gradient)
 {
-    struct pass pass = training_pass(gradient);
+    struct pass pass = tiny_pass(gradient);
     struct loss loss;
     pass.r_drop = slopes->r_drop;
     assert_int_equal(model_loss(slopes->model, slopes->batch, &pass, &loss), STATUS_OK);
@@ -301,7 +284,7 @@ static double measured_slope(const struct slopes *slopes, const struct parameter
         const struct random_stream *direction, double step)
 {
     float *values = model_parameters(slopes->model)->values + p->array.offset;
-    float *kept = new_floats(p->floats);
+    float *kept = tiny_floats(p->floats);
     memcpy(kept, values, p->floats * sizeof *kept);
     double loss[2];
     for (int s = 0; s < 2; s++) {
@@ -343,7 +326,7 @@ static void check_slopes(const struct variant *variant, double r_drop)
     const struct parameters *parameters = model_parameters(model);
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 5, 7, 2);
-    float *gradient = new_floats(parameters->floats);
+    float *gradient = tiny_floats(parameters->floats);
     const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what};
     double loss = objective(&slopes, gradient);
     assert_true(loss == objective(&slopes, NULL));
@@ -370,7 +353,7 @@ static void test_model__r_drop_takes_two_draws(void **state)
     struct model *model = tiny_model(&options, true);
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 9, 12, 2);
-    struct pass pass = training_pass(NULL);
+    struct pass pass = tiny_pass(NULL);
     struct loss plain, pair, apart;
     for (int training = 0; training < 2; training++) {
         pass.training = training;
@@ -415,8 +398,8 @@ static void test_model__ready_tells_final_parts_only(void **state)
         size_t floats = model_parameters(model)->floats;
         struct tiny_batch tiny;
         tiny_batch_fill(&tiny, 5, 7, 2);
-        struct watched watched = {new_floats(floats), new_floats(floats), floats, floats, 0};
-        struct pass pass = training_pass((float *)watched.gradient);
+        struct watched watched = {tiny_floats(floats), tiny_floats(floats), floats, floats, 0};
+        struct pass pass = tiny_pass((float *)watched.gradient);
         pass.recompute = v % 2;
         pass.ready = watch_ready;
         pass.context = &watched;
@@ -434,7 +417,7 @@ static void test_model__ready_tells_final_parts_only(void **state)
 static struct loss loss_of(
         struct model *model, const struct batch *batch, bool recompute, double r_drop, float *gradient)
 {
-    struct pass pass = training_pass(gradient);
+    struct pass pass = tiny_pass(gradient);
     struct loss loss;
     pass.recompute = recompute;
     pass.r_drop = r_drop;
@@ -451,7 +434,7 @@ static void check_recompute(const struct variant *variant, double r_drop)
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 9, 12, 2);
     size_t floats = model_parameters(model)->floats;
-    float *kept = new_floats(floats), *again = new_floats(floats);
+    float *kept = tiny_floats(floats), *again = tiny_floats(floats);
     struct loss first = loss_of(model, &tiny.batch, false, r_drop, kept);
     struct loss second = loss_of(model, &tiny.batch, true, r_drop, again);
     assert_true(first.objective == second.objective);
@@ -485,8 +468,8 @@ static void test_model__frozen_parameters_have_no_gradient_made(void **state)
         assert_true(parameters->count <= sizeof frozen);
         struct tiny_batch tiny;
         tiny_batch_fill(&tiny, 5, 7, 2);
-        float *all = new_floats(parameters->floats), *some = new_floats(parameters->floats);
-        struct pass pass = training_pass(some);
+        float *all = tiny_floats(parameters->floats), *some = tiny_floats(parameters->floats);
+        struct pass pass = tiny_pass(some);
         struct loss loss = loss_of(model, &tiny.batch, v % 2, 0, all);
         for (size_t i = 0; i < parameters->count; i++) {
             frozen[i] = i % 2 == v / 2 % 2;
@@ -516,7 +499,7 @@ static void check_threads(double r_drop)
     double loss[2];
     for (int t = 0; t < 2; t++) {
         omp_set_num_threads(t + 1);
-        gradient[t] = new_floats(floats);
+        gradient[t] = tiny_floats(floats);
         loss[t] = objective(&slopes, gradient[t]);
     }
     omp_set_num_threads(1);
@@ -540,8 +523,8 @@ static void test_model__later_passes_allocate_nothing(void **state)
     struct model_options options = tiny_options(NULL);
     struct model *model = tiny_model(&options, true);
     struct tiny_batch tiny;
-    float *gradient = new_floats(model_parameters(model)->floats);
-    struct pass pass = training_pass(gradient);
+    float *gradient = tiny_floats(model_parameters(model)->floats);
+    struct pass pass = tiny_pass(gradient);
     struct loss loss;
     size_t blocks = 0, peak = 0;
     for (int round = 0; round < 4; round++) {

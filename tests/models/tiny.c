@@ -112,6 +112,23 @@ void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size
     finish(tiny, 1);
 }
 
+struct pass tiny_pass(float *gradient)
+{
+    return (struct pass){.training = true,
+            .seed = 3,
+            .update = 4,
+            .slot = 1,
+            .label_smoothing = 0.1,
+            .gradient = gradient};
+}
+
+float *tiny_floats(size_t count)
+{
+    float *floats;
+    ASSERT(memory_new(&floats, "test", count, sizeof *floats) == STATUS_OK);
+    return floats;
+}
+
 int tiny_nothing_is_left(void **state)
 {
     (void)state;

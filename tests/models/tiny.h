@@ -29,6 +29,12 @@ void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longes
 /* Pair `pair` of a batch as a batch of its own. */
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair);
 
+/* A pass of training, label smoothing and all; gradient may be NULL. */
+struct pass tiny_pass(float *gradient);
+
+/* Zeros, to be freed with memory_free(). */
+float *tiny_floats(size_t count);
+
 /* For cmocka, after a group: fails if memory is left. */
 int tiny_nothing_is_left(void **state);
 
