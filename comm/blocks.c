@@ -49,10 +49,15 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+size_t blocks_bucket_floats(const struct blocks *blocks, size_t bucket)
+{
+    return least(blocks->bucket_floats, blocks->floats - bucket * blocks->bucket_floats);
+}
+
 struct run blocks_run(const struct blocks *blocks, size_t bucket, int rank)
 {
     size_t start = bucket * blocks->bucket_floats;
-    size_t length = least(blocks->bucket_floats, blocks->floats - start);
+    size_t length = blocks_bucket_floats(blocks, bucket);
     size_t n = up_to_blocks(length);
     size_t from = least(first_block(n, rank, blocks->ranks) * BLOCK_FLOATS, length);
     size_t to = least(first_block(n, rank + 1, blocks->ranks) * BLOCK_FLOATS, length);
@@ -74,7 +79,7 @@ int blocks_owner(const struct blocks *blocks, size_t position, size_t *own)
     ASSERT(position < blocks->floats);
     size_t bucket = position / blocks->bucket_floats;
     size_t start = bucket * blocks->bucket_floats;
-    size_t n = up_to_blocks(least(blocks->bucket_floats, blocks->floats - start));
+    size_t n = up_to_blocks(blocks_bucket_floats(blocks, bucket));
     /* The largest r with n·r/N rounded down at or before this block. */
     size_t block = (position - start) / BLOCK_FLOATS;
     int rank = (int)(((block + 1) * (size_t)blocks->ranks - 1) / n);

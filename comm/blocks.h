@@ -33,6 +33,9 @@ struct blocks blocks_make(size_t floats, size_t bucket_floats, int ranks);
 size_t blocks_count(const struct blocks *blocks);
 size_t blocks_buckets(const struct blocks *blocks);
 
+/* Of `bucket`, which starts at bucket · bucket_floats; the last may be shorter. */
+size_t blocks_bucket_floats(const struct blocks *blocks, size_t bucket);
+
 /* The stretch of `bucket` that `rank` owns; count 0 if none. */
 struct run blocks_run(const struct blocks *blocks, size_t bucket, int rank);
 

@@ -88,8 +88,8 @@ static void join_buckets(struct exchange *x, size_t first)
 {
     size_t length = x->blocks.bucket_floats;
     while (x->unjoined > 0 && (x->unjoined - 1) * length >= first) {
-        size_t start = --x->unjoined * length;
-        join_stretch(x, start, least(length, x->blocks.floats - start));
+        size_t bucket = --x->unjoined;
+        join_stretch(x, bucket * length, blocks_bucket_floats(&x->blocks, bucket));
         start_buckets(x);
     }
 }

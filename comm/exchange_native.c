@@ -13,9 +13,7 @@ static enum status native_open(struct exchange *x)
 static enum status native_start(struct exchange *x, size_t bucket, MPI_Request *requests)
 {
     size_t first = bucket * x->blocks.bucket_floats;
-    size_t count = x->blocks.floats - first;
-    if (count > x->blocks.bucket_floats)
-        count = x->blocks.bucket_floats;
+    size_t count = blocks_bucket_floats(&x->blocks, bucket);
     for (int i = x->first_piece[x->rank] + 1; i < x->first_piece[x->rank + 1]; i++)
         exchange_add(x->buffer[0] + first, x->buffer[i - x->first_piece[x->rank]] + first, count);
     int code = MPI_Iallreduce(

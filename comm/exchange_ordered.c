@@ -98,8 +98,8 @@ static unsigned char *leaving_piece(struct exchange *x, size_t bucket, int i)
 static void pack_bucket(struct exchange *x, size_t bucket)
 {
     struct run own = blocks_run(&x->blocks, bucket, x->rank);
-    size_t first = bucket * x->blocks.bucket_floats, end = first + x->blocks.bucket_floats;
-    end = end < x->blocks.floats ? end : x->blocks.floats;
+    size_t first = bucket * x->blocks.bucket_floats;
+    size_t end = first + blocks_bucket_floats(&x->blocks, bucket);
 #pragma omp parallel for schedule(static)
     for (size_t at = first; at < end; at += BLOCK_FLOATS) {
         size_t count = end - at < BLOCK_FLOATS ? end - at : BLOCK_FLOATS;

@@ -217,7 +217,7 @@ static enum status see_epoch(struct work *work, struct estimate *out)
 
 static enum status run_step(struct work *work, const struct heaviest *heaviest)
 {
-    const struct pass pass = pace_pass(&work->trainer, work->gradient);
+    const struct pass pass = trainer_pass(&work->trainer, 0, work->gradient);
     struct loss loss;
     return model_loss(work->trainer.model, &heaviest->batch, &pass, &loss);
 }

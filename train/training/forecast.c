@@ -34,12 +34,6 @@ static double transport(const struct traffic *traffic, double floats)
     return floats * fmax(traffic->far_seconds, traffic->near_seconds);
 }
 
-static double bucket_floats(const struct blocks *blocks, size_t bucket)
-{
-    size_t left = blocks->floats - bucket * blocks->bucket_floats;
-    return (double)(left < blocks->bucket_floats ? left : blocks->bucket_floats);
-}
-
 /* Seconds after the start of the last micro-batch at which the gradient is final from `first` on. */
 static double ready_at(const struct pace *pace, size_t first)
 {
@@ -55,7 +49,8 @@ static double sums_at(const struct traffic *traffic, const struct pace *pace, do
     double left = 0;
     for (size_t bucket = blocks_buckets(traffic->blocks); bucket-- > 0;) {
         double ready = ready_at(pace, bucket * traffic->blocks->bucket_floats);
-        left = fmax(left, ready) + transport(traffic, pieces * bucket_floats(traffic->blocks, bucket));
+        left = fmax(left, ready) +
+               transport(traffic, pieces * (double)blocks_bucket_floats(traffic->blocks, bucket));
     }
     return left + traffic->network->latency;
 }

@@ -100,26 +100,17 @@ static enum status fetch(struct loop *loop, struct batch *batch, bool *more)
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
 {
     struct trainer *trainer = loop->trainer;
-    const struct config *config = trainer->config;
     struct batch batch;
     bool more = false;
     TRY(fetch(loop, &batch, &more));
     facts->more = more;
     if (batch.pairs == 0)
         return STATUS_OK;
-    struct pass pass = {.training = true,
-            .seed = (uint64_t)config->run.seed,
-            .update = (uint64_t)trainer->state.update + 1,
-            .slot = (uint32_t)slot,
-            .label_smoothing = config->train.label_smoothing,
-            .r_drop = config->train.r_drop,
-            .recompute = config->train.recompute,
-            .gradient = gradient,
-            .frozen = trainer->frozen,
-            .ready = on_ready,
-            .needed = on_needed,
-            .context = loop,
-            .profile = trainer->profile};
+    struct pass pass = trainer_pass(trainer, slot, gradient);
+    pass.ready = on_ready;
+    pass.needed = on_needed;
+    pass.context = loop;
+    pass.profile = trainer->profile;
     if (fault_fires(FAULT_GRADIENT))
         gradient[0] = NAN;
     struct loss loss;

@@ -20,19 +20,6 @@ static void on_ready(void *context, size_t first)
     pace->points[pace->count - 1] = (struct pace_point){first, clock_now() - run->started};
 }
 
-struct pass pace_pass(const struct trainer *trainer, float *gradient)
-{
-    const struct config *config = trainer->config;
-    return (struct pass){.training = true,
-            .seed = (uint64_t)config->run.seed,
-            .update = 1,
-            .label_smoothing = config->train.label_smoothing,
-            .r_drop = config->train.r_drop,
-            .recompute = config->train.recompute,
-            .gradient = gradient,
-            .frozen = trainer->frozen};
-}
-
 double pace_seconds(const struct pace *pace)
 {
     return pace->points[pace->count - 1].seconds;
@@ -42,7 +29,7 @@ static enum status run_pass(
         struct pace *out, const struct trainer *trainer, const struct batch *batch, float *gradient)
 {
     struct run_pass run = {.started = clock_now()};
-    struct pass pass = pace_pass(trainer, gradient);
+    struct pass pass = trainer_pass(trainer, 0, gradient);
     struct loss loss;
     pass.ready = on_ready;
     pass.context = &run;

@@ -19,9 +19,6 @@ struct pace {
     } points[PACE_POINTS];
 };
 
-/* A micro-batch of training as the run would do it, adding to gradient [floats]. */
-struct pass pace_pass(const struct trainer *trainer, float *gradient);
-
 /* Means of several times. Parameters and moments move; trainer_open_moments() was with these blocks. */
 enum status pace_measure(struct pace *out, struct trainer *trainer, const struct blocks *blocks,
         const struct batch *batch, float *gradient);

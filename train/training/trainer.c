@@ -19,6 +19,20 @@ struct plan_options trainer_plan(const struct trainer *trainer)
             .seed = (uint64_t)config->run.seed};
 }
 
+struct pass trainer_pass(const struct trainer *trainer, int slot, float *gradient)
+{
+    const struct config *config = trainer->config;
+    return (struct pass){.training = true,
+            .seed = (uint64_t)config->run.seed,
+            .update = (uint64_t)trainer->state.update + 1,
+            .slot = (uint32_t)slot,
+            .label_smoothing = config->train.label_smoothing,
+            .r_drop = config->train.r_drop,
+            .recompute = config->train.recompute,
+            .gradient = gradient,
+            .frozen = trainer->frozen};
+}
+
 /* ---- what a checkpoint holds ---- */
 
 static void record_planes(struct trainer *trainer, struct trainer_record *out)

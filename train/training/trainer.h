@@ -78,6 +78,9 @@ enum status trainer_open_reader(struct trainer *trainer, int ranks, int rank);
 /* Starts a checkpoint of the state as it is, and sets the links that belong to it. Collective. */
 enum status trainer_save(struct trainer *trainer);
 
+/* A micro-batch of the next update, adding to gradient [floats]; nobody looks on. */
+struct pass trainer_pass(const struct trainer *trainer, int slot, float *gradient);
+
 /* Epochs trained, with the part of the one under way, by stored tokens. */
 double trainer_epochs(const struct trainer *trainer);
 
