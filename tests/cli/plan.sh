@@ -76,9 +76,20 @@ fast near --ranks 4 --bandwidth 1000 --latency 0
 fast far --ranks 4 --bandwidth 0.01 --latency 0
 fast late --ranks 4 --bandwidth 1000 --latency 1e6
 fast shared --ranks 4 --bandwidth 0.01 --latency 0 --node-ranks 2
+points() { # PLAN needed|ready: place and seconds of each, a line
+    grep -o "\"$2\":\[\[[^]]*\(\],\[[^]]*\)*\]\]" "$1.json" | sed 's/.*\[\[//; s/\]\]//; s/\],\[/\n/g' | tr , ' '
+    echo
+}
+# Parameters are sent while forward has not read them yet: only the last ones are waited for, and not by all of it.
+last=$(points far needed | tail -n 2 | head -n 1)
 ring=$(awk -v n="$(figure far floats)" 'BEGIN { print n * 4 * 3 / 4 / (0.01e9 / 8 * 0.95) }')
-near "spreading parameters" "$ring" "$(figure far spread_seconds)" 0.02
-near "spreading parameters over a link that two share" "$(awk -v r="$ring" 'BEGIN { print r * 4 / 3 }')" "$(figure shared spread_seconds)" 0.02
+hidden() { awk -v r="$1" -v s="${last#* }" 'BEGIN { print r - s }'; } # SECONDS
+near "parameters needed" "$(figure far floats)" "${last% *}" 0.001
+points far needed | awk -v f="$(figure far floats)" -v e="$(figure far compute_seconds)" 'NF { n += $1 >= place && $2 >= at && $2 < e; place = $1; at = $2; lines++ }
+    END { exit !(lines > 10 && n == lines) }' || fail "needed: $(points far needed)"
+near "waiting for parameters" "$(hidden "$ring")" "$(figure far spread_seconds)" 0.02
+near "waiting for parameters over a link that two share" "$(hidden "$(awk -v r="$ring" 'BEGIN { print r * 4 / 3 }')")" "$(figure shared spread_seconds)" 0.02
+awk -v a="$(figure near spread_seconds)" 'BEGIN { exit !(a < 0.01) }' || fail "a fast network is waited for $(figure near spread_seconds) s"
 awk -v a="$(figure near sum_seconds)" -v b="$(figure far sum_seconds)" -v r="$ring" 'BEGIN { exit !(a < 0.01 && b > 0.1 * r && b < r) }' ||
     fail "sums are waited for $(figure near sum_seconds) and $(figure far sum_seconds) s: part of $ring s is hidden by backward"
 near "a message that takes a second" 4 "$(awk -v a="$(figure late sum_seconds)" -v b="$(figure late spread_seconds)" 'BEGIN { print a + b }')" 0.05

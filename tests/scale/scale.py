@@ -87,7 +87,8 @@ class Case:
     def run(self):
         pace, ranks = self.pace, self.about["ranks"]
         text = f"floats {pace['floats']:.0f}\nstep {pace['step_seconds']}\n"
-        text += "".join(f"ready {first:.0f} {seconds}\n" for first, seconds in pace["ready"])
+        points = [(seconds, f"{name} {place:.0f} {seconds}\n") for name in ("needed", "ready") for place, seconds in pace[name]]
+        text += "".join(line for _, line in sorted(points, key=lambda point: point[0]))
         parts = simulate(text, ranks, self.gbit, self.about["sums"], self.slots)
         micro_batch = pace["ready"][-1][1]
         alone = self.slots * micro_batch + pace["step_seconds"]

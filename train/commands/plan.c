@@ -111,10 +111,7 @@ static double rank_speed(const struct estimate *e, const struct settings *settin
 static struct pace pace_at(const struct estimate *e, double tokens_per_second)
 {
     struct pace pace = e->pace;
-    double longer = pace.tokens / tokens_per_second / pace_seconds(&pace);
-    pace.step_seconds *= longer;
-    for (size_t i = 0; i < pace.count; i++)
-        pace.points[i].seconds *= longer;
+    pace_stretch(&pace, pace.tokens / tokens_per_second / pace_seconds(&pace));
     return pace;
 }
 
@@ -146,7 +143,7 @@ static void print_speed(const struct estimate *e, const struct settings *setting
             speed, 100 * speed / (rank * e->ranks), e->ranks, rank,
             settings->tokens_per_second > 0 ? "" : ", as measured");
     printf("            an update takes %.4g s: %.4g computing, %.4g waiting for sums, %.4g the step, %.4g "
-           "spreading parameters\n",
+           "waiting for parameters\n",
             forecast_seconds(&forecast), forecast.compute, forecast.sum, forecast.step, forecast.spread);
 }
 
@@ -165,6 +162,15 @@ static void add_speed(cJSON *out, const struct estimate *e, const struct setting
     cJSON_AddNumberToObject(speed, "spread_seconds", forecast.spread);
 }
 
+static void add_points(cJSON *out, const char *name, const struct pace_points *points)
+{
+    cJSON *list = cJSON_AddArrayToObject(out, name);
+    for (size_t i = 0; i < points->count; i++) {
+        const double point[] = {(double)points->points[i].place, points->points[i].seconds};
+        cJSON_AddItemToArray(list, cJSON_CreateDoubleArray(point, 2));
+    }
+}
+
 /* The micro-batch that was measured: what tests/scale simulates. */
 static void add_pace(cJSON *out, const struct estimate *e, const struct settings *settings)
 {
@@ -173,11 +179,8 @@ static void add_pace(cJSON *out, const struct estimate *e, const struct settings
     cJSON_AddNumberToObject(object, "floats", (double)e->floats);
     cJSON_AddNumberToObject(object, "tokens", pace.tokens);
     cJSON_AddNumberToObject(object, "step_seconds", pace.step_seconds);
-    cJSON *ready = cJSON_AddArrayToObject(object, "ready");
-    for (size_t i = 0; i < pace.count; i++) {
-        const double point[] = {(double)pace.points[i].first, pace.points[i].seconds};
-        cJSON_AddItemToArray(ready, cJSON_CreateDoubleArray(point, 2));
-    }
+    add_points(object, "needed", &pace.needed);
+    add_points(object, "ready", &pace.ready);
 }
 
 static void add_epoch(cJSON *out, const struct estimate *e)

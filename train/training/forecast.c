@@ -38,9 +38,9 @@ static double transport(const struct traffic *traffic, double floats)
 static double ready_at(const struct pace *pace, size_t first)
 {
     size_t i = 0;
-    while (i + 1 < pace->count && pace->points[i].first > first)
+    while (i + 1 < pace->ready.count && pace->ready.points[i].place > first)
         i++;
-    return pace->points[i].seconds;
+    return pace->ready.points[i].seconds;
 }
 
 /* When the last bucket has arrived, counted from the start of the last micro-batch. */
@@ -53,6 +53,20 @@ static double sums_at(const struct traffic *traffic, const struct pace *pace, do
                transport(traffic, pieces * (double)blocks_bucket_floats(traffic->blocks, bucket));
     }
     return left + traffic->network->latency;
+}
+
+/* How long the first micro-batch waits for parameters, whose buckets leave when it begins, the first one first. */
+static double parameters_late(const struct traffic *traffic, const struct pace *pace)
+{
+    double late = 0;
+    size_t length = traffic->blocks->bucket_floats;
+    for (size_t i = 0; i < pace->needed.count; i++) {
+        const struct pace_point *needed = &pace->needed.points[i];
+        size_t end = (needed->place + length - 1) / length * length;
+        double floats = fmin((double)end, (double)traffic->blocks->floats);
+        late = fmax(late, traffic->network->latency + transport(traffic, floats) - needed->seconds);
+    }
+    return late;
 }
 
 /* Everyone's packet to all: rounds of messages, and the bytes that come into a node. */
@@ -77,7 +91,7 @@ void forecast_make(struct forecast *out, const struct pace *pace, double compute
     double pieces = others > 0 ? (double)cost->sent_bytes / sizeof(float) / others - 1 : 0;
     out->compute += buckets * traffic.messages;
     out->sum = fmax(0, sums_at(&traffic, pace, pieces) - pace_seconds(pace)) + agreement(&traffic, slots);
-    out->spread = network->latency + buckets * traffic.messages + transport(&traffic, (double)blocks->floats);
+    out->spread = buckets * traffic.messages + parameters_late(&traffic, pace);
 }
 
 double forecast_seconds(const struct forecast *forecast)

@@ -2,9 +2,10 @@
  * What an update takes on ranks that are joined by a network, before there is one: the model behind `seqtrain plan`.
  *
  *     own micro-batches   |----------------------------|
+ *     parameters          |--|--|                                   first ones first: forward waits for what it reads
  *     buckets                          |--|--|---|------|----|      each when its gradients are final and the one
  *     sums, agreement                                   |----|-|    before it has left; what lasts longer is waited for
- *     step, spread                                             |--|-----|
+ *     step                                                     |--|
  *
  * A node has one link, which does the same in both directions at once and which its ranks share; switches do not block.
  * Every rank sends its part of a bucket to every owner (comm.reduce ordered), and its own parameters to every rank.
@@ -24,7 +25,8 @@ struct network {
 struct forecast {
     double compute; /* seconds of the slowest rank's micro-batches, and of posting messages */
     double sum;     /* waiting for sums and agreement after them */
-    double step, spread;
+    double step;
+    double spread; /* waiting for parameters, and posting their messages */
 };
 
 /* `compute`: seconds of the micro-batches of an update on one rank, the last of which goes as `pace` says. */

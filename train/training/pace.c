@@ -11,18 +11,48 @@ struct run_pass {
     struct pace pace;
 };
 
+static double elapsed(const struct run_pass *run)
+{
+    return clock_now() - run->started;
+}
+
+/* Where there are too many, the last one stands for all that follow: as final when they all are ... */
 static void on_ready(void *context, size_t first)
 {
     struct run_pass *run = context;
-    struct pace *pace = &run->pace;
-    if (pace->count < PACE_POINTS)
-        pace->count++;
-    pace->points[pace->count - 1] = (struct pace_point){first, clock_now() - run->started};
+    struct pace_points *ready = &run->pace.ready;
+    if (ready->count < PACE_POINTS)
+        ready->count++;
+    ready->points[ready->count - 1] = (struct pace_point){first, elapsed(run)};
+}
+
+/* ... and as needed when the first of them is. */
+static enum status on_needed(void *context, size_t end)
+{
+    struct run_pass *run = context;
+    struct pace_points *needed = &run->pace.needed;
+    if (needed->count < PACE_POINTS)
+        needed->points[needed->count++].seconds = elapsed(run);
+    needed->points[needed->count - 1].place = end;
+    return STATUS_OK;
 }
 
 double pace_seconds(const struct pace *pace)
 {
-    return pace->points[pace->count - 1].seconds;
+    return pace->ready.points[pace->ready.count - 1].seconds;
+}
+
+static void stretch(struct pace_points *points, double times)
+{
+    for (size_t i = 0; i < points->count; i++)
+        points->points[i].seconds *= times;
+}
+
+void pace_stretch(struct pace *pace, double times)
+{
+    pace->step_seconds *= times;
+    stretch(&pace->needed, times);
+    stretch(&pace->ready, times);
 }
 
 static enum status run_pass(
@@ -32,6 +62,7 @@ static enum status run_pass(
     struct pass pass = trainer_pass(trainer, 0, gradient);
     struct loss loss;
     pass.ready = on_ready;
+    pass.needed = on_needed;
     pass.context = &run;
     TRY(model_loss(trainer->model, batch, &pass, &loss));
     on_ready(&run, 0);
@@ -49,9 +80,7 @@ static enum status measure_passes(
         TRY(run_pass(out, trainer, batch, gradient));
         sum += pace_seconds(out);
     }
-    double last = pace_seconds(out);
-    for (size_t i = 0; i < out->count; i++)
-        out->points[i].seconds *= sum / passes / last;
+    pace_stretch(out, sum / passes / pace_seconds(out));
     return STATUS_OK;
 }
 
