@@ -93,6 +93,59 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
         size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
         float *const *out);
 
+/* ---- attention of recurrent decoders (ops/attend.c, ops/scores.c): c = sum over j of dropout(a_j) · v_j, one head,
+ * a = softmax over the keys of the query's sentence of scale · score(q, k_j) ---- */
+
+struct score_task {
+    const float *query;  /* [width] */
+    const float *keys;   /* [count, width] */
+    const float *weight; /* [width] if the score has one */
+    size_t count, width;
+};
+
+/* Of the parts of a task, added to; query and keys may be NULL. */
+struct score_gradients {
+    float *query, *keys, *weight;
+};
+
+struct score_kind {
+    struct kind kind;
+    bool weighted; /* the score has a weight */
+    void (*forward)(const struct score_task *task, float *scores);
+    void (*backward)(const struct score_task *task, const float *gradient, const struct score_gradients *to);
+};
+
+/* dot: q · k (Luong et al. 2015; "general" after a product of the keys); additive: weight · tanh(q + k) (Bahdanau et al.
+ * 2015, after products of both). */
+enum { SCORE_DOT, SCORE_ADDITIVE, SCORES };
+extern const struct score_kind score_kinds[SCORES];
+
+/* Pointers must live as long as the tape. */
+struct attend {
+    size_t pairs;
+    const int32_t *query_offsets; /* [pairs + 1] rows of `query`; NULL: one each */
+    const int32_t *key_first,
+            *key_count; /* [pairs]: rows of `key` and `value`, at least one, in any order; some may
+                                             be nobody's, and two pairs may share them if the tape does not record */
+    const struct score_kind *score;
+    float scale;
+    struct tensor *query, *key,
+            *value;        /* [nq, k], [nk, k], [nk, v], none fleeting; key and value may be the same */
+    struct tensor *weight; /* [1, k]; NULL if the score has none */
+    /* Local attention (Luong et al. 2015): only keys p - reach .. p + reach are looked at; 0: all. */
+    size_t reach;
+    const int32_t *
+            positions; /* [nq]: p, or the last key where there are fewer; NULL: the query's number in its sentence */
+    struct tensor
+            *centre; /* [nq, 1] in (0, 1); NULL, or p = centre · keys of the sentence, of which the nearest
+                                 is the middle, and a_j becomes a_j · exp(-(j - p)² / (2 (reach/2)²)) */
+    struct dropout dropout;
+    float *weights; /* is given the a of each query, one after the other, without dropout; NULL: not asked for */
+};
+
+/* Returns [nq, v]. Nothing of size nq · nk · k is kept: backward computes additive scores again. */
+struct tensor *op_attend(struct tape *tape, const struct attend *attend);
+
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 

@@ -30,6 +30,23 @@ struct naive_part {
 void naive_attention(const struct attention_shape *shape, struct naive_part query, struct naive_part key,
         struct naive_part value, const struct dropout *dropout, double *out);
 
+/* As struct attend (ops.h). */
+struct naive_attend {
+    size_t pairs;
+    const int32_t *query_offsets, *key_first, *key_count;
+    bool additive;
+    double scale;
+    size_t width, value_width;
+    const double *query, *key, *value, *weight;
+    size_t reach;
+    const int32_t *positions;
+    const double *centre;
+};
+
+/* out [queries, value_width]; weights: of each query, one after the other, without dropout; NULL: not asked for. */
+void naive_attend(
+        const struct naive_attend *attend, const struct dropout *dropout, double *out, double *weights);
+
 /* x, sum may be NULL. */
 void naive_residual_norm(size_t n, size_t d, const double *x, const double *f, const struct dropout *dropout,
         const double *gain, const double *bias, double epsilon, double *y, double *sum);

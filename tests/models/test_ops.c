@@ -1,7 +1,7 @@
 /*
  * Every op against its naive twin: values, every gradient by differences of the twin in double, with and without
- * dropout, gradients written and added, the same bits with 1, 2 and 4 threads. To add an op: prepare, run and twin
- * functions and rows in `cases`; a row of ops[] without a case fails.
+ * dropout, gradients written and added, the same bits with 1, 2 and 4 threads. A row of ops[] without a case fails
+ * (trial.h tells how to add one).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include "models/ops.h"
 #include "tests/models/naive.h"
+#include "tests/models/trial.h"
 
 #include <math.h>
 #include <omp.h>
@@ -19,68 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 4, OUTPUTS = 2, NUMBERS = 512, MOST_ELEMENTS = 700 };
-
-struct trial;
-
-struct op_case {
-    const char *op, *what;
-    double tolerance; /* of float against double, relative to the largest expected value */
-    void (*prepare)(struct trial *trial);
-    void (*run)(struct trial *trial, struct tape *tape, struct tensor **in, struct tensor **out);
-    void (*twin)(struct trial *trial, double *const *in, double *const *out);
-    size_t size[6]; /* as prepare() reads them */
-    const char *option;
-};
-
-struct matrix {
-    size_t rows, columns;
-    double *values;
-};
-
-struct trial {
-    const struct op_case *row;
-    struct matrix in[INPUTS], out[OUTPUTS]; /* rows 0: absent */
-    struct dropout dropout;
-    int32_t ids[NUMBERS], positions[NUMBERS], queries[NUMBERS], keys[NUMBERS];
-    struct attention_shape attention;
-    struct loss loss, naive_loss;
-    uint64_t draws;
-};
+enum { MOST_ELEMENTS = 700 };
 
 /* What one run of the op gave. */
 struct result {
     float *out[OUTPUTS], *gradient[INPUTS];
     struct loss loss;
 };
-
-static double draw(struct trial *trial)
-{
-    struct random_stream stream = random_stream(7, RANDOM_TEST, 0, 0, 0);
-    return random_normal(&stream, trial->draws++);
-}
-
-static size_t count(const struct matrix *m)
-{
-    return m->rows * m->columns;
-}
-
-static void fill(struct trial *trial, int i, size_t rows, size_t columns, double scale)
-{
-    trial->in[i] = (struct matrix){rows, columns, calloc(rows * columns + 1, sizeof(double))};
-    for (size_t k = 0; k < rows * columns; k++)
-        trial->in[i].values[k] = (double)(float)(scale * draw(trial));
-}
-
-static void expect_out(struct trial *trial, int i, size_t rows, size_t columns)
-{
-    trial->out[i] = (struct matrix){rows, columns, calloc(rows * columns + 1, sizeof(double))};
-}
-
-static bool has(const struct trial *trial, const char *word)
-{
-    return trial->row->option && strstr(trial->row->option, word);
-}
 
 /* ---- linear: size {n, in, out}; option: an activation, "nobias" ---- */
 
@@ -99,11 +45,11 @@ static const char *activation_name(const struct trial *trial)
 static void linear_prepare(struct trial *t)
 {
     const size_t *s = t->row->size;
-    fill(t, 0, s[0], s[1], 1);
-    fill(t, 1, s[2], s[1], 1 / sqrt((double)s[1]));
-    if (!has(t, "nobias"))
-        fill(t, 2, 1, s[2], 1);
-    expect_out(t, 0, s[0], s[2]);
+    trial_fill(t, 0, s[0], s[1], 1);
+    trial_fill(t, 1, s[2], s[1], 1 / sqrt((double)s[1]));
+    if (!trial_has(t, "nobias"))
+        trial_fill(t, 2, 1, s[2], 1);
+    trial_expect(t, 0, s[0], s[2]);
 }
 
 static void linear_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
@@ -124,14 +70,14 @@ static void linear_twin(struct trial *t, double *const *in, double *const *out)
 static void embedding_prepare(struct trial *t)
 {
     const size_t *s = t->row->size;
-    fill(t, 0, s[2], s[1], 1);
-    if (has(t, "learned"))
-        fill(t, 1, 9, s[1], 1);
+    trial_fill(t, 0, s[2], s[1], 1);
+    if (trial_has(t, "learned"))
+        trial_fill(t, 1, 9, s[1], 1);
     for (size_t i = 0; i < s[0]; i++) {
         t->ids[i] = (int32_t)(i * i * 7 % (s[2] + 1)) - 1;
         t->positions[i] = (int32_t)(i * 5 % 9);
     }
-    expect_out(t, 0, s[0], s[1]);
+    trial_expect(t, 0, s[0], s[1]);
 }
 
 static const float *fixed_positions(const struct trial *t)
@@ -139,12 +85,12 @@ static const float *fixed_positions(const struct trial *t)
     static float fixed[9 * 64];
     for (size_t i = 0; i < 9 * 64; i++)
         fixed[i] = (float)(i % 11) * 0.125f;
-    return has(t, "fixed") ? fixed : NULL;
+    return trial_has(t, "fixed") ? fixed : NULL;
 }
 
 static struct embedding embedding_of(struct trial *t)
 {
-    bool placed = has(t, "learned") || has(t, "fixed");
+    bool placed = trial_has(t, "learned") || trial_has(t, "fixed");
     return (struct embedding){t->ids, placed ? t->positions : NULL, t->row->size[0], 1.75f};
 }
 
@@ -169,20 +115,20 @@ static void embedding_twin(struct trial *t, double *const *in, double *const *ou
 static void norm_prepare(struct trial *t)
 {
     const size_t *s = t->row->size;
-    fill(t, 0, s[0], s[1], 1);
-    fill(t, 1, 1, s[1], 1);
-    fill(t, 2, 1, s[1], 1);
-    if (has(t, "x"))
-        fill(t, 3, s[0], s[1], 1);
-    expect_out(t, 0, s[0], s[1]);
-    if (has(t, "sum"))
-        expect_out(t, 1, s[0], s[1]);
+    trial_fill(t, 0, s[0], s[1], 1);
+    trial_fill(t, 1, 1, s[1], 1);
+    trial_fill(t, 2, 1, s[1], 1);
+    if (trial_has(t, "x"))
+        trial_fill(t, 3, s[0], s[1], 1);
+    trial_expect(t, 0, s[0], s[1]);
+    if (trial_has(t, "sum"))
+        trial_expect(t, 1, s[0], s[1]);
 }
 
 static void norm_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
 {
     out[0] = op_residual_norm(
-            tape, in[3], in[0], t->dropout, in[1], in[2], 0.001f, has(t, "sum") ? &out[1] : NULL);
+            tape, in[3], in[0], t->dropout, in[1], in[2], 0.001f, trial_has(t, "sum") ? &out[1] : NULL);
 }
 
 static void norm_twin(struct trial *t, double *const *in, double *const *out)
@@ -205,17 +151,18 @@ static size_t sentence(const struct trial *t, size_t pair, bool query)
 static void attention_prepare(struct trial *t)
 {
     const size_t *s = t->row->size, heads = s[2], dk = s[3], dv = s[4];
-    bool fused = has(t, "fused");
+    bool fused = trial_has(t, "fused");
     for (size_t pair = 0; pair < s[0]; pair++) {
         t->queries[pair + 1] = t->queries[pair] + (int32_t)sentence(t, pair, true);
         t->keys[pair + 1] = t->keys[pair] + (int32_t)sentence(t, pair, fused);
     }
-    size_t queries = (size_t)t->queries[s[0]], keys = (size_t)t->keys[s[0]], spare = has(t, "spare") ? 5 : 0;
+    size_t queries = (size_t)t->queries[s[0]], keys = (size_t)t->keys[s[0]],
+           spare = trial_has(t, "spare") ? 5 : 0;
     if (fused)
-        fill(t, 0, queries, heads * (2 * dk + dv), 1);
+        trial_fill(t, 0, queries, heads * (2 * dk + dv), 1);
     else {
-        fill(t, 0, queries, heads * dk, 1);
-        fill(t, 1, keys, heads * (dk + dv) + 2 * spare, 1);
+        trial_fill(t, 0, queries, heads * dk, 1);
+        trial_fill(t, 1, keys, heads * (dk + dv) + 2 * spare, 1);
     }
     t->attention = (struct attention_shape){.pairs = s[0],
             .query_offsets = t->queries,
@@ -224,15 +171,15 @@ static void attention_prepare(struct trial *t)
             .key_width = dk,
             .value_width = dv,
             .scale = 1 / sqrtf((float)dk),
-            .causal = has(t, "causal")};
-    expect_out(t, 0, queries, heads * dv);
+            .causal = trial_has(t, "causal")};
+    trial_expect(t, 0, queries, heads * dv);
 }
 
 /* Columns of key and value. */
 static void attention_columns(const struct trial *t, size_t *key, size_t *value)
 {
-    size_t part = t->row->size[2] * t->row->size[3], spare = has(t, "spare") ? 5 : 0;
-    *key = has(t, "fused") ? part : spare;
+    size_t part = t->row->size[2] * t->row->size[3], spare = trial_has(t, "spare") ? 5 : 0;
+    *key = trial_has(t, "fused") ? part : spare;
     *value = *key + part;
 }
 
@@ -261,10 +208,10 @@ static void attention_twin(struct trial *t, double *const *in, double *const *ou
 static void loss_prepare(struct trial *t)
 {
     const size_t *s = t->row->size;
-    fill(t, 0, has(t, "rdrop") ? 2 * s[0] : s[0], s[1], 1);
-    fill(t, 1, s[3], s[1], 1);
-    if (!has(t, "nobias"))
-        fill(t, 2, 1, s[3], 1);
+    trial_fill(t, 0, trial_has(t, "rdrop") ? 2 * s[0] : s[0], s[1], 1);
+    trial_fill(t, 1, s[3], s[1], 1);
+    if (!trial_has(t, "nobias"))
+        trial_fill(t, 2, 1, s[3], 1);
     for (size_t i = 0; i < s[0]; i++)
         t->ids[i] = (int32_t)(i * 11 % s[2]);
 }
@@ -273,8 +220,8 @@ static struct loss_task loss_task_of(const struct trial *t)
 {
     return (struct loss_task){.classes = t->row->size[2],
             .targets = t->ids,
-            .smoothing = has(t, "smooth") ? 0.1 : 0,
-            .r_drop = has(t, "rdrop") ? 3 : 0};
+            .smoothing = trial_has(t, "smooth") ? 0.1 : 0,
+            .r_drop = trial_has(t, "rdrop") ? 3 : 0};
 }
 
 static void loss_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
@@ -293,16 +240,11 @@ static void loss_twin(struct trial *t, double *const *in, double *const *out)
 
 /* Tolerances: a product over k terms in float is off by some sqrt(k) · 2^-24; softmax and norm add the error of their
  * exponential or root, and differences of nearly equal numbers in backward. */
-#define LINEAR                             "linear", linear_prepare, linear_run, linear_twin
-#define EMBEDDING                          "embedding", embedding_prepare, embedding_run, embedding_twin
-#define NORM                               "residual_norm", norm_prepare, norm_run, norm_twin
-#define ATTENTION                          "attention", attention_prepare, attention_run, attention_twin
-#define LOSS                               "loss", loss_prepare, loss_run, loss_twin
-#define CASE(kind, tolerance, option, ...) CASE_(kind, tolerance, option, __VA_ARGS__)
-#define CASE_(op, prepare, run, twin, tolerance, option, ...)                                                \
-    {                                                                                                        \
-        op, #__VA_ARGS__, tolerance, prepare, run, twin, {__VA_ARGS__}, option                               \
-    }
+#define LINEAR    "linear", linear_prepare, linear_run, linear_twin
+#define EMBEDDING "embedding", embedding_prepare, embedding_run, embedding_twin
+#define NORM      "residual_norm", norm_prepare, norm_run, norm_twin
+#define ATTENTION "attention", attention_prepare, attention_run, attention_twin
+#define LOSS      "loss", loss_prepare, loss_run, loss_twin
 
 static const struct op_case cases[] = {
         CASE(LINEAR, 1e-5, NULL, 1, 1, 1),
@@ -342,7 +284,9 @@ static const struct op_case cases[] = {
         CASE(LOSS, 4e-5, "rdrop smooth", 300, 3, 16500, 16502),
 };
 
-enum { CASES = sizeof cases / sizeof cases[0] };
+static const struct op_cases plain_cases = {cases, sizeof cases / sizeof cases[0]};
+static const struct op_cases *const tables[] = {&plain_cases, &attend_cases};
+enum { TABLES = sizeof tables / sizeof tables[0] };
 
 /* ---- running ---- */
 
@@ -373,13 +317,13 @@ static struct result run_op(struct trial *t, int threads, bool adding)
     for (int i = 0; i < INPUTS; i++) {
         if (!t->in[i].rows)
             continue;
-        values[i] = calloc(count(&t->in[i]) + 1, sizeof(float));
-        for (size_t k = 0; k < count(&t->in[i]); k++)
+        values[i] = calloc(matrix_count(&t->in[i]) + 1, sizeof(float));
+        for (size_t k = 0; k < matrix_count(&t->in[i]); k++)
             values[i][k] = (float)t->in[i].values[k];
         in[i] = tape_input(tape, t->in[i].rows, t->in[i].columns, values[i], true);
         if (adding) {
             float *gradient = tensor_gradient(tape, in[i], &add);
-            for (size_t k = 0; k < count(&t->in[i]); k++)
+            for (size_t k = 0; k < matrix_count(&t->in[i]); k++)
                 gradient[k] = 0.5f;
         }
     }
@@ -388,16 +332,16 @@ static struct result run_op(struct trial *t, int threads, bool adding)
     for (int o = 0; o < OUTPUTS; o++) {
         if (!t->out[o].rows)
             continue;
-        assert_int_equal(out[o]->rows * out[o]->columns, count(&t->out[o]));
-        result.out[o] = copy_of(out[o]->value, count(&t->out[o]));
+        assert_int_equal(out[o]->rows * out[o]->columns, matrix_count(&t->out[o]));
+        result.out[o] = copy_of(out[o]->value, matrix_count(&t->out[o]));
         float *gradient = tensor_gradient(tape, out[o], &add);
-        for (size_t k = 0; k < count(&t->out[o]); k++)
+        for (size_t k = 0; k < matrix_count(&t->out[o]); k++)
             gradient[k] = (float)seed_gradient(o, k);
     }
     assert_int_equal(tape_backward(tape), STATUS_OK);
     for (int i = 0; i < INPUTS; i++)
         if (in[i])
-            result.gradient[i] = copy_of(in[i]->gradient, count(&t->in[i]));
+            result.gradient[i] = copy_of(in[i]->gradient, matrix_count(&t->in[i]));
     result.loss = t->loss;
     for (int i = 0; i < INPUTS; i++)
         free(values[i]);
@@ -423,7 +367,7 @@ static double twin_scalar(struct trial *t)
         out[o] = t->out[o].values;
     t->row->twin(t, in, out);
     for (int o = 0; o < OUTPUTS; o++)
-        for (size_t k = 0; k < count(&t->out[o]); k++)
+        for (size_t k = 0; k < matrix_count(&t->out[o]); k++)
             sum += out[o][k] * seed_gradient(o, k);
     return t->out[0].rows ? sum : t->naive_loss.objective;
 }
@@ -441,9 +385,9 @@ static void check_values(struct trial *t, const struct result *result)
     twin_scalar(t);
     for (int o = 0; o < OUTPUTS; o++) {
         double largest = 0;
-        for (size_t k = 0; k < count(&t->out[o]); k++)
+        for (size_t k = 0; k < matrix_count(&t->out[o]); k++)
             largest = fmax(largest, fabs(t->out[o].values[k]));
-        for (size_t k = 0; k < count(&t->out[o]); k++)
+        for (size_t k = 0; k < matrix_count(&t->out[o]); k++)
             check_near(t, "output", (double)result->out[o][k], t->out[o].values[k], largest);
     }
     check_near(t, "objective", result->loss.objective, t->naive_loss.objective, t->naive_loss.objective);
@@ -459,14 +403,14 @@ enum { STEP_BITS = 18 };
 static double difference(struct trial *t, int i, const double *direction)
 {
     const double step = ldexp(1, -STEP_BITS);
-    double *values = t->in[i].values, *kept = calloc(count(&t->in[i]), sizeof *kept), side[2];
-    memcpy(kept, values, count(&t->in[i]) * sizeof *kept);
+    double *values = t->in[i].values, *kept = calloc(matrix_count(&t->in[i]), sizeof *kept), side[2];
+    memcpy(kept, values, matrix_count(&t->in[i]) * sizeof *kept);
     for (int s = 0; s < 2; s++) {
-        for (size_t k = 0; k < count(&t->in[i]); k++)
+        for (size_t k = 0; k < matrix_count(&t->in[i]); k++)
             values[k] = kept[k] + (s ? step : -step) * direction[k];
         side[s] = twin_scalar(t);
     }
-    memcpy(values, kept, count(&t->in[i]) * sizeof *kept);
+    memcpy(values, kept, matrix_count(&t->in[i]) * sizeof *kept);
     free(kept);
     return (side[1] - side[0]) / (2 * step);
 }
@@ -474,9 +418,9 @@ static double difference(struct trial *t, int i, const double *direction)
 /* Small inputs element by element, others along random directions. `offset` is what the gradient held before. */
 static void check_gradient(struct trial *t, int i, const float *gradient, double offset)
 {
-    size_t n = count(&t->in[i]);
-    bool each = n <= MOST_ELEMENTS && (!t->out[0].rows || count(&t->out[0]) <= 4 * MOST_ELEMENTS) && n > 0 &&
-                t->row->size[2] < 1000;
+    size_t n = matrix_count(&t->in[i]);
+    bool each = n <= MOST_ELEMENTS && (!t->out[0].rows || matrix_count(&t->out[0]) <= 4 * MOST_ELEMENTS) &&
+                n > 0 && t->row->size[2] < 1000;
     double largest = 0, squares = 0, *direction = calloc(n, sizeof *direction);
     for (size_t k = 0; k < n; k++) {
         largest = fmax(largest, fabs((double)gradient[k] - offset));
@@ -490,7 +434,7 @@ static void check_gradient(struct trial *t, int i, const float *gradient, double
     for (int round = 0; !each && round < 2; round++) {
         double along = 0;
         for (size_t k = 0; k < n; k++) {
-            direction[k] = draw(t);
+            direction[k] = trial_draw(t);
             along += direction[k] * ((double)gradient[k] - offset);
         }
         check_near(t, "gradient along a direction", along, difference(t, i, direction), sqrt(squares));
@@ -502,10 +446,10 @@ static void check_same(const struct trial *t, const struct result *a, const stru
 {
     for (int o = 0; o < OUTPUTS; o++)
         if (t->out[o].rows)
-            assert_memory_equal(a->out[o], b->out[o], count(&t->out[o]) * sizeof(float));
+            assert_memory_equal(a->out[o], b->out[o], matrix_count(&t->out[o]) * sizeof(float));
     for (int i = 0; i < INPUTS; i++)
         if (t->in[i].rows)
-            assert_memory_equal(a->gradient[i], b->gradient[i], count(&t->in[i]) * sizeof(float));
+            assert_memory_equal(a->gradient[i], b->gradient[i], matrix_count(&t->in[i]) * sizeof(float));
     assert_memory_equal(&a->loss, &b->loss, sizeof a->loss);
 }
 
@@ -523,7 +467,7 @@ static void try_case(const struct op_case *row, float rate)
     for (int i = 0; i < INPUTS; i++)
         if (t->in[i].rows) {
             check_gradient(t, i, one.gradient[i], 0);
-            for (size_t k = 0; k < count(&t->in[i]); k++)
+            for (size_t k = 0; k < matrix_count(&t->in[i]); k++)
                 check_near(t, "added gradient", (double)added.gradient[i][k],
                         (double)one.gradient[i][k] + 0.5, fabs((double)one.gradient[i][k]) + 1);
         }
@@ -541,28 +485,35 @@ static void try_case(const struct op_case *row, float rate)
 static void test_ops__agree_with_their_twins(void **state)
 {
     (void)state;
-    for (int i = 0; i < CASES; i++)
-        try_case(&cases[i], 0);
+    for (int table = 0; table < TABLES; table++)
+        for (size_t i = 0; i < tables[table]->count; i++)
+            try_case(&tables[table]->rows[i], 0);
 }
 
 static void test_ops__agree_with_their_twins_under_dropout(void **state)
 {
     (void)state;
-    for (int i = 0; i < CASES; i++)
-        if (strcmp(cases[i].op, "loss") != 0)
-            try_case(&cases[i], 0.3f);
+    for (int table = 0; table < TABLES; table++)
+        for (size_t i = 0; i < tables[table]->count; i++)
+            if (strcmp(tables[table]->rows[i].op, "loss") != 0)
+                try_case(&tables[table]->rows[i], 0.3f);
+}
+
+static bool has_case(const struct op *op)
+{
+    bool found = false;
+    for (int table = 0; table < TABLES; table++)
+        for (size_t i = 0; i < tables[table]->count; i++)
+            found = found || strcmp(tables[table]->rows[i].op, op->name) == 0;
+    return found;
 }
 
 static void test_ops__each_has_a_case(void **state)
 {
     (void)state;
-    for (int i = 0; ops[i]; i++) {
-        bool found = false;
-        for (int k = 0; k < CASES; k++)
-            found = found || strcmp(cases[k].op, ops[i]->name) == 0;
-        if (!found)
+    for (int i = 0; ops[i]; i++)
+        if (!has_case(ops[i]))
             fail_msg("no case for op %s", ops[i]->name);
-    }
 }
 
 int main(void)
