@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows: numbers (numbers, dates, times and amounts, English to German). */
+/* Rows: numbers (numbers, dates, times and amounts, English to German), strands and genes (DNA), copy, reverse, sort
+ * (letters). */
 extern const struct kind_table generator_kinds;
 
 /* Writes FOLDER/{train,valid,test}.{source,target} text files (suffixes are the generator's, e.g.

@@ -167,6 +167,9 @@ enum status options_visit(
 /* Help: one block a group, each option with its default, bounds or choices. */
 void options_print_help(FILE *out, const struct schema *schema);
 
+/* The names of kinds and what they are, a line each, `indent` columns in. */
+void options_print_kinds(FILE *out, const struct kind_table *kinds, size_t indent);
+
 /* For other forms of help. N, FILE ...: what stands for the value; and " (default 8; from 1 to 4096)", what stands
  * after the first line of its help, or "". */
 const char *option_placeholder(const struct option *option);

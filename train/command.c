@@ -83,6 +83,10 @@ void command_print_help(FILE *out, const struct command *command)
 {
     fprintf(out, "seqtrain %s: %s\n", command->name, command->summary);
     print_usage(out, command);
+    if (command->words) {
+        fprintf(out, "\n%s:\n", command->words->what);
+        options_print_kinds(out, command->words, 2);
+    }
     for (size_t i = 0; i < sizeof command->schemas / sizeof command->schemas[0]; i++)
         if (command->schemas[i]) {
             fputc('\n', out);

@@ -14,10 +14,19 @@ enum { PATH_BYTES = 4096, SPLIT_PARTS = 20, SPLIT_SITE = SPLITS };
 
 static const struct generator generators[] = {
         {{"numbers", "numbers, dates, times and amounts in English and German words", NULL}, {"en", "de"},
-                numbers_say},
+                numbers_say, NULL},
+        {{"strands", "strands of DNA and their reverse complements: ACGTT to AACGT", NULL},
+                {"source", "target"}, sequence_say, &strand_rule},
+        {{"genes", "genes and what is left when introns, from GTAAG to TCAG, are cut out", NULL},
+                {"source", "target"}, sequence_say, &gene_rule},
+        {{"copy", "16 to 64 letters as they are", NULL}, {"source", "target"}, sequence_say, &copy_rule},
+        {{"reverse", "16 to 64 letters from last to first", NULL}, {"source", "target"}, sequence_say,
+                &reverse_rule},
+        {{"sort", "16 to 64 letters in alphabetical order", NULL}, {"source", "target"}, sequence_say,
+                &sort_rule},
 };
 
-const struct kind_table generator_kinds = KIND_TABLE("generator", generators);
+const struct kind_table generator_kinds = KIND_TABLE("corpus", generators);
 
 static const char *const split_names[SPLITS] = {"train", "valid", "test"};
 
@@ -99,7 +108,7 @@ static enum status write_split(
     for (size_t line = 0; line < lines && status == STATUS_OK; line++) {
         struct phrase sentence[SIDES];
         struct random_stream draws = random_stream(seed, RANDOM_GENERATE, line, split, 0);
-        generator->say(seed, &draws, split, sentence);
+        generator->say(generator, seed, &draws, split, sentence);
         status = files_write(&files, sentence);
     }
     return files_close(&files, status);

@@ -185,8 +185,10 @@ static enum split split_of(uint64_t seed, const struct value *value)
             seed, value->kind, ((uint64_t)parts[0] * 100 + (uint64_t)parts[1]) * 100 + (uint64_t)parts[2]);
 }
 
-void numbers_say(uint64_t seed, const struct random_stream *draws, enum split split, struct phrase out[SIDES])
+void numbers_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
+        enum split split, struct phrase out[SIDES])
 {
+    (void)generator;
     uint64_t index = 0;
     struct value value = {.kind = (enum value_kind)draw(draws, &index, VALUE_KINDS)};
     const struct value_rule *rule = &rules[value.kind];

@@ -2,7 +2,8 @@
  * Inside the built-in corpora: a generator draws a value, decides by its hash whether it is for training, validation
  * or test, and says it in two languages. generate.c writes the files.
  *
- * To add a generator: write its `say` in a file of its own and add a row to the table in generate.c.
+ * To add a generator: write its `say` in a file of its own, or a rule for sequences.c, and add a row to the table in
+ * generate.c.
  */
 #ifndef IO_GENERATE_RULES_H
 #define IO_GENERATE_RULES_H
@@ -24,7 +25,9 @@ struct generator {
     struct kind kind;
     const char *suffixes[SIDES]; /* of the files: "en", "de" */
     /* One sentence whose value belongs to `split`; numbers come from `draws` alone. */
-    void (*say)(uint64_t seed, const struct random_stream *draws, enum split split, struct phrase out[SIDES]);
+    void (*say)(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
+            enum split split, struct phrase out[SIDES]);
+    const void *rule; /* what `say` goes by */
 };
 
 /* Adds words to a phrase; a phrase too long is our bug. */
@@ -35,8 +38,8 @@ enum split generate_split(uint64_t seed, uint32_t group, uint64_t value);
 
 /* ---- numbers, dates, times and amounts: English to German (numbers.c) ---- */
 
-void numbers_say(
-        uint64_t seed, const struct random_stream *draws, enum split split, struct phrase out[SIDES]);
+void numbers_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
+        enum split split, struct phrase out[SIDES]);
 
 enum value_kind { VALUE_NUMBER, VALUE_DATE, VALUE_TIME, VALUE_AMOUNT, VALUE_KINDS };
 
@@ -60,5 +63,13 @@ void words_german(struct phrase *out, int number);                        /* cou
 void words_german_before_noun(struct phrase *out, int number);            /* ein Euro, einhundertein Euro */
 void words_german_ordinal(struct phrase *out, int number, const char *e); /* 1..31; e: the ending, "er" */
 void words_german_year(struct phrase *out, int year);                     /* 1100..1999 */
+
+/* ---- sequences of letters (sequences.c) ---- */
+
+/* By a struct sequence_rule. */
+void sequence_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
+        enum split split, struct phrase out[SIDES]);
+
+extern const struct sequence_rule strand_rule, gene_rule, copy_rule, reverse_rule, sort_rule;
 
 #endif

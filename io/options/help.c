@@ -77,7 +77,7 @@ void option_limits(const struct option *option, char out[OPTION_LIMITS_BYTES])
         snprintf(out + used, bytes - used, ")");
 }
 
-static void print_choices(FILE *out, const struct kind_table *kinds)
+void options_print_kinds(FILE *out, const struct kind_table *kinds, size_t indent)
 {
     size_t widest = 0;
     for (size_t i = 0; i < kind_count(kinds); i++) {
@@ -86,8 +86,8 @@ static void print_choices(FILE *out, const struct kind_table *kinds)
     }
     for (size_t i = 0; i < kind_count(kinds); i++) {
         const struct kind *kind = kind_at(kinds, i);
-        size_t column = HELP_COLUMN + 2 + widest + HELP_GAP;
-        fprintf(out, "%*s%-*s", HELP_COLUMN + 2, "", (int)(widest + HELP_GAP), kind->name);
+        size_t column = indent + widest + HELP_GAP;
+        fprintf(out, "%*s%-*s", (int)indent, "", (int)(widest + HELP_GAP), kind->name);
         print_wrapped(out, kind->help, column, column);
     }
 }
@@ -110,7 +110,7 @@ static void print_option(FILE *out, const struct option *option)
         print_wrapped(out, second + 1, HELP_COLUMN, HELP_COLUMN);
     }
     if (option->type == OPTION_CHOICE)
-        print_choices(out, option->kinds);
+        options_print_kinds(out, option->kinds, HELP_COLUMN + 2);
 }
 
 void options_print_help(FILE *out, const struct schema *schema)

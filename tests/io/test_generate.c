@@ -191,7 +191,7 @@ static void test_generate__euros_above_a_hundred_follow_their_number(void **stat
     for (uint64_t line = 0; line < 2000; line++) {
         struct random_stream draws = random_stream(9, RANDOM_GENERATE, line, SPLIT_TRAIN, 0);
         struct phrase said[SIDES], euros;
-        numbers_say(9, &draws, SPLIT_TRAIN, said);
+        numbers_say(NULL, 9, &draws, SPLIT_TRAIN, said);
         for (int n = 101; n < 1000 && strstr(said[SOURCE].text, " euros"); n++) {
             euros.bytes = 0;
             words_english(&euros, n);
@@ -220,6 +220,94 @@ static void test_generate__the_seed_decides_the_bytes(void **state)
     assert_in_range(equal, 0, 10);
 }
 
+/* The first training pair of seed 5. */
+static void say_first(const char *name, struct phrase out[SIDES])
+{
+    const struct generator *generator = (const struct generator *)kind_find(&generator_kinds, name);
+    struct random_stream draws = random_stream(5, RANDOM_GENERATE, 0, SPLIT_TRAIN, 0);
+    assert_non_null(generator);
+    generator->say(generator, 5, &draws, SPLIT_TRAIN, out);
+}
+
+static void test_generate__exercises_are_what_they_are_called(void **state)
+{
+    (void)state;
+    struct phrase said[SIDES];
+    say_first("copy", said);
+    assert_string_equal(said[SOURCE].text, said[TARGET].text);
+    say_first("reverse", said);
+    size_t bytes = said[SOURCE].bytes;
+    assert_in_range(bytes, 2 * 16 - 1, 2 * 64 - 1);
+    assert_int_equal(said[TARGET].bytes, bytes);
+    for (size_t i = 0; i < bytes; i++)
+        assert_int_equal(said[SOURCE].text[i], said[TARGET].text[bytes - 1 - i]);
+    say_first("sort", said);
+    assert_int_equal(said[SOURCE].bytes, said[TARGET].bytes);
+    int counts[256] = {0};
+    for (size_t i = 0; i < said[SOURCE].bytes; i++) {
+        counts[(unsigned char)said[SOURCE].text[i]]++;
+        counts[(unsigned char)said[TARGET].text[i]]--;
+        assert_true(i < 2 || said[TARGET].text[i] >= said[TARGET].text[i - 2]);
+    }
+    for (int c = 0; c < 256; c++)
+        assert_int_equal(counts[c], 0);
+}
+
+static void test_generate__strands_pair_base_by_base(void **state)
+{
+    (void)state;
+    struct phrase said[SIDES];
+    say_first("strands", said);
+    size_t bytes = said[SOURCE].bytes;
+    assert_int_equal(said[TARGET].bytes, bytes);
+    for (size_t i = 0; i < bytes; i++) {
+        const char pair[] = {said[SOURCE].text[i], said[TARGET].text[bytes - 1 - i], '\0'};
+        assert_true(!strcmp(pair, "AT") || !strcmp(pair, "TA") || !strcmp(pair, "CG") || !strcmp(pair, "GC"));
+    }
+}
+
+/* Cuts introns one by one out of the text itself. */
+static void test_generate__introns_are_cut_out_of_genes(void **state)
+{
+    (void)state;
+    size_t introns = 0;
+    for (uint64_t line = 0; line < 200; line++) {
+        const struct generator *genes = (const struct generator *)kind_find(&generator_kinds, "genes");
+        struct random_stream draws = random_stream(5, RANDOM_GENERATE, line, SPLIT_VALID, 0);
+        struct phrase said[SIDES];
+        genes->say(genes, 5, &draws, SPLIT_VALID, said);
+        char *text = said[SOURCE].text, *at = text;
+        for (char *from; (from = strstr(at, "GTAAG")); introns++) {
+            char *to = strstr(from + 5, "TCAG");
+            assert_non_null(to);
+            memmove(from, to + 4, strlen(to + 4) + 1);
+            at = from;
+        }
+        assert_string_equal(text, said[TARGET].text);
+    }
+    assert_in_range(introns, 200, 400);
+}
+
+static void test_generate__no_sequence_is_in_two_parts(void **state)
+{
+    (void)state;
+    static struct phrase train[2000], test[100];
+    for (size_t i = 0; i < kind_count(&generator_kinds); i++) {
+        const struct kind *kind = kind_at(&generator_kinds, i);
+        if (strcmp(kind->name, "numbers") == 0) /* whose sentences share values on purpose */
+            continue;
+        assert_int_equal(generate_corpus(kind, made_path(kind->name), 2000, 100, 3), STATUS_OK);
+        char name[64];
+        snprintf(name, sizeof name, "%s/train.source", kind->name);
+        assert_int_equal(read_all(name, train, 2000), 2000);
+        qsort(train, 2000, sizeof *train, compare_phrases);
+        snprintf(name, sizeof name, "%s/test.source", kind->name);
+        assert_int_equal(read_all(name, test, 100), 100);
+        for (size_t t = 0; t < 100; t++)
+            assert_null(bsearch(&test[t], train, 2000, sizeof *train, compare_phrases));
+    }
+}
+
 static void test_generate__a_failing_write_leaves_no_file(void **state)
 {
     (void)state;
@@ -239,6 +327,10 @@ int main(void)
             cmocka_unit_test(test_generate__held_out_values_are_in_no_training_sentence),
             cmocka_unit_test(test_generate__euros_above_a_hundred_follow_their_number),
             cmocka_unit_test(test_generate__the_seed_decides_the_bytes),
+            cmocka_unit_test(test_generate__exercises_are_what_they_are_called),
+            cmocka_unit_test(test_generate__strands_pair_base_by_base),
+            cmocka_unit_test(test_generate__introns_are_cut_out_of_genes),
+            cmocka_unit_test(test_generate__no_sequence_is_in_two_parts),
             cmocka_unit_test(test_generate__a_failing_write_leaves_no_file),
     };
     return cmocka_run_group_tests(tests, made_setup, made_teardown);

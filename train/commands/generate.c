@@ -13,7 +13,8 @@ struct settings {
 
 static const struct option rows[] = {
         {"output", OPTION_TEXT, offsetof(struct settings, output), .required = true, .placeholder = "FOLDER",
-                .help = "where {train,valid,test}.{en,de} are written"},
+                .help = "where train, valid and test are written, two files each: .en and .de, "
+                        "or .source and .target"},
         {"lines", OPTION_INTEGER, offsetof(struct settings, lines), .value = "30000", .minimum = 1,
                 .maximum = 1e9, .help = "sentence pairs to train on"},
         {"test-lines", OPTION_INTEGER, offsetof(struct settings, test_lines), .value = "500", .minimum = 1,
@@ -30,11 +31,12 @@ static const struct schema schema = {places, sizeof places / sizeof *places};
 
 static enum status find_generator(const struct kind **out, const struct text_list *words)
 {
-    const char *first = kind_at(&generator_kinds, 0)->name;
-    CHECK(words->count == 1, STATUS_USAGE,
-            "generate: expected the name of one corpus, such as %s, found %zu words", first, words->count);
+    char names[256];
+    kind_list(&generator_kinds, NULL, names, sizeof names);
+    CHECK(words->count == 1, STATUS_USAGE, "generate: expected one of %s, found %zu words", names,
+            words->count);
     *out = kind_find(&generator_kinds, words->items[0]);
-    CHECK(*out, STATUS_USAGE, "generate: expected a corpus such as %s, found %s", first, words->items[0]);
+    CHECK(*out, STATUS_USAGE, "generate: expected %s, found %s", names, words->items[0]);
     return STATUS_OK;
 }
 
@@ -61,10 +63,11 @@ static enum status run(int argc, char **argv)
 const struct command generate_command = {
         .name = "generate",
         .summary = "writes a built-in parallel corpus as text",
-        .usage = "numbers --output FOLDER",
+        .usage = "CORPUS --output FOLDER",
         .examples = "seqtrain generate numbers --output numbers\n"
                     "seqtrain prepare --source numbers/train.en --target numbers/train.de \\\n"
-                    "    --output numbers/train.h5 --vocab-size 300",
+                    "    --output numbers/train.h5 --vocab-size 300\n"
+                    "seqtrain generate strands --output dna",
         .schemas = {&schema, NULL},
         .ranks = false,
         .run = run,
