@@ -25,11 +25,12 @@ struct prediction {
     size_t classes;
 };
 
-/* Where a step adds how much each row attends to the tokens of its source sentence, times `weight`; the weights of a
- * row sum to 1. */
+/* Where a step adds how much each row attends to the tokens of its source sentence, times `weight`: the mean over heads of
+ * the last layer, or the weights of every layer and head. They sum to 1 over a sentence. */
 struct step_attention {
-    float *const *rows; /* [rows], each [source tokens] */
+    float *const *rows; /* [rows], each [source tokens] or, if `apart`, [layers, heads, source tokens] */
     float weight;
+    bool apart;
 };
 
 struct architecture {
@@ -49,7 +50,8 @@ struct architecture {
     /* From now on there are `rows` rows and row r goes on from what was row parents[r]: rows that ended are left out,
      * a row may have several children (beam). */
     enum status (*decode_keep)(void *state, const int32_t *parents, size_t rows);
-    bool attends; /* a step can tell its attention */
+    bool attends;                                                    /* a step can tell its attention: */
+    struct attention_planes (*attention)(const struct model *model); /* NULL: one layer, one head */
 };
 
 extern const struct architecture transformer_architecture;

@@ -75,6 +75,12 @@ void model_initialise(struct model *model, uint64_t seed)
     parameters_initialise(model_parameters(model), seed);
 }
 
+struct attention_planes model_attention(const struct model *model)
+{
+    const struct architecture *architecture = model->architecture;
+    return architecture->attention ? architecture->attention(model) : (struct attention_planes){1, 1};
+}
+
 size_t model_peak_bytes(const struct model *model)
 {
     return arena_peak(model->step);

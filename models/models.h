@@ -76,6 +76,12 @@ enum status model_loss(
  * tests and peers. */
 enum status model_logits(struct model *model, const struct batch *batch, float *out);
 
+/* Layers and heads whose attention to the source decoding can tell. */
+struct attention_planes {
+    size_t layers, heads;
+};
+struct attention_planes model_attention(const struct model *model);
+
 /* Most bytes the step arena ever held. */
 size_t model_peak_bytes(const struct model *model);
 
@@ -117,7 +123,7 @@ struct decode_options {
     int64_t max_length_extra;
     int64_t batch; /* sentences decoded at once */
 
-    bool token_scores, alignment; /* set by commands; no rows */
+    bool token_scores, alignment, attention; /* set by commands; no rows */
 };
 extern const struct option_group decode_group_options; /* undotted switches of translate */
 
@@ -144,10 +150,16 @@ struct hypothesis {
     size_t count;
     double log_probability; /* </s> included when it was reached */
     double score;           /* what hypotheses are ranked by */
+    bool ended;             /* </s> was reached */
 
     /* Of each token, </s> last (zeros if it was not reached). NULL unless asked for. */
     float *log_probabilities; /* [count + 1] */
     float *alignment; /* [count + 1, source tokens] attention when it was chosen; each row sums to 1 */
+
+    /* What every layer and head attended to, by tokens (</s> if it was reached) and source tokens [layers, heads,
+     * count + ended, source tokens]: of the best translation. NULL unless asked for. */
+    float *attention;
+    size_t attention_count;
 };
 
 struct translation {

@@ -88,10 +88,11 @@ void attention_step(size_t rows, size_t heads, size_t key_width, size_t value_wi
         const float *query, size_t query_stride, const float *const *keys, const float *const *values,
         size_t stride, const int32_t *lengths, float *out);
 
-/* Adds the probabilities behind such a step, the mean over heads times `weight`, to out[r] [lengths[r]]. */
+/* Adds the probabilities behind such a step times `weight` to out[r]: [heads, lengths[r]] if `apart`, else their mean over
+ * heads [lengths[r]], which is the same bits as the mean of those. */
 void attention_step_weights(size_t rows, size_t heads, size_t key_width, float scale, const float *query,
         size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
-        float *const *out);
+        bool apart, float *const *out);
 
 /* ---- attention of recurrent decoders (ops/attend.c, ops/scores.c): c = sum over j of dropout(a_j) · v_j, one head,
  * a = softmax over the keys of the query's sentence of scale · score(q, k_j) ---- */

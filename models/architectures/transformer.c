@@ -315,14 +315,24 @@ static struct tensor *cached_self(struct reach *reach, struct tape *tape, size_t
     return attend_step(cached, tape, qkv, keys, cache->room * inner, lengths);
 }
 
-/* What is told of the attention is the last layer's, the mean over its heads. */
-static void add_attention(
-        const struct cached_reach *cached, const struct tensor *query, const float *const *keys)
+/* To the step's attention, where it is asked for that of this layer. */
+static void add_attention(const struct cached_reach *cached, struct tape *tape, size_t layer,
+        const struct tensor *query, const float *const *keys)
 {
+    const struct step_attention *attention = cached->attention;
     const struct model_options *options = &cached->model->options;
-    attention_step_weights(cached->cache.rows, (size_t)options->heads, (size_t)options->head_width,
-            attention_scale(cached->model), query->value, query->columns, keys, cached->cache.columns,
-            cached->source_count, cached->attention->weight, cached->attention->rows);
+    size_t heads = (size_t)options->heads, rows = cached->cache.rows;
+    if (!attention || (!attention->apart && layer + 1 < (size_t)options->decoder_layers))
+        return;
+    float **out = arena_take(tape_arena(tape), rows, sizeof *out);
+    for (size_t r = 0; out && r < rows; r++) {
+        size_t before = attention->apart ? layer * heads * (size_t)cached->source_count[r] : 0;
+        out[r] = attention->rows[r] + before;
+    }
+    if (out)
+        attention_step_weights(rows, heads, (size_t)options->head_width, attention_scale(cached->model),
+                query->value, query->columns, keys, cached->cache.columns, cached->source_count,
+                attention->weight, attention->apart, out);
 }
 
 static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
@@ -334,9 +344,7 @@ static struct tensor *cached_cross(struct reach *reach, struct tape *tape, size_
         return NULL;
     for (size_t r = 0; r < rows; r++)
         keys[r] = cached->memory + 2 * layer * apart + (size_t)cached->first[r] * inner;
-    bool last = layer + 1 == (size_t)cached->model->options.decoder_layers;
-    if (cached->attention && last)
-        add_attention(cached, query, keys);
+    add_attention(cached, tape, layer, query, keys);
     return attend_step(cached, tape, query, keys, apart, cached->source_count);
 }
 
@@ -421,6 +429,11 @@ static enum status decode_keep(void *state, const int32_t *parents, size_t rows)
     return cache_keep(&cached->cache, parents, rows);
 }
 
+static struct attention_planes attention(const struct model *model)
+{
+    return (struct attention_planes){(size_t)model->options.decoder_layers, (size_t)model->options.heads};
+}
+
 const struct architecture transformer_architecture = {
         .check = check,
         .declare = declare,
@@ -429,4 +442,5 @@ const struct architecture transformer_architecture = {
         .decode_step = decode_step,
         .decode_keep = decode_keep,
         .attends = true,
+        .attention = attention,
 };

@@ -1,6 +1,7 @@
 #include "models/decode/search.h"
 
 #include "comm/memory.h"
+#include "models/ops/kernels.h"
 
 #include <string.h>
 
@@ -110,27 +111,50 @@ enum status beam_advance(struct beam *beam, const struct decode_options *options
 
 /* ---- results ---- */
 
-static enum status take_attention(
-        struct hypothesis *hypothesis, const struct trace *last, size_t source_tokens)
+static enum status new_weights(float **out, size_t *count, size_t planes, size_t rows, size_t columns)
 {
-    size_t floats;
-    if (!size_multiply(&floats, hypothesis->count + 1, source_tokens))
-        return status_fail(STATUS_INTERNAL, "the alignment of %zu to %zu tokens exceeds the address space",
-                hypothesis->count, source_tokens);
-    TRY(memory_new(&hypothesis->alignment, "hypothesis", floats, sizeof *hypothesis->alignment));
+    if (!size_multiply(count, rows, columns) || !size_multiply(count, *count, planes))
+        return status_fail(STATUS_INTERNAL,
+                "the attention of %zu tokens to %zu, %zu times, exceeds the address space", rows, columns,
+                planes);
+    return memory_new(out, "hypothesis", *count, sizeof **out);
+}
+
+/* The mean over the heads of the last layer. */
+static enum status take_alignment(
+        struct hypothesis *hypothesis, const struct beam *beam, const struct trace *last)
+{
+    size_t heads = beam->planes.heads, columns = beam->source_tokens, floats;
+    TRY(new_weights(&hypothesis->alignment, &floats, 1, hypothesis->count + 1, columns));
     for (const struct trace *trace = last; trace; trace = trace->parent)
-        memcpy(hypothesis->alignment + (trace->length - 1) * source_tokens, trace->attention,
-                source_tokens * sizeof *trace->attention);
+        for (size_t h = 0; h < heads; h++)
+            floats_add_scaled(hypothesis->alignment + (trace->length - 1) * columns,
+                    trace->attention + ((beam->planes.layers - 1) * heads + h) * columns, 1.0f / (float)heads,
+                    columns);
+    return STATUS_OK;
+}
+
+static enum status take_attention(
+        struct hypothesis *hypothesis, const struct beam *beam, const struct trace *last)
+{
+    size_t planes = beam->planes.layers * beam->planes.heads, columns = beam->source_tokens;
+    size_t rows = last->length;
+    TRY(new_weights(&hypothesis->attention, &hypothesis->attention_count, planes, rows, columns));
+    for (const struct trace *trace = last; trace; trace = trace->parent)
+        for (size_t p = 0; p < planes; p++)
+            memcpy(hypothesis->attention + (p * rows + trace->length - 1) * columns,
+                    trace->attention + p * columns, columns * sizeof *trace->attention);
     return STATUS_OK;
 }
 
 static enum status take_hypothesis(struct hypothesis *out, const struct finished *finished,
-        const struct decode_options *options, size_t source_tokens)
+        const struct decode_options *options, const struct beam *beam)
 {
     const struct trace *last = finished->last;
     out->log_probability = finished->log_probability;
     out->score = finished->score;
-    out->count = last->length - (last->token == TOKEN_END);
+    out->ended = last->token == TOKEN_END;
+    out->count = last->length - out->ended;
     if (out->count > 0)
         TRY(memory_new(&out->ids, "hypothesis", out->count, sizeof *out->ids));
     if (options->token_scores)
@@ -142,7 +166,9 @@ static enum status take_hypothesis(struct hypothesis *out, const struct finished
         if (options->token_scores)
             out->log_probabilities[trace->length - 1] = (float)trace->log_probability;
     }
-    return options->alignment ? take_attention(out, last, source_tokens) : STATUS_OK;
+    if (options->alignment)
+        TRY(take_alignment(out, beam, last));
+    return options->attention && finished == beam->finished ? take_attention(out, beam, last) : STATUS_OK;
 }
 
 enum status beam_translation(
@@ -154,6 +180,6 @@ enum status beam_translation(
     TRY(memory_new(&out->items, "hypothesis", count, sizeof *out->items));
     out->count = count;
     for (size_t h = 0; h < count; h++)
-        TRY(take_hypothesis(&out->items[h], &beam->finished[h], options, beam->source_tokens));
+        TRY(take_hypothesis(&out->items[h], &beam->finished[h], options, beam));
     return STATUS_OK;
 }

@@ -92,7 +92,7 @@ double decode_best_score(
 
 /* ---- what goes together ---- */
 
-static enum status check_models(const struct ensemble *ensemble, bool alignment)
+static enum status check_models(const struct ensemble *ensemble, bool attention)
 {
     const struct model *first = ensemble->models[0];
     double sum = 0;
@@ -107,7 +107,7 @@ static enum status check_models(const struct ensemble *ensemble, bool alignment)
         CHECK(weight > 0, STATUS_USAGE, "weights of an ensemble must be above 0, found %g for model %zu",
                 weight, m + 1);
         sum += weight;
-        CHECK(!alignment || model->architecture->attends, STATUS_CONFIG,
+        CHECK(!attention || model->architecture->attends, STATUS_CONFIG,
                 "alignments need a model with attention: model.kind %s has none", model->options.kind->name);
     }
     CHECK(fabs(sum - 1) < 1e-6, STATUS_USAGE, "weights of an ensemble must sum to 1, found %g", sum);
@@ -125,5 +125,9 @@ enum status decode_check(const struct decode_options *options, const struct ense
             decode_width(options));
     CHECK(options->max_length_ratio > 0 || options->max_length_extra > 0, STATUS_USAGE,
             "--max-length-ratio 0 and --max-length-extra 0 leave no room for a token: raise one of them");
-    return ensemble ? check_models(ensemble, options->alignment) : STATUS_OK;
+    if (!ensemble)
+        return STATUS_OK;
+    CHECK(!options->attention || ensemble->count == 1, STATUS_USAGE,
+            "--attention stores the weights of one model: expected one MODEL, found %zu", ensemble->count);
+    return check_models(ensemble, options->alignment || options->attention);
 }

@@ -74,7 +74,9 @@ static enum status beam_init(struct beam *beam, const struct group *group, size_
     *beam = (struct beam){.source_tokens = source_tokens(task, sentence),
             .prefix = prefix ? task->prefix_ids + prefix[0] : NULL,
             .prefix_count = prefix ? (size_t)(prefix[1] - prefix[0]) : 0,
-            .number = task->numbers ? task->numbers[sentence] : (int64_t)sentence};
+            .number = task->numbers ? task->numbers[sentence] : (int64_t)sentence,
+            .planes = group->options->attention ? model_attention(group->ensemble->models[0])
+                                                : (struct attention_planes){1, 1}};
     beam->limit = length_limit(group, beam->source_tokens, beam->prefix_count);
     CHECK(beam->prefix_count <= beam->limit, STATUS_CONFIG,
             "the prefix of sentence %lld has %zu tokens, more than the model's positions "
@@ -104,6 +106,7 @@ void translations_release(struct translation *translations, size_t count)
             memory_free(translations[s].items[h].ids);
             memory_free(translations[s].items[h].log_probabilities);
             memory_free(translations[s].items[h].alignment);
+            memory_free(translations[s].items[h].attention);
         }
         memory_free(translations[s].items);
         translations[s] = (struct translation){0};

@@ -23,12 +23,14 @@ struct search {
 static enum status attention_rows(const struct search *search, float ***out)
 {
     *out = NULL;
-    if (!search->options->alignment)
+    if (!search->options->alignment && !search->options->attention)
         return STATUS_OK;
     float **attention = arena_take(search->arena, search->count, sizeof *attention);
-    for (size_t r = 0; attention && r < search->count; r++)
-        attention[r] = arena_take_zeroed(
-                search->arena, search->beams[search->paths[r].sentence].source_tokens, sizeof **attention);
+    for (size_t r = 0; attention && r < search->count; r++) {
+        const struct beam *beam = &search->beams[search->paths[r].sentence];
+        attention[r] = arena_take_zeroed(search->arena,
+                beam->planes.layers * beam->planes.heads * beam->source_tokens, sizeof **attention);
+    }
     *out = attention;
     return arena_status(search->arena);
 }
@@ -37,8 +39,8 @@ static enum status step_model(struct search *search, size_t m, float *const *att
 {
     struct model *model = search->ensemble->models[m];
     const double *weights = search->ensemble->weights;
-    struct step_attention sum = {
-            attention, (float)(weights ? weights[m] : 1 / (double)search->ensemble->count)};
+    struct step_attention sum = {attention,
+            (float)(weights ? weights[m] : 1 / (double)search->ensemble->count), search->options->attention};
     arena_clear(model->step);
     struct tape *tape =
             tape_start(model->step, &model->parameters, &(struct tape_options){.packing = &model->packing});

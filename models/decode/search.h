@@ -38,7 +38,7 @@ double decode_best_score(
 struct trace {
     const struct trace *parent; /* NULL: the first token */
     size_t length;              /* tokens up to this one */
-    const float *attention;     /* [source tokens]; NULL unless asked for */
+    const float *attention;     /* [layers, heads, source tokens]; NULL unless asked for */
     double log_probability;     /* of this token */
     int32_t token;
 };
@@ -69,7 +69,7 @@ struct row {
     float *logits;
     size_t classes;
     double log_sum;         /* log of the sum of exponentials: log probability = logit - log_sum */
-    float *attention;       /* [source tokens] or NULL */
+    float *attention;       /* [layers, heads, source tokens] or NULL */
     float *weights;         /* [classes] room for sampling */
     struct choice *choices; /* best first, or in order of samples */
     size_t count;
@@ -108,9 +108,10 @@ struct beam {
     size_t source_tokens, limit; /* most target tokens without </s> */
     const int32_t *prefix;
     size_t prefix_count;
-    int64_t number;            /* of the sentence in the whole input */
-    struct finished *finished; /* [width] best first */
-    size_t kept;               /* held in `finished` */
+    int64_t number;                 /* of the sentence in the whole input */
+    struct attention_planes planes; /* of the attention of a token; one of one: the mean is enough */
+    struct finished *finished;      /* [width] best first */
+    size_t kept;                    /* held in `finished` */
 };
 
 /* Where the hypotheses that go on are put, over all sentences of a batch. */

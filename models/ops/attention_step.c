@@ -178,14 +178,16 @@ static void add_probabilities(const struct queries *q, float factor, float *out)
         size_t count = smaller(KEY_BLOCK, q->count - first);
         score_block(q, first, count, scores);
         exponentials(scores[0], maximum, count);
-        floats_add_scaled(out + first, scores[0], factor / sum, count);
+        floats_scale(scores[0], 1.0f / sum, count);
+        floats_add_scaled(out + first, scores[0], factor, count);
     }
 }
 
 void attention_step_weights(size_t rows, size_t heads, size_t key_width, float scale, const float *query,
         size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
-        float *const *out)
+        bool apart, float *const *out)
 {
+    float factor = apart ? weight : weight / (float)heads;
 #pragma omp parallel for schedule(static, 1)
     for (size_t row = 0; row < rows; row++)
         for (size_t head = 0; head < heads; head++) {
@@ -197,6 +199,6 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
                     .stride = stride,
                     .count = (size_t)lengths[row],
                     .scale = scale};
-            add_probabilities(&q, weight / (float)heads, out[row]);
+            add_probabilities(&q, factor, out[row] + (apart ? head * q.count : 0));
         }
 }

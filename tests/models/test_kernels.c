@@ -257,20 +257,32 @@ static void test_kernels__weights_of_a_cached_step_are_added(void **state)
     const int32_t lengths[ROWS] = {1, 40, LONGEST};
     float *query = numbers(ROWS * (HEADS * KEY + 1), 1), *cache = numbers(ROWS * LONGEST * STRIDE, 50);
     float *weights = calloc(ROWS * LONGEST, sizeof *weights), *out[ROWS];
+    float *of_heads = calloc(ROWS * HEADS * LONGEST, sizeof *of_heads), *apart[ROWS];
     const float *keys[ROWS];
     for (int r = 0; r < ROWS; r++) {
         keys[r] = cache + r * LONGEST * STRIDE;
         out[r] = weights + r * LONGEST;
         out[r][0] = 1;
+        apart[r] = of_heads + r * HEADS * LONGEST;
     }
-    attention_step_weights(ROWS, HEADS, KEY, 0.7f, query, HEADS * KEY + 1, keys, STRIDE, lengths, 0.25f, out);
+    attention_step_weights(
+            ROWS, HEADS, KEY, 0.7f, query, HEADS * KEY + 1, keys, STRIDE, lengths, 0.25f, false, out);
+    attention_step_weights(
+            ROWS, HEADS, KEY, 0.7f, query, HEADS * KEY + 1, keys, STRIDE, lengths, 1, true, apart);
     for (int r = 0; r < ROWS; r++) {
         double expected[LONGEST];
         expected_weights(
                 query + r * (HEADS * KEY + 1), keys[r], STRIDE, HEADS, KEY, (size_t)lengths[r], expected);
         for (int j = 0; j < lengths[r]; j++)
             assert_true(fabs((double)out[r][j] - 0.25 * expected[j] - (j == 0)) < 1e-6);
+        for (int h = 0; h < HEADS; h++) {
+            expected_weights(query + r * (HEADS * KEY + 1) + h * KEY, keys[r] + h * KEY, STRIDE, 1, KEY,
+                    (size_t)lengths[r], expected);
+            for (int j = 0; j < lengths[r]; j++)
+                assert_true(fabs((double)apart[r][h * lengths[r] + j] - expected[j]) < 1e-6);
+        }
     }
+    free(of_heads);
     free(query);
     free(cache);
     free(weights);

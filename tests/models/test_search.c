@@ -244,42 +244,6 @@ static void test_search__scores_of_tokens_add_up(void **state)
     model_close(model);
 }
 
-static void assert_rows_sum_to_one(const struct hypothesis *item, size_t columns, size_t rows)
-{
-    for (size_t t = 0; t < rows; t++) {
-        double sum = 0;
-        for (size_t j = 0; j < columns; j++) {
-            assert_true(item->alignment[t * columns + j] > 0);
-            sum += (double)item->alignment[t * columns + j];
-        }
-        assert_near(sum, 1);
-    }
-}
-
-static void test_search__alignment_is_a_distribution_for_each_token(void **state)
-{
-    (void)state;
-    struct model *models[] = {new_model(3, 1), new_model(4, 1)};
-    struct ensemble ensemble = {.models = models, .count = 2};
-    struct tiny_batch tiny;
-    struct translation found[20];
-    struct decode_options options = usual;
-    options.alignment = true;
-    tiny_batch_fill_sorted(&tiny, 20, 9, 4);
-    struct decode_task task = whole(&tiny, 20);
-    assert_int_equal(decode_group(&ensemble, &options, &task, found), STATUS_OK);
-    for (size_t s = 0; s < 20; s++)
-        for (size_t h = 0; h < found[s].count; h++) {
-            const struct hypothesis *item = &found[s].items[h];
-            bool ended = item->count < source_tokens(&task, s) + 6;
-            assert_rows_sum_to_one(item, source_tokens(&task, s), item->count + ended);
-            assert_null(item->log_probabilities);
-        }
-    translations_release(found, 20);
-    for (int m = 0; m < 2; m++)
-        model_close(models[m]);
-}
-
 /* ---- batches and prefixes ---- */
 
 static void test_search__does_not_depend_on_the_batch(void **state)
@@ -584,7 +548,6 @@ int main(void)
             cmocka_unit_test(test_search__ensemble_averages_probabilities),
             cmocka_unit_test(test_search__wide_beam_finds_the_best_of_all),
             cmocka_unit_test(test_search__scores_of_tokens_add_up),
-            cmocka_unit_test(test_search__alignment_is_a_distribution_for_each_token),
             cmocka_unit_test(test_search__does_not_depend_on_the_batch),
             cmocka_unit_test(test_search__prefix_is_kept_and_counts),
             cmocka_unit_test(test_search__samples_share_their_prefix),

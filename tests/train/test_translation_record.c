@@ -41,7 +41,10 @@ static void test_translation_record__comes_back(void **state)
                     .log_probability = -2.25,
                     .score = -0.75,
                     .log_probabilities = scores,
-                    .alignment = weights},
+                    .alignment = weights,
+                    .ended = true,
+                    .attention = weights,
+                    .attention_count = 5},
             {.ids = NULL, .count = 0, .log_probability = -3, .score = -4},
     };
     struct translation out = sent(&(struct translation){items, 2});
@@ -55,6 +58,10 @@ static void test_translation_record__comes_back(void **state)
     assert_null(out.items[1].ids);
     assert_null(out.items[1].log_probabilities);
     assert_null(out.items[1].alignment);
+    assert_int_equal(out.items[0].attention_count, 5);
+    assert_memory_equal(out.items[0].attention, weights, 5 * sizeof *weights);
+    assert_true(out.items[0].ended && !out.items[1].ended);
+    assert_null(out.items[1].attention);
     assert_true(out.items[1].log_probability == -3 && out.items[1].score == -4);
     translations_release(&out, 1);
 }

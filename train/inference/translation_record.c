@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct header {
-    uint64_t ids, log_probabilities, alignment; /* values of each; 0: there is no such array */
+    uint64_t ids, log_probabilities, alignment, attention; /* values of each; 0: there is no such array */
+    uint64_t ended;
     double log_probability, score;
 };
 
@@ -16,6 +17,8 @@ static struct header header_of(const struct hypothesis *hypothesis, size_t sourc
             .ids = hypothesis->count,
             .log_probabilities = hypothesis->log_probabilities ? rows : 0,
             .alignment = hypothesis->alignment ? rows * source_tokens : 0,
+            .attention = hypothesis->attention ? hypothesis->attention_count : 0,
+            .ended = hypothesis->ended,
             .log_probability = hypothesis->log_probability,
             .score = hypothesis->score,
     };
@@ -27,7 +30,7 @@ static size_t packed_bytes(const struct translation *translation, size_t source_
     for (size_t i = 0; i < translation->count; i++) {
         struct header header = header_of(&translation->items[i], source_tokens);
         bytes += sizeof header + header.ids * sizeof(int32_t) +
-                 (header.log_probabilities + header.alignment) * sizeof(float);
+                 (header.log_probabilities + header.alignment + header.attention) * sizeof(float);
     }
     return bytes;
 }
@@ -45,7 +48,8 @@ static uint8_t *put_hypothesis(uint8_t *at, const struct hypothesis *hypothesis,
     at = put(at, &header, sizeof header);
     at = put(at, hypothesis->ids, header.ids * sizeof(int32_t));
     at = put(at, hypothesis->log_probabilities, header.log_probabilities * sizeof(float));
-    return put(at, hypothesis->alignment, header.alignment * sizeof(float));
+    at = put(at, hypothesis->alignment, header.alignment * sizeof(float));
+    return put(at, hypothesis->attention, header.attention * sizeof(float));
 }
 
 enum status translation_pack(
@@ -79,9 +83,12 @@ static enum status get_hypothesis(struct hypothesis *out, const uint8_t **at)
     out->count = header.ids;
     out->log_probability = header.log_probability;
     out->score = header.score;
+    out->ended = header.ended;
     TRY(get_array(&out->ids, at, header.ids * sizeof(int32_t)));
     TRY(get_array(&out->log_probabilities, at, header.log_probabilities * sizeof(float)));
-    return get_array(&out->alignment, at, header.alignment * sizeof(float));
+    TRY(get_array(&out->alignment, at, header.alignment * sizeof(float)));
+    out->attention_count = header.attention;
+    return get_array(&out->attention, at, header.attention * sizeof(float));
 }
 
 enum status translation_unpack(struct translation *out, const void *record)

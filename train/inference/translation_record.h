@@ -1,7 +1,7 @@
 /*
  * The translations of a sentence as bytes, for the way to rank 0:
  *
- *     hypotheses (uint64) | header, ids, log probabilities, alignment | header, ids, ...
+ *     hypotheses (uint64) | header, ids, log probabilities, alignment, attention | header, ids, ...
  */
 #ifndef TRAIN_TRANSLATION_RECORD_H
 #define TRAIN_TRANSLATION_RECORD_H
