@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum h5_kind { H5_CORPUS = 1, H5_CHECKPOINT = 2 };
+enum h5_kind { H5_CORPUS = 1, H5_CHECKPOINT = 2, H5_ATTENTION = 3 };
+const char *h5_kind_name(enum h5_kind kind); /* "corpus" */
 
 enum h5_type { H5_FLOAT32, H5_FLOAT64, H5_INT32, H5_INT64, H5_BYTE, H5_TEXT };
 

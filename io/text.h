@@ -36,6 +36,9 @@ enum status text_check_inputs(const struct text_list *lists, size_t count);
  * one of `inputs`, by whatever name; among them "-" is standard input. */
 enum status text_check_output(const char *output, const struct text_list *inputs);
 
+/* The same of the file that the switch `name` gives. */
+enum status text_check_result(const char *name, const char *output, const struct text_list *inputs);
+
 void text_close(struct text *text);
 
 /* The next line, without its end and with a 0 after it; *line is NULL at the end of the file. Borrowed

@@ -55,6 +55,11 @@ size_t vocabulary_pieces(const struct vocabulary *vocabulary);
 size_t vocabulary_rows(const struct vocabulary *vocabulary);
 const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */
 
+/* In lists for people longer pieces are cut: bytes of one there, and of the longest, at least 1. */
+enum { VOCABULARY_SHOWN_BYTES = 256 };
+size_t vocabulary_shown_bytes(const struct vocabulary *vocabulary, int32_t id);
+size_t vocabulary_longest_piece(const struct vocabulary *vocabulary);
+
 /* Ids of a line, </s> not included. *ids is the caller's buffer of *capacity ids, which
  * memory_grow() enlarges. */
 enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,

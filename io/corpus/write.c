@@ -10,9 +10,6 @@
 /* Rows per chunk: about 256 KiB of each array, so that a reader of a few thousand pairs unpacks little else. */
 enum { TOKEN_ROWS = 1 << 16, OFFSET_ROWS = 1 << 15, TEXT_ROWS = 1 << 18, SKIP_ROWS = 1 << 12 };
 
-/* Longer pieces are cut in the list for people; the model has them whole. */
-enum { PIECE_BYTES_MOST = 256 };
-
 struct stream {
     int tokens, offsets; /* array numbers in the file */
     int64_t end;         /* tokens so far */
@@ -77,31 +74,20 @@ static enum status declare_all(struct corpus_writer *writer)
 
 /* ---- vocabularies ---- */
 
-static size_t shown_bytes(const char *piece)
-{
-    size_t bytes = strlen(piece);
-    return bytes <= PIECE_BYTES_MOST ? bytes : text_valid_utf8(piece, PIECE_BYTES_MOST);
-}
-
 static enum status put_pieces(
         struct corpus_writer *writer, const struct vocabulary *vocabulary, const char *name)
 {
     struct h5_array array = {.type = H5_TEXT,
-            .text_bytes = 1,
+            .text_bytes = vocabulary_longest_piece(vocabulary),
             .rank = 1,
             .shape = {vocabulary_rows(vocabulary)},
             .description = "the piece of each token id"};
     snprintf(array.name, sizeof array.name, "%s", name);
-    for (size_t i = 0; i < array.shape[0]; i++) {
-        size_t bytes = shown_bytes(vocabulary_piece(vocabulary, (int32_t)i));
-        array.text_bytes = bytes > array.text_bytes ? bytes : array.text_bytes;
-    }
     char *pieces = NULL;
     TRY(memory_new(&pieces, "vocabulary", array.shape[0], array.text_bytes));
-    for (size_t i = 0; i < array.shape[0]; i++) {
-        const char *piece = vocabulary_piece(vocabulary, (int32_t)i);
-        memcpy(pieces + i * array.text_bytes, piece, shown_bytes(piece));
-    }
+    for (size_t i = 0; i < array.shape[0]; i++)
+        memcpy(pieces + i * array.text_bytes, vocabulary_piece(vocabulary, (int32_t)i),
+                vocabulary_shown_bytes(vocabulary, (int32_t)i));
     enum status status = h5_put(writer->file, &array, pieces);
     memory_free(pieces);
     return status;

@@ -27,9 +27,13 @@ static uint32_t crc_of(const void *data, size_t bytes)
     return (uint32_t)crc32(0, data, (uInt)bytes);
 }
 
-static const char *kind_name(uint32_t kind)
+const char *h5_kind_name(enum h5_kind kind)
 {
-    return kind == H5_CORPUS ? "corpus" : kind == H5_CHECKPOINT ? "checkpoint" : "file of an unknown kind";
+    static const char *const names[] = {[H5_CORPUS] = "corpus",
+            [H5_CHECKPOINT] = "checkpoint",
+            [H5_ATTENTION] = "file of attention weights"};
+    bool known = kind >= H5_CORPUS && kind <= H5_ATTENTION;
+    return known ? names[kind] : "file of an unknown kind";
 }
 
 enum status h5_header_read(struct h5_header *out, const struct h5_disk *disk)
@@ -63,8 +67,8 @@ enum status h5_header_read(struct h5_header *out, const struct h5_disk *disk)
 
 enum status h5_header_expect(const struct h5_disk *disk, const struct h5_header *header, enum h5_kind kind)
 {
-    CHECK(header->kind == kind, STATUS_DATA, "%s: expected a %s, found a %s", disk->path, kind_name(kind),
-            kind_name(header->kind));
+    CHECK(header->kind == kind, STATUS_DATA, "%s: expected a %s, found a %s", disk->path, h5_kind_name(kind),
+            h5_kind_name((enum h5_kind)header->kind));
     return STATUS_OK;
 }
 

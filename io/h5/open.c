@@ -312,7 +312,7 @@ enum status h5_peek(const char *path, enum h5_kind *kind)
     enum status status = h5_header_read(&header, &disk);
     h5_disk_close(&disk);
     TRY(status);
-    CHECK(header.kind == H5_CORPUS || header.kind == H5_CHECKPOINT, STATUS_DATA,
+    CHECK(header.kind >= H5_CORPUS && header.kind <= H5_ATTENTION, STATUS_DATA,
             "%s: expected a corpus or a checkpoint, found kind %u", path, header.kind);
     *kind = (enum h5_kind)header.kind;
     return STATUS_OK;

@@ -29,13 +29,18 @@ static bool is_file(const char *path, const struct stat *own)
 
 enum status text_check_output(const char *output, const struct text_list *inputs)
 {
+    return text_check_result("output", output, inputs);
+}
+
+enum status text_check_result(const char *name, const char *output, const struct text_list *inputs)
+{
     struct stat own;
     if (!output || is_standard(output) || stat(output, &own) != 0 || !S_ISREG(own.st_mode))
         return STATUS_OK;
     for (size_t i = 0; i < inputs->count; i++) {
         const char *input = inputs->items[i];
         CHECK(!is_file(input, &own), STATUS_USAGE,
-                "--output %s would replace %s, which is read: give it another name", output,
+                "--%s %s would replace %s, which is read: give it another name", name, output,
                 is_standard(input) ? "standard input" : input);
     }
     return STATUS_OK;

@@ -1,6 +1,7 @@
 #include "io/vocabulary_model.h"
 
 #include "comm/memory.h"
+#include "io/text.h"
 #include "io/vocabulary.h"
 
 #include <stdio.h>
@@ -161,4 +162,23 @@ void vocabulary_model_rules(const void *model, size_t bytes, char out[MODEL_RULE
     struct cursor cursor = {model, (const uint8_t *)model + bytes};
     struct cursor name = find_field(find_field(cursor, MODEL_NORMALIZER), NORMALIZER_NAME);
     snprintf(out, MODEL_RULES_BYTES, "%.*s", (int)(name.end - name.at), (const char *)name.at);
+}
+
+/* ---- lists for people ---- */
+
+size_t vocabulary_shown_bytes(const struct vocabulary *vocabulary, int32_t id)
+{
+    const char *piece = vocabulary_piece(vocabulary, id);
+    size_t bytes = strlen(piece);
+    return bytes <= VOCABULARY_SHOWN_BYTES ? bytes : text_valid_utf8(piece, VOCABULARY_SHOWN_BYTES);
+}
+
+size_t vocabulary_longest_piece(const struct vocabulary *vocabulary)
+{
+    size_t longest = 1;
+    for (size_t id = 0; id < vocabulary_rows(vocabulary); id++) {
+        size_t bytes = vocabulary_shown_bytes(vocabulary, (int32_t)id);
+        longest = bytes > longest ? bytes : longest;
+    }
+    return longest;
 }

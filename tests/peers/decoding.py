@@ -226,6 +226,46 @@ def compare(folder, data, name, models, weights=None, prefix=False, **changes):
     report(f"{name}: what they look at", looks, 1e-4)
 
 
+def all_weights(model, source, target):
+    """What `target` attends to when it is fed, of each decoder layer [layers, heads, target tokens, source tokens]."""
+    _, twin, _ = load(model)
+    said = []
+    for attention in twin.double().eval().cross():
+        def keep(*args, forward=attention.forward, **kwargs):
+            out = forward(*args, **{**kwargs, "need_weights": True, "average_attn_weights": False})
+            said.append(out[1][0])
+            return out
+
+        attention.forward = keep
+    with torch.no_grad():
+        twin([source], [target])
+    return torch.stack(said)
+
+
+def stored(folder, data, model):
+    """translate --attention as h5py reads it."""
+    words = [model, "--input", f"{folder}/source.first", "--alignment", "hard", "--attention", f"{folder}/weights.h5"]
+    pairs = [line.split(" ||| ")[1].split() for line in run(PROGRAM, "translate", *words).splitlines()]
+    worst, faults, sums = 0.0, [], 0.0
+    with h5py.File(f"{folder}/weights.h5") as f:
+        faults += [f"{name} has no description" for name in ("source/pieces", "target/offsets", "attention/weights") if "description" not in f[name].attrs]
+        shape = (int(f["attention/layers"][()]), int(f["attention/heads"][()]))
+        spans = [(f[name][()], f[name.split("/")[0] + "/offsets"][()]) for name in ("source/pieces", "target/pieces", "attention/weights")]
+    for n in range(LINES):
+        source, target, weights = (values[offsets[n]:offsets[n + 1]] for values, offsets in spans)
+        ours = torch.from_numpy(weights).double().reshape(*shape, len(target), len(source))
+        ids = torch.tensor([data.pieces.index(piece.decode()) for piece in target])
+        theirs = all_weights(model, torch.from_numpy(data.ids[0][n]).long(), ids)
+        worst = max(worst, (ours - theirs).abs().max().item())
+        sums = max(sums, (ours.sum(-1) - 1).abs().max().item())
+        looks = ours[-1].mean(0)[:, :-1].argmax(-1).tolist()
+        wanted = [f"{s}-{t}" for t, s in enumerate(looks) if target[t] != b"</s>"]
+        faults += [] if pairs[n] == wanted else [f"line {n}: {pairs[n]} instead of {wanted}"]
+    expect("stored attention: alignments are where the mean of the last layer is largest", faults)
+    report("stored attention: rows sum to 1", sums, 1e-5)
+    report("stored attention: of every layer and head", worst, 1e-5)
+
+
 def main():
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
@@ -237,6 +277,8 @@ def main():
         def case(name, models=(one,), **changes):
             compare(folder, data, name, models, **changes)
 
+        stored(folder, data, one)
+        stored(folder, data, two)
         case("greedy", beam=1, nbest=1)
         case("beam of 4")
         case("length to the power 0.7", length_penalty="average", length_alpha=0.7)

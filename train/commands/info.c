@@ -29,9 +29,11 @@ static enum status tell_file(struct info *info, const char *path)
     enum h5_kind kind;
     TRY(h5_peek(path, &kind));
     CHECK(kind == H5_CORPUS || !settings->skipped, STATUS_USAGE,
-            "info: --skipped is about a corpus, found a checkpoint: %s", path);
+            "info: --skipped is about a corpus, found a %s: %s", h5_kind_name(kind), path);
     CHECK(kind == H5_CHECKPOINT || !settings->all, STATUS_USAGE,
-            "info: --all is about a checkpoint or a run, found a corpus: %s", path);
+            "info: --all is about a checkpoint or a run, found a %s: %s", h5_kind_name(kind), path);
+    if (kind == H5_ATTENTION)
+        return info_attention(info, path);
     return kind == H5_CORPUS ? info_corpus(info, path) : info_checkpoint(info, path);
 }
 

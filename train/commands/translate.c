@@ -4,6 +4,7 @@
 #include "comm/memory.h"
 #include "io/text.h"
 #include "train/command.h"
+#include "train/inference/attention_file.h"
 #include "train/inference/rounds.h"
 #include "train/inference/translation_format.h"
 #include "train/inference/translation_record.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 struct settings {
-    char *input, *output, *prefix;
+    char *input, *output, *prefix, *attention;
     int64_t group;
     struct ensemble_options ensemble;
     struct weights_options weights;
@@ -27,6 +28,9 @@ static const struct option rows[] = {
                 .help = "translations, a line for each; - is standard output"},
         {"prefix", OPTION_TEXT, offsetof(struct settings, prefix), .placeholder = "FILE",
                 .help = "text that translations must begin with, line by line with the input"},
+        {"attention", OPTION_TEXT, offsetof(struct settings, attention), .placeholder = "FILE.h5",
+                .help = "stores what the pieces of the best translation look at, in every layer and head, "
+                        "with the pieces"},
         {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
                 .maximum = 1 << 20,
                 .help = "lines that are sorted by length together; 1 answers line by line"},
@@ -50,9 +54,20 @@ struct translating {
     struct translation *results; /* [sentences of the round], rank 0 */
     size_t result_count;
     struct translation_writer writer;
+    struct attention_file attention; /* rank 0; not open unless asked for */
 };
 
 /* ---- reading ---- */
+
+static enum status open_attention(struct translating *t, const struct text_list *files)
+{
+    const char *path = t->settings->attention;
+    TRY(text_check_result("attention", path, files));
+    CHECK(strcmp(path, t->settings->output) != 0, STATUS_USAGE,
+            "--attention and --output are both %s: give one another name", path);
+    return attention_file_open(&t->attention, path, t->rounds.saved.vocabularies,
+            model_attention(t->rounds.saved.ensemble.models[0]));
+}
 
 static enum status open_texts(void *context)
 {
@@ -64,7 +79,9 @@ static enum status open_texts(void *context)
     TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(t->settings->output, &files));
     TRY(text_open(&t->text[SOURCE], t->settings->input));
-    return t->settings->prefix ? text_open(&t->text[TARGET], t->settings->prefix) : STATUS_OK;
+    if (t->settings->prefix)
+        TRY(text_open(&t->text[TARGET], t->settings->prefix));
+    return t->settings->attention ? open_attention(t, &files) : STATUS_OK;
 }
 
 /* `shorter` has ended: reads the other to its end to tell both counts. */
@@ -182,8 +199,16 @@ static enum status write_round(void *context)
                 .source_tokens = sentence_list_length(sources, s),
                 .translation = &t->results[s]};
         TRY(translation_write(&t->writer, &line));
+        if (t->attention.file)
+            TRY(attention_file_add(&t->attention, &line));
     }
     return output_flush(&t->rounds.output);
+}
+
+static enum status finish(void *context)
+{
+    struct translating *t = context;
+    return t->attention.file ? attention_file_commit(&t->attention) : STATUS_OK;
 }
 
 static void free_round(void *context)
@@ -207,6 +232,7 @@ static void release(struct translating *t)
     memory_free(t->numbers);
     memory_free(t->found);
     translation_writer_release(&t->writer);
+    attention_file_discard(&t->attention);
 }
 
 static enum status run_rounds(struct translating *t, const struct text_list *models)
@@ -218,10 +244,12 @@ static enum status run_rounds(struct translating *t, const struct text_list *mod
     t->decode = settings->decode;
     t->decode.token_scores = settings->format.word_scores;
     t->decode.alignment = format_aligns(&settings->format);
+    t->decode.attention = settings->attention != NULL;
     t->rounds = (struct rounds){
             .open = open_texts,
             .read = read_round,
             .write = write_round,
+            .finish = finish,
             .free = free_round,
             .lists = {&t->round[SOURCE], settings->prefix ? &t->round[TARGET] : NULL},
             .output_path = settings->output,
@@ -264,7 +292,8 @@ const struct command translate_command = {
         .examples = "seqtrain translate runs/demo --input test.en --output test.de\n"
                     "mpirun -n 4 seqtrain translate runs/demo <test.en >test.de\n"
                     "seqtrain translate runs/a runs/b --weights 0.7 0.3 --nbest 5 <test.en\n"
-                    "seqtrain translate runs/demo --sample --seed 7 --word-scores <test.en",
+                    "seqtrain translate runs/demo --sample --seed 7 --word-scores <test.en\n"
+                    "seqtrain translate runs/demo --attention weights.h5 <test.en >test.de",
         .schemas = {&schema},
         .ranks = true,
         .run = run,

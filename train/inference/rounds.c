@@ -8,6 +8,13 @@ static enum status open_ends(struct rounds *rounds)
     return output_open(&rounds->output, rounds->output_path);
 }
 
+static enum status commit_ends(struct rounds *rounds)
+{
+    if (rounds->finish)
+        TRY(rounds->finish(rounds->spread.context));
+    return output_commit(&rounds->output);
+}
+
 static enum status run_one(struct rounds *rounds, bool *done)
 {
     void *context = rounds->spread.context;
@@ -33,7 +40,7 @@ enum status rounds_run(struct rounds *rounds, const struct text_list *models)
         rounds->before += (int64_t)rounds->spread.items;
     }
     if (status == STATUS_OK)
-        status = status_agree(first ? output_commit(&rounds->output) : STATUS_OK);
+        status = status_agree(first ? commit_ends(rounds) : STATUS_OK);
     output_discard(&rounds->output);
     saved_ensemble_close(&rounds->saved);
     return status;

@@ -15,8 +15,10 @@ struct rounds {
     enum status (*open)(void *context);  /* what is read */
     enum status (*read)(void *context);  /* the next sentences into the lists; none: the end */
     enum status (*write)(void *context); /* what they became, to `output` */
-    void (*free)(void *context);         /* what belongs to the round, on every rank, however it ended */
-    struct sentence_list *lists[SIDES];  /* of the round; TARGET may be NULL */
+    enum status (*finish)(
+            void *context);      /* after the last round, before `output` has its name; NULL: nothing */
+    void (*free)(void *context); /* what belongs to the round, on every rank, however it ended */
+    struct sentence_list *lists[SIDES]; /* of the round; TARGET may be NULL */
     const char *output_path;
     const struct kind *parameters;           /* which weights of the models (weights.h) */
     const struct ensemble_options *ensemble; /* NULL: all models alike */

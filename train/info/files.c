@@ -209,6 +209,30 @@ enum status info_corpus(struct info *info, const char *path)
     return verify_file(info, path, H5_CORPUS);
 }
 
+/* ---- attention weights ---- */
+
+static enum status describe_attention(struct info *info, struct h5_file *file)
+{
+    struct h5_array offsets;
+    CHECK(h5_find(file, "/attention/offsets", &offsets) && offsets.rank == 1 && offsets.shape[0] > 0,
+            STATUS_DATA, "%s: expected /attention/offsets, a value for each sentence and one more",
+            h5_path(file));
+    cJSON_AddNumberToObject(info->facts, "sentences", (double)(offsets.shape[0] - 1));
+    TRY(add_value(info->facts, file, "/attention/layers"));
+    return add_value(info->facts, file, "/attention/heads");
+}
+
+enum status info_attention(struct info *info, const char *path)
+{
+    struct h5_file *file;
+    add_file(info, "attention", path);
+    TRY(h5_open(&file, path, H5_ATTENTION, false));
+    enum status status = describe_attention(info, file);
+    h5_close(file);
+    TRY(status);
+    return verify_file(info, path, H5_ATTENTION);
+}
+
 /* ---- verifying ---- */
 
 /* Reads and unpacks all of an array. */

@@ -48,6 +48,7 @@ void info_close(struct info *info);
 
 enum status info_corpus(struct info *info, const char *path);
 enum status info_checkpoint(struct info *info, const char *path);
+enum status info_attention(struct info *info, const char *path);
 
 /* A run directory, with the state of its newest checkpoint that verifies: "state" is running, complete or stopped.
  * STATUS_MISSING for a folder that is none. */
