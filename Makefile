@@ -109,6 +109,10 @@ scale: all
 scale-network: all
 	@BUILD=$(build) tests/scale/network.sh
 
+## scale-wire: the same run with comm.wire float32 and bfloat16, validations side by side (tests/scale/wire.sh)
+scale-wire: all
+	@BUILD=$(build) tests/scale/wire.sh
+
 ## demo: a translation model from nothing to test in three minutes
 demo:
 	@tests/deps.sh ensure
@@ -151,6 +155,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench scale scale-network demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
