@@ -54,7 +54,9 @@ float *exchange_leaf(struct exchange *x, int slot)
     }
     ASSERT(slot == x->next_slot && slot < x->end_slot);
     x->is_leaf_out = true;
-    x->unjoined = x->unstarted = x->unfinished = slot + 1 == x->end_slot ? blocks_buckets(&x->blocks) : 0;
+    x->unjoined = slot + 1 == x->end_slot ? blocks_buckets(&x->blocks) : 0;
+    for (int s = 0; s <= x->stage_count; s++)
+        x->entered[s] = x->unjoined;
     float *leaf = x->buffer[x->held++];
     zero_floats(leaf, x->blocks.floats);
     return leaf;
@@ -73,14 +75,18 @@ struct flight *exchange_flight(struct exchange *x, size_t bucket)
     return &x->flights[bucket % FLIGHTS];
 }
 
+static void start_stage(struct exchange *x, size_t bucket, int s)
+{
+    if (world_is_shared())
+        exchange_note(x, x->reduction->start(x, bucket, s, exchange_flight(x, bucket)->requests));
+}
+
 /* As many as are joined and find a place. */
 static void start_buckets(struct exchange *x)
 {
-    while (x->unstarted > x->unjoined && x->unfinished - x->unstarted < FLIGHTS) {
-        size_t bucket = --x->unstarted;
-        if (world_is_shared())
-            exchange_note(x, x->reduction->start(x, bucket, exchange_flight(x, bucket)->requests));
-    }
+    size_t summed = x->entered[x->stage_count];
+    while (x->entered[0] > x->unjoined && summed - x->entered[0] < FLIGHTS)
+        start_stage(x, --x->entered[0], 0);
 }
 
 /* All buckets from `first` on; each leaves if it finds a place. */
@@ -94,41 +100,52 @@ static void join_buckets(struct exchange *x, size_t first)
     }
 }
 
-/* Whether a bucket that was started is there. MPI moves data only while it is called: this does it. */
-static bool has_arrived(struct exchange *x, size_t bucket, bool wait)
+/* Whether a bucket in stage `s` is there. MPI moves data only while it is called: this does it. */
+static bool has_arrived(struct exchange *x, size_t bucket, int s, bool wait)
 {
     int done = true;
     if (!world_is_shared())
         return true;
     MPI_Request *requests = exchange_flight(x, bucket)->requests;
-    int code = wait ? MPI_Waitall(x->rounds, requests, MPI_STATUSES_IGNORE)
-                    : MPI_Testall(x->rounds, requests, &done, MPI_STATUSES_IGNORE);
+    int code = wait ? MPI_Waitall(x->stages[s].rounds, requests, MPI_STATUSES_IGNORE)
+                    : MPI_Testall(x->stages[s].rounds, requests, &done, MPI_STATUSES_IGNORE);
     exchange_note(x, mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
     return done || code != MPI_SUCCESS;
 }
 
-/* The own stretch of a bucket that has arrived. */
-static void finish_bucket(struct exchange *x, size_t bucket)
+/* What this rank got of a bucket that has arrived in stage `s`. */
+static void add_bucket(struct exchange *x, size_t bucket, int s)
 {
-    struct run run = blocks_run(&x->blocks, bucket, x->rank);
-    bool adds = world_is_shared() && x->reduction->finish;
+    struct run run = stage_got(x, &x->stages[s], bucket);
+    bool adds = world_is_shared() && x->reduction->add, last = s + 1 == x->stage_count;
 #pragma omp parallel for schedule(static)
     for (size_t at = 0; at < run.count; at += BLOCK_FLOATS) {
         size_t count = least(BLOCK_FLOATS, run.count - at);
         if (adds)
-            x->reduction->finish(x, bucket, run.first + at, count);
-        x->squares[(run.own + at) / BLOCK_FLOATS] = vector_square(x->buffer[0] + run.first + at, count);
+            x->reduction->add(x, bucket, s, run.first + at, count);
+        if (last)
+            x->squares[(run.own + at) / BLOCK_FLOATS] = vector_square(x->buffer[0] + run.first + at, count);
     }
+    if (!last)
+        start_stage(x, bucket, s + 1);
 }
 
-/* Finishes what has arrived, or waits for it; in its place the next bucket starts. */
+/* The first stage whose oldest bucket has arrived, or is waited for: what other ranks of the node need before what other
+ * nodes send. -1: none. */
+static int arrived_stage(struct exchange *x, bool wait)
+{
+    for (int s = 0; s < x->stage_count; s++)
+        if (x->entered[s + 1] > x->entered[s] && has_arrived(x, x->entered[s + 1] - 1, s, wait))
+            return s;
+    return -1;
+}
+
+/* Adds what has arrived, or waits for it; in its place the next bucket starts. */
 static void move_buckets(struct exchange *x, bool wait)
 {
     start_buckets(x);
-    while (x->unfinished > x->unstarted && has_arrived(x, x->unfinished - 1, wait)) {
-        finish_bucket(x, --x->unfinished);
-        start_buckets(x);
-    }
+    for (int s; (s = arrived_stage(x, wait)) >= 0; start_buckets(x))
+        add_bucket(x, --x->entered[s + 1], s);
 }
 
 void exchange_ready(struct exchange *x, size_t first)
@@ -166,41 +183,4 @@ enum status exchange_sum(struct exchange *x, float **sum)
     enum status status = x->status;
     x->status = STATUS_OK;
     return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", x->message);
-}
-
-/* As many as find a place. */
-static enum status spread_buckets(struct exchange *x)
-{
-    while (x->spread < blocks_buckets(&x->blocks) && x->spread - x->gathered < SPREADS) {
-        const struct cut *cut = exchange_cut(x, x->spread);
-        int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT,
-                x->parameters + x->spread * x->blocks.bucket_floats, cut->owned.counts, cut->owned.offsets,
-                MPI_FLOAT, x->spreaders, &x->spreading[x->spread % SPREADS]);
-        TRY(mpi_status(code, "MPI_Iallgatherv", -1));
-        x->spread++;
-    }
-    return STATUS_OK;
-}
-
-enum status exchange_spread(struct exchange *x, float *parameters)
-{
-    ASSERT(x->gathered == blocks_buckets(&x->blocks));
-    if (!world_is_shared())
-        return STATUS_OK;
-    x->parameters = parameters;
-    x->gathered = x->spread = 0;
-    return spread_buckets(x);
-}
-
-enum status exchange_spread_wait(struct exchange *x, size_t end)
-{
-    for (int done = true; done && x->gathered < blocks_buckets(&x->blocks); x->gathered += (size_t)done) {
-        TRY(spread_buckets(x));
-        MPI_Request *request = &x->spreading[x->gathered % SPREADS];
-        bool wait = x->gathered * x->blocks.bucket_floats < end;
-        int code = wait ? MPI_Waitall(1, request, MPI_STATUSES_IGNORE)
-                        : MPI_Testall(1, request, &done, MPI_STATUSES_IGNORE);
-        TRY(mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
-    }
-    return STATUS_OK;
 }

@@ -15,7 +15,8 @@
  *
  * `ordered` adds along one binary tree over the slots [0, V): a node [a, b) of n leaves has a left part of ⌈n/2⌉. A
  * rank keeps the sums of its maximal subtrees and sends each to the owners, who add them in tree order: the same bits
- * for any N ≤ V. A slot without a micro-batch is a leaf of zeros. `native` sums with MPI_Iallreduce instead; then the
+ * for any N ≤ V. On nodes of several ranks those of a node add what they can among them first, in the same order, so that
+ * one rank's worth of gradients leaves the node. A slot without a micro-batch is a leaf of zeros. `native` sums with MPI_Iallreduce instead; then the
  * bits depend on N. Buckets leave during the last backward, last parameters first. With the wire format bfloat16 pieces
  * travel rounded, and every sum is of rounded gradients: the same bits for any N again, others than with float32.
  */
@@ -38,11 +39,13 @@ extern const struct kind_table wire_kinds;
 /* How an exchange sums: a row of each table; bfloat16 goes with `ordered` only. */
 struct exchange_kinds {
     const struct kind *reduce, *wire;
+    int64_t node_ranks; /* ranks that follow each other and add among them first (`ordered`); 0: as the world tells */
 };
 
 struct exchange;
 
-/* Slots are 1 ≤ ranks ≤ slots, else STATUS_CONFIG. bucket_floats 0: default. Collective. */
+/* Slots are 1 ≤ ranks ≤ slots, and node_ranks a divisor of ranks or no less, else STATUS_CONFIG. bucket_floats 0: default.
+ * Collective. */
 enum status exchange_open(struct exchange **out, const struct exchange_kinds *kinds, size_t floats, int slots,
         size_t bucket_floats);
 
@@ -61,9 +64,13 @@ struct exchange_cost {
     size_t room_bytes; /* for gradients on their way */
     size_t own_floats; /* of the blocks it owns */
     size_t sent_bytes; /* an update, by the rank that sends most; parameters spread as a ring would */
+    size_t left_bytes; /* of what they send, what leaves the ranks that add first: those of the node it is most for */
+    struct blocks blocks;
 };
-enum status exchange_cost(
-        struct exchange_cost *out, const struct exchange_kinds *kinds, size_t floats, int slots, int ranks);
+
+/* node_ranks: of the world, unless the kinds tell. */
+enum status exchange_cost(struct exchange_cost *out, const struct exchange_kinds *kinds, size_t floats,
+        int slots, int ranks, int node_ranks);
 
 /* The nearest numbers of ranks, at most and at least `ranks`, whose slots are one subtree each: then an update sends no
  * more than a ring would. */

@@ -31,7 +31,9 @@ enum status exchange_packet_open(struct exchange *x)
     size_t total = 0, own_blocks = blocks_of(blocks_own_floats(&x->blocks, x->rank));
     TRY(memory_new(&x->squares, "exchange", own_blocks, sizeof *x->squares));
     TRY(memory_new(&x->packet_bytes, "exchange", (size_t)x->ranks, sizeof *x->packet_bytes));
+    TRY(memory_new(&x->packet_first, "exchange", (size_t)x->ranks, sizeof *x->packet_first));
     for (int r = 0; r < x->ranks; r++) {
+        x->packet_first[r] = total;
         x->packet_bytes[r] = sizeof(struct head) + slots_of(x, r) * sizeof(struct slot_facts) +
                              blocks_of(blocks_own_floats(&x->blocks, r)) * sizeof(double);
         total += x->packet_bytes[r];
@@ -92,10 +94,10 @@ static double add_squares(const struct exchange *x)
 {
     double sum = 0;
     for (size_t bucket = 0; bucket < blocks_buckets(&x->blocks); bucket++) {
-        const unsigned char *packet = x->packets;
-        for (int r = 0; r < x->ranks; packet += x->packet_bytes[r], r++) {
-            struct run run = blocks_run(&x->blocks, bucket, r);
-            const unsigned char *squares = packet + sizeof(struct head) +
+        for (int place = 0; place < x->ranks; place++) {
+            int r = blocks_rank(&x->blocks, place);
+            struct run run = blocks_stretch(&x->blocks, bucket, place, 1);
+            const unsigned char *squares = x->packets + x->packet_first[r] + sizeof(struct head) +
                                            slots_of(x, r) * sizeof(struct slot_facts) +
                                            run.own / BLOCK_FLOATS * sizeof(double);
             for (size_t i = 0; i < blocks_of(run.count); i++) {

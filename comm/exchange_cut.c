@@ -1,80 +1,79 @@
 /*
- * How a bucket is cut among ranks, in the counts and offsets that MPI wants. They are the same for every full bucket,
- * so there are two sets: for those and for the last bucket.
+ * How a bucket is cut among the members of a stage, in the counts and offsets that MPI wants. They are the same for every
+ * full bucket, so there are two sets: for those and for the last bucket.
  */
 #include "comm/exchange_internal.h"
 
 #include "comm/memory.h"
 
-const struct cut *exchange_cut(const struct exchange *x, size_t bucket)
+const struct cut *exchange_cut(const struct exchange *x, const struct stage *stage, size_t bucket)
 {
-    return &x->cuts[bucket + 1 == blocks_buckets(&x->blocks)];
+    return &stage->cuts[bucket + 1 == blocks_buckets(&x->blocks)];
 }
 
-static struct stretches take(int **memory, int ranks)
+static struct stretches take(int **memory, int size)
 {
-    struct stretches stretches = {.counts = *memory, .offsets = *memory + ranks};
-    *memory += 2 * ranks;
+    struct stretches stretches = {.counts = *memory, .offsets = *memory + size};
+    *memory += 2 * size;
     return stretches;
 }
 
-/* The i-th piece of this rank goes to the owners of its floats, but not to itself. */
-static void cut_sent(const struct exchange *x, const struct cut *cut, int i)
+/* The i-th piece of this rank goes to those who get its floats, but not to itself. */
+static void cut_sent(const struct stage *stage, const struct cut *cut, int i)
 {
-    int own = x->first_piece[x->rank + 1] - x->first_piece[x->rank];
-    for (int r = 0; r < x->ranks; r++) {
-        cut->sent[i].counts[r] = i < own && r != x->rank ? cut->owned.counts[r] : 0;
-        cut->sent[i].offsets[r] = i < own ? cut->owned.offsets[r] : 0;
+    bool goes = i < stage_own_pieces(stage);
+    for (int m = 0; m < stage->size; m++) {
+        cut->sent[i].counts[m] = goes && m != stage->member ? cut->got.counts[m] : 0;
+        cut->sent[i].offsets[m] = goes ? cut->got.offsets[m] - cut->got.offsets[0] : 0;
     }
 }
 
 /* The i-th pieces of the others: all foreign pieces lie one after the other in slot order. */
-static void cut_arrived(const struct exchange *x, const struct cut *cut, int i)
+static void cut_arrived(const struct stage *stage, const struct cut *cut, int i)
 {
-    int own = x->first_piece[x->rank + 1] - x->first_piece[x->rank], stretch = cut->owned.counts[x->rank];
-    for (int r = 0; r < x->ranks; r++) {
-        int pieces = x->first_piece[r + 1] - x->first_piece[r];
-        bool comes = i < pieces && r != x->rank;
-        int index = x->first_piece[r] + i - (r > x->rank ? own : 0);
-        cut->arrived[i].counts[r] = comes ? stretch : 0;
-        cut->arrived[i].offsets[r] = comes ? index * stretch : 0;
+    int own = stage_own_pieces(stage), stretch = cut->got.counts[stage->member];
+    for (int m = 0; m < stage->size; m++) {
+        int first = stage->first_piece[m] - stage->first_piece[0];
+        bool comes = i < stage->first_piece[m + 1] - stage->first_piece[m] && m != stage->member;
+        int index = first + i - (m > stage->member ? own : 0);
+        cut->arrived[i].counts[m] = comes ? stretch : 0;
+        cut->arrived[i].offsets[m] = comes ? index * stretch : 0;
     }
 }
 
-static void cut_bucket(const struct exchange *x, const struct cut *cut, size_t bucket)
+static void cut_bucket(
+        const struct exchange *x, const struct stage *stage, const struct cut *cut, size_t bucket)
 {
-    for (int r = 0; r < x->ranks; r++) {
-        struct run run = blocks_run(&x->blocks, bucket, r);
-        cut->owned.counts[r] = (int)run.count;
-        cut->owned.offsets[r] = (int)(run.first - bucket * x->blocks.bucket_floats);
+    for (int m = 0; m < stage->size; m++) {
+        struct run run = stage_stretch(x, stage, bucket, m);
+        cut->got.counts[m] = (int)run.count;
+        cut->got.offsets[m] = (int)(run.first - bucket * x->blocks.bucket_floats);
     }
-    for (int i = 0; i < x->rounds; i++) {
-        cut_sent(x, cut, i);
-        cut_arrived(x, cut, i);
+    for (int i = 0; i < stage->rounds; i++) {
+        cut_sent(stage, cut, i);
+        cut_arrived(stage, cut, i);
     }
 }
 
-enum status exchange_cut_open(struct exchange *x)
+enum status exchange_open_cuts(const struct exchange *x, struct stage *stage)
 {
-    size_t buckets = blocks_buckets(&x->blocks), rounds = (size_t)x->rounds, ranks = (size_t)x->ranks;
-    struct stretches *lists;
-    TRY(memory_new(&x->cut_lists, "exchange", 4 * rounds, sizeof *lists));
-    TRY(memory_new(&x->cut_memory, "exchange", 2 * (1 + 2 * rounds) * 2 * ranks, sizeof(int)));
-    int *memory = x->cut_memory;
-    lists = x->cut_lists;
+    size_t buckets = blocks_buckets(&x->blocks), rounds = (size_t)stage->rounds, size = (size_t)stage->size;
+    TRY(memory_new(&stage->cut_lists, "exchange", 4 * rounds, sizeof *stage->cut_lists));
+    TRY(memory_new(&stage->cut_memory, "exchange", 2 * (1 + 2 * rounds) * 2 * size, sizeof(int)));
+    int *memory = stage->cut_memory;
     for (int c = 0; c < 2; c++) {
-        struct cut *cut = &x->cuts[c];
-        cut->owned = take(&memory, x->ranks);
-        cut->sent = lists + (size_t)c * 2 * rounds;
+        struct cut *cut = &stage->cuts[c];
+        cut->got = take(&memory, stage->size);
+        cut->sent = stage->cut_lists + (size_t)c * 2 * rounds;
         cut->arrived = cut->sent + rounds;
-        for (int i = 0; i < x->rounds; i++) {
-            cut->sent[i] = take(&memory, x->ranks);
-            cut->arrived[i] = take(&memory, x->ranks);
+        for (int i = 0; i < stage->rounds; i++) {
+            cut->sent[i] = take(&memory, stage->size);
+            cut->arrived[i] = take(&memory, stage->size);
         }
     }
     if (buckets > 0) {
-        cut_bucket(x, &x->cuts[0], 0);
-        cut_bucket(x, &x->cuts[1], buckets - 1);
+        cut_bucket(x, stage, &stage->cuts[0], 0);
+        cut_bucket(x, stage, &stage->cuts[1], buckets - 1);
     }
     return STATUS_OK;
 }

@@ -1,8 +1,9 @@
 /*
- * The ordered sum: every piece goes to the owners of its floats, who add the pieces of all ranks along the tree.
+ * The ordered sum: in each stage every piece goes to those who get its floats, and they add the pieces of all members along
+ * the tree.
  *
- * One call moves one piece of each rank, straight from the gradient buffers unless the wire format packs it; ranks with
- * fewer pieces than the most send nothing in the last rounds. Own pieces stay where they are.
+ * One call moves one piece of each rank, straight from where it lies unless the wire format packs it; ranks with fewer
+ * pieces than the most send nothing in the last rounds. Own pieces stay where they are.
  */
 #include "comm/exchange_internal.h"
 
@@ -10,48 +11,30 @@
 
 #include <string.h>
 
-static int all_pieces(const struct exchange *x)
+static size_t foreign_pieces(const struct stage *stage)
 {
-    return x->first_piece[x->ranks];
+    return (size_t)(stage_pieces(stage) - stage_own_pieces(stage));
 }
 
-static int own_pieces(const struct exchange *x)
-{
-    return x->first_piece[x->rank + 1] - x->first_piece[x->rank];
-}
-
-static size_t foreign_pieces(const struct exchange *x)
-{
-    return (size_t)(all_pieces(x) - own_pieces(x));
-}
-
-/* The pieces of the whole tree, and the order in which they are added. */
-static enum status plan_steps(struct exchange *x)
-{
-    struct tree_node own[TREE_PIECES_MOST], *pieces;
-    size_t count = (size_t)all_pieces(x);
-    TRY(memory_new(&pieces, "exchange", count, sizeof *pieces));
-    for (int r = 0; r < x->ranks; r++) {
-        int n = tree_pieces(x->slots, exchange_first_slot(x->slots, x->ranks, r),
-                exchange_first_slot(x->slots, x->ranks, r + 1), own);
-        memcpy(pieces + x->first_piece[r], own, (size_t)n * sizeof *own);
-    }
-    enum status status = memory_new(&x->steps, "exchange", count, sizeof *x->steps);
-    if (status == STATUS_OK)
-        tree_steps(x->slots, pieces, (int)count, x->steps);
-    memory_free(pieces);
-    return status;
-}
-
-/* Floats of the longest own stretch: a last bucket of fewer blocks may hold one more of this rank's. */
-static size_t longest_stretch(const struct exchange *x)
+/* Floats of the longest stretch that those at `count` places have: a last bucket of fewer blocks may hold one more. */
+static size_t longest_stretch(const struct exchange *x, int place, int count)
 {
     size_t buckets = blocks_buckets(&x->blocks);
     if (buckets == 0)
         return 0;
-    size_t full = blocks_run(&x->blocks, 0, x->rank).count;
-    size_t last = blocks_run(&x->blocks, buckets - 1, x->rank).count;
+    size_t full = blocks_stretch(&x->blocks, 0, place, count).count;
+    size_t last = blocks_stretch(&x->blocks, buckets - 1, place, count).count;
     return full > last ? full : last;
+}
+
+static size_t longest_got(const struct exchange *x, const struct stage *stage)
+{
+    return longest_stretch(x, stage->first_place + stage->member * stage->places, stage->places);
+}
+
+static size_t longest_cut(const struct exchange *x, const struct stage *stage)
+{
+    return longest_stretch(x, stage->first_place, stage->size * stage->places);
 }
 
 static size_t flights_used(const struct exchange *x)
@@ -60,132 +43,192 @@ static size_t flights_used(const struct exchange *x)
     return buckets < FLIGHTS ? buckets : FLIGHTS;
 }
 
-static size_t longest_bucket(const struct exchange *x)
+static size_t arrived_floats(const struct exchange *x, const struct stage *stage)
 {
-    return x->blocks.bucket_floats < x->blocks.floats ? x->blocks.bucket_floats : x->blocks.floats;
+    return foreign_pieces(stage) * longest_got(x, stage);
 }
 
-/* Floats of a bucket's own pieces, if they are packed. */
-static size_t packed_floats(const struct exchange *x)
+/* Of own pieces, if they are packed. */
+static size_t packed_floats(const struct exchange *x, const struct stage *stage)
 {
-    return x->wire->pack ? longest_bucket(x) * (size_t)own_pieces(x) : 0;
+    return x->wire->pack ? longest_cut(x, stage) * (size_t)stage_own_pieces(stage) : 0;
+}
+
+/* Of what goes on to the next stage. */
+static size_t sum_floats(const struct exchange *x, int s)
+{
+    if (s + 1 == x->stage_count)
+        return 0;
+    return (size_t)stage_own_pieces(&x->stages[s + 1]) * longest_got(x, &x->stages[s]);
+}
+
+/* Scratch for all stages. */
+static size_t unpacked_floats(const struct exchange *x)
+{
+    size_t most = 0;
+    for (int s = 0; s < x->stage_count && x->wire->unpack; s++)
+        if (arrived_floats(x, &x->stages[s]) > most)
+            most = arrived_floats(x, &x->stages[s]);
+    return most;
+}
+
+static enum status open_loads(struct exchange *x, int s)
+{
+    const struct stage *stage = &x->stages[s];
+    size_t floats;
+    CHECK(size_multiply(&floats, longest_got(x, stage), foreign_pieces(stage)), STATUS_CONFIG,
+            "%zu parameters and %zu pieces from other ranks pass what memory can address", x->blocks.floats,
+            foreign_pieces(stage));
+    for (size_t i = 0; i < flights_used(x); i++) {
+        struct load *load = &x->flights[i].loads[s];
+        TRY(memory_new(&load->arrived, "exchange", floats, x->wire->bytes));
+        TRY(memory_new(&load->leaving, "exchange", packed_floats(x, stage), x->wire->bytes));
+        TRY(memory_new(&load->sums, "exchange", sum_floats(x, s), sizeof *load->sums));
+    }
+    return STATUS_OK;
 }
 
 static enum status ordered_open(struct exchange *x)
 {
-    for (int r = 0; r < x->ranks; r++)
-        if (x->first_piece[r + 1] - x->first_piece[r] > x->rounds)
-            x->rounds = x->first_piece[r + 1] - x->first_piece[r];
-    TRY(plan_steps(x));
-    size_t floats;
-    CHECK(size_multiply(&floats, longest_stretch(x), foreign_pieces(x)), STATUS_CONFIG,
-            "%zu parameters and %zu pieces from other ranks pass what memory can address", x->blocks.floats,
-            foreign_pieces(x));
-    for (size_t i = 0; i < flights_used(x); i++) {
-        TRY(memory_new(&x->flights[i].arrived, "exchange", floats, x->wire->bytes));
-        TRY(memory_new(&x->flights[i].leaving, "exchange", packed_floats(x), x->wire->bytes));
+    for (int s = 0; s < x->stage_count; s++) {
+        struct stage *stage = &x->stages[s];
+        for (int m = 0; m < stage->size; m++)
+            if (stage->first_piece[m + 1] - stage->first_piece[m] > stage->rounds)
+                stage->rounds = stage->first_piece[m + 1] - stage->first_piece[m];
+        TRY(open_loads(x, s));
     }
-    return memory_new(&x->unpacked, "exchange", x->wire->unpack ? floats : 0, sizeof(float));
+    return memory_new(&x->unpacked, "exchange", unpacked_floats(x), sizeof *x->unpacked);
 }
 
-static unsigned char *leaving_piece(struct exchange *x, size_t bucket, int i)
+static struct load *load_of(struct exchange *x, size_t bucket, int s)
 {
-    unsigned char *leaving = exchange_flight(x, bucket)->leaving;
-    return leaving + (size_t)i * longest_bucket(x) * x->wire->bytes;
+    return &exchange_flight(x, bucket)->loads[s];
 }
 
-/* All but the own stretch, which stays; stretches are whole blocks. */
-static void pack_bucket(struct exchange *x, size_t bucket)
+/* Where own piece i that enters stage `s` keeps the float at `position`; what leaves the last stage enters none, and is
+ * the sum. */
+static float *entering(struct exchange *x, size_t bucket, int s, int i, size_t position)
 {
-    struct run own = blocks_run(&x->blocks, bucket, x->rank);
-    size_t first = bucket * x->blocks.bucket_floats;
-    size_t end = first + blocks_bucket_floats(&x->blocks, bucket);
+    if (s == 0 || s == x->stage_count)
+        return x->buffer[i] + position;
+    struct run cut = stage_cut(x, &x->stages[s], bucket);
+    return load_of(x, bucket, s - 1)->sums + (size_t)i * cut.count + (position - cut.first);
+}
+
+/* ---- leaving ---- */
+
+static unsigned char *leaving_piece(struct exchange *x, size_t bucket, int s, int i)
+{
+    unsigned char *leaving = load_of(x, bucket, s)->leaving;
+    return leaving + (size_t)i * longest_cut(x, &x->stages[s]) * x->wire->bytes;
+}
+
+/* All but what this rank itself gets, which stays; stretches are whole blocks. */
+static void pack_bucket(struct exchange *x, size_t bucket, int s)
+{
+    const struct stage *stage = &x->stages[s];
+    struct run cut = stage_cut(x, stage, bucket), got = stage_got(x, stage, bucket);
 #pragma omp parallel for schedule(static)
-    for (size_t at = first; at < end; at += BLOCK_FLOATS) {
-        size_t count = end - at < BLOCK_FLOATS ? end - at : BLOCK_FLOATS;
-        bool stays = at >= own.first && at < own.first + own.count;
-        for (int i = 0; i < own_pieces(x) && !stays; i++)
-            x->wire->pack(
-                    leaving_piece(x, bucket, i) + (at - first) * x->wire->bytes, x->buffer[i] + at, count);
+    for (size_t at = cut.first; at < cut.first + cut.count; at += BLOCK_FLOATS) {
+        size_t left = cut.first + cut.count - at, count = left < BLOCK_FLOATS ? left : BLOCK_FLOATS;
+        bool stays = at >= got.first && at < got.first + got.count;
+        for (int i = 0; i < stage_own_pieces(stage) && !stays; i++)
+            x->wire->pack(leaving_piece(x, bucket, s, i) + (at - cut.first) * x->wire->bytes,
+                    entering(x, bucket, s, i, at), count);
     }
 }
 
 /* Where own piece i leaves from; ranks with fewer pieces than rounds send nothing, from anywhere. */
-static const void *sent_from(struct exchange *x, size_t bucket, int i)
+static const void *sent_from(struct exchange *x, size_t bucket, int s, int i)
 {
-    if (i >= own_pieces(x))
+    const struct stage *stage = &x->stages[s];
+    if (i >= stage_own_pieces(stage))
         return x->buffer[0];
-    return x->wire->pack ? (const void *)leaving_piece(x, bucket, i)
-                         : x->buffer[i] + bucket * x->blocks.bucket_floats;
+    return x->wire->pack ? (const void *)leaving_piece(x, bucket, s, i)
+                         : entering(x, bucket, s, i, stage_cut(x, stage, bucket).first);
 }
 
-static enum status ordered_start(struct exchange *x, size_t bucket, MPI_Request *requests)
+static enum status ordered_start(struct exchange *x, size_t bucket, int s, MPI_Request *requests)
 {
-    const struct cut *cut = exchange_cut(x, bucket);
+    const struct stage *stage = &x->stages[s];
+    const struct cut *cut = exchange_cut(x, stage, bucket);
     MPI_Datatype type = x->wire->pack ? MPI_UINT16_T : MPI_FLOAT;
     if (x->wire->pack)
-        pack_bucket(x, bucket);
-    for (int i = 0; i < x->rounds; i++) {
-        int code = MPI_Ialltoallv(sent_from(x, bucket, i), cut->sent[i].counts, cut->sent[i].offsets, type,
-                exchange_flight(x, bucket)->arrived, cut->arrived[i].counts, cut->arrived[i].offsets, type,
-                MPI_COMM_WORLD, &requests[i]);
+        pack_bucket(x, bucket, s);
+    for (int i = 0; i < stage->rounds; i++) {
+        int code = MPI_Ialltoallv(sent_from(x, bucket, s, i), cut->sent[i].counts, cut->sent[i].offsets, type,
+                load_of(x, bucket, s)->arrived, cut->arrived[i].counts, cut->arrived[i].offsets, type,
+                stage->summers, &requests[i]);
         TRY(mpi_status(code, "MPI_Ialltoallv", -1));
     }
     return STATUS_OK;
 }
 
-/* What has arrived of one block of the own stretch, as floats in the same places; returned from where it starts. */
-static float *unpack_block(struct exchange *x, size_t bucket, size_t offset, size_t count)
+/* ---- adding ---- */
+
+/* One block of what this rank gets of a bucket, and where its pieces lie. */
+struct place {
+    size_t bucket;
+    int s;
+    size_t position;
+    struct run got;
+    float *arrived; /* as floats */
+};
+
+/* What has arrived, as floats in the same places; returned from where it starts. */
+static float *unpack_block(struct exchange *x, const struct place *place, size_t count)
 {
-    const unsigned char *arrived = exchange_flight(x, bucket)->arrived;
-    size_t stretch = blocks_run(&x->blocks, bucket, x->rank).count;
+    unsigned char *arrived = load_of(x, place->bucket, place->s)->arrived;
     if (!x->wire->unpack)
-        return exchange_flight(x, bucket)->arrived;
-    for (size_t i = 0; i < foreign_pieces(x); i++) {
-        size_t at = i * stretch + offset;
+        return (float *)(void *)arrived;
+    for (size_t i = 0; i < foreign_pieces(&x->stages[place->s]); i++) {
+        size_t at = i * place->got.count + (place->position - place->got.first);
         x->wire->unpack(x->unpacked + at, arrived + at * x->wire->bytes, count);
     }
     return x->unpacked;
 }
 
-/* Where `piece` keeps the float at `position` of the own stretch `run` of a bucket. */
-static float *piece_at(
-        const struct exchange *x, float *arrived, int piece, const struct run *run, size_t position)
+static float *piece_at(struct exchange *x, const struct place *place, int piece)
 {
-    int own = x->first_piece[x->rank];
-    if (piece >= own && piece < own + own_pieces(x))
-        return x->buffer[piece - own] + position;
-    size_t index = (size_t)(piece < own ? piece : piece - own_pieces(x));
-    return arrived + index * run->count + (position - run->first);
+    const struct stage *stage = &x->stages[place->s];
+    int first = stage_first_piece(stage), own = stage_own_pieces(stage);
+    if (piece >= first && piece < first + own)
+        return entering(x, place->bucket, place->s, piece - first, place->position);
+    size_t index = (size_t)(piece < first ? piece : piece - own);
+    return place->arrived + index * place->got.count + (place->position - place->got.first);
 }
 
-static void ordered_finish(struct exchange *x, size_t bucket, size_t position, size_t count)
+static void ordered_add(struct exchange *x, size_t bucket, int s, size_t position, size_t count)
 {
-    struct run run = blocks_run(&x->blocks, bucket, x->rank);
-    float *arrived = unpack_block(x, bucket, position - run.first, count);
-    for (int i = 0; i < all_pieces(x) - 1; i++)
-        x->wire->add(piece_at(x, arrived, x->steps[i].left, &run, position),
-                piece_at(x, arrived, x->steps[i].right, &run, position), count);
-    if (x->first_piece[x->rank] != 0)
-        memcpy(x->buffer[0] + position, piece_at(x, arrived, 0, &run, position), count * sizeof(float));
+    const struct stage *stage = &x->stages[s];
+    struct place place = {bucket, s, position, stage_got(x, stage, bucket), NULL};
+    place.arrived = unpack_block(x, &place, count);
+    for (int i = 0; i < stage_pieces(stage) - stage->sums; i++)
+        x->wire->add(
+                piece_at(x, &place, stage->steps[i].left), piece_at(x, &place, stage->steps[i].right), count);
+    for (int i = 0; i < stage->sums; i++) {
+        float *to = entering(x, bucket, s + 1, i, position), *from = piece_at(x, &place, stage->held[i]);
+        if (to != from)
+            memcpy(to, from, count * sizeof *to);
+    }
 }
 
-static size_t ordered_floats_sent(const struct exchange *x)
-{
-    return (size_t)own_pieces(x) * (x->blocks.floats - blocks_own_floats(&x->blocks, x->rank));
-}
+/* ---- costs ---- */
 
 static size_t ordered_room_bytes(const struct exchange *x)
 {
-    size_t arrived = foreign_pieces(x) * longest_stretch(x);
-    size_t unpacked = x->wire->unpack ? arrived * sizeof(float) : 0;
-    return flights_used(x) * (arrived + packed_floats(x)) * x->wire->bytes + unpacked;
+    size_t bytes = 0;
+    for (int s = 0; s < x->stage_count; s++)
+        bytes += (arrived_floats(x, &x->stages[s]) + packed_floats(x, &x->stages[s])) * x->wire->bytes +
+                 sum_floats(x, s) * sizeof(float);
+    return flights_used(x) * bytes + unpacked_floats(x) * sizeof(float);
 }
 
 const struct reduction reduction_ordered = {
         .open = ordered_open,
         .start = ordered_start,
-        .finish = ordered_finish,
-        .floats_sent = ordered_floats_sent,
+        .add = ordered_add,
+        .copies_sent = stage_own_pieces,
         .room_bytes = ordered_room_bytes,
+        .in_stages = true,
 };

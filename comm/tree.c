@@ -87,9 +87,11 @@ static int append_steps(struct step_list *list, struct tree_node node)
     return left;
 }
 
-void tree_steps(int slots, const struct tree_node *pieces, int count, struct tree_step *out)
+void tree_steps(const struct tree_node *sums, int sum_count, const struct tree_node *pieces, int count,
+        struct tree_step *out, int *held)
 {
     struct step_list list = {.pieces = pieces, .out = out};
-    append_steps(&list, (struct tree_node){0, slots});
-    ASSERT(list.piece == count && list.steps == count - 1);
+    for (int i = 0; i < sum_count; i++)
+        held[i] = append_steps(&list, sums[i]);
+    ASSERT(list.piece == count && list.steps == count - sum_count);
 }

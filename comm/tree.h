@@ -39,8 +39,9 @@ struct tree_step {
     int left, right;
 };
 
-/* The order in which `count` pieces that cover [0, slots) are added; the total ends in piece 0. `out` has room for
- * count - 1 steps. */
-void tree_steps(int slots, const struct tree_node *pieces, int count, struct tree_step *out);
+/* The order in which `count` pieces are added to the `sum_count` nodes that they cover together, both in slot order.
+ * Sum i ends in the piece held[i]; `out` has room for count - sum_count steps. */
+void tree_steps(const struct tree_node *sums, int sum_count, const struct tree_node *pieces, int count,
+        struct tree_step *out, int *held);
 
 #endif

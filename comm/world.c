@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct world current = {.size = 1, .node_size = 1};
+static struct world current = {.size = 1, .node_size = 1, .even_ranks = 1};
 static bool is_open;
 
 static void fill_alone(void)
@@ -109,15 +109,28 @@ static enum status place_threads(int threads)
     return STATUS_OK;
 }
 
-/* What must not differ between ranks, because bits depend on it. */
+/* Of a rank: where it is, and what must not differ between ranks, because bits depend on it. */
 struct machine {
+    int node_rank, node_size;
     char host[64], core[32], level[32];
 };
+
+/* Each host's ranks being in order, it is enough that rank r is number r % n of its host. */
+static int even_ranks(const struct machine *all)
+{
+    int wide = all[0].node_size;
+    for (int r = 0; r < current.size; r++)
+        if (all[r].node_size != wide || all[r].node_rank != r % wide)
+            return 0;
+    return wide;
+}
 
 static enum status compare_machines(void)
 {
     struct machine mine, *all;
     memset(&mine, 0, sizeof mine);
+    mine.node_rank = current.node_rank;
+    mine.node_size = current.node_size;
     snprintf(mine.host, sizeof mine.host, "%s", current.host);
     snprintf(mine.core, sizeof mine.core, "%s", cpu_blas_core());
     snprintf(mine.level, sizeof mine.level, "%s", cpu_vector_level());
@@ -132,6 +145,8 @@ static enum status compare_machines(void)
                     "if only "
                     "the cores differ",
                     r, all[r].host, all[r].core, all[r].level, all[0].host, all[0].core, all[0].level);
+    if (status == STATUS_OK)
+        current.even_ranks = even_ranks(all);
     memory_free(all);
     return status;
 }
@@ -163,5 +178,5 @@ void world_close(void)
     MPI_Finalize();
     log_set_rank(0);
     current.rank = current.node_rank = 0;
-    current.size = current.node_size = 1;
+    current.size = current.node_size = current.even_ranks = 1;
 }

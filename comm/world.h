@@ -18,8 +18,9 @@
 struct world {
     int rank, size;           /* of all */
     int node_rank, node_size; /* among the ranks on this host */
-    int threads;              /* OpenMP threads of this rank */
-    int cores;                /* this rank may run on */
+    int even_ranks; /* node_size, if it is the same on every host and ranks of one follow each other; else 0 */
+    int threads;    /* OpenMP threads of this rank */
+    int cores;      /* this rank may run on */
     char host[64];
 };
 
@@ -37,7 +38,7 @@ enum status world_open(int threads);
 /* Ends MPI. Collective; harmless if the world was never opened. */
 void world_close(void);
 
-/* Never NULL; {0, 1, 0, 1, ...} before world_open(). */
+/* Never NULL; {0, 1, 0, 1, 1, ...} before world_open(). */
 const struct world *world(void);
 
 /* The rank this process will have, and the number of ranks, known from the launcher before MPI

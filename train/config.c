@@ -176,6 +176,12 @@ static const struct option comm_rows[] = {
                 .needs = "comm.reduce=ordered",
                 .help = "what gradients travel as\nbfloat16 has half the bytes. All that is added is rounded "
                         "first, also within a rank. Parameters travel as float32."},
+        {"comm.node_ranks", OPTION_INTEGER, offsetof(struct comm_options, exchange.node_ranks),
+                .value = "auto", .minimum = 1, .maximum = 1 << 20, .zero = "auto",
+                .needs = "comm.reduce=ordered",
+                .help = "ranks of a node, which add gradients among them before these leave it; 1: they do "
+                        "not\nauto: those on a host, if every host has as many and they follow each other. "
+                        "The bits are the same."},
         {"comm.threads", OPTION_INTEGER, offsetof(struct comm_options, threads), .value = "auto",
                 .minimum = 1, .maximum = 4096, .zero = "auto",
                 .help = "threads of each rank; auto: OMP_NUM_THREADS, else its share of the node"},

@@ -32,6 +32,22 @@ static const struct exchange_kinds *kinds_called(const char *reduce, enum wire w
     return kinds;
 }
 
+/* Ranks of a node that are fewer than all, the next after `wide`; 0: there are none. */
+static int next_nodes(int wide)
+{
+    for (wide++; wide < world()->size; wide++)
+        if (world()->size % wide == 0)
+            return wide;
+    return 0;
+}
+
+static struct exchange_kinds on_nodes(enum wire wire, int node_ranks)
+{
+    struct exchange_kinds kinds = *kinds_called("ordered", wire);
+    kinds.node_ranks = node_ranks;
+    return kinds;
+}
+
 /* x as it travels: 8 binary digits. */
 static float on_wire(enum wire wire, float x)
 {
@@ -171,6 +187,17 @@ static double check_layout(const struct exchange_kinds *kinds, size_t floats, in
     return norm;
 }
 
+/* Ranks of a node add first: the same bits. */
+static void check_nodes(enum wire wire, size_t floats, int slots, const float *expected, double norm)
+{
+    for (int wide = next_nodes(1); wide > 0; wide = next_nodes(wide)) {
+        struct exchange_kinds kinds = on_nodes(wire, wide);
+        EXPECT(check_layout(&kinds, floats, slots, 0, expected) == norm);
+        EXPECT(check_layout(&kinds, floats, slots, 40000, expected) == norm);
+        EXPECT(check_layout(&kinds, floats, slots, 1, expected) == norm);
+    }
+}
+
 static void check_sizes(int slots)
 {
     static const size_t sizes[] = {1, 4095, 4096, 100000};
@@ -186,6 +213,7 @@ static void check_sizes(int slots)
             world_set_message_limit(8192 * sizeof(float));
             EXPECT(check_layout(ordered, floats, slots, 0, expected) == norm);
             world_set_message_limit((size_t)1 << 30);
+            check_nodes(wire, floats, slots, expected, norm);
             if (wire == FLOAT32)
                 check_layout(kinds_called("native", wire), floats, slots, 40000, expected);
             memory_free(expected);
@@ -198,7 +226,8 @@ static void check_many_slots(int slots)
     enum { FLOATS = 200 };
     for (enum wire wire = FLOAT32; wire <= BFLOAT16; wire++) {
         float *expected = expected_sums(wire, FLOATS, slots);
-        check_layout(kinds_called("ordered", wire), FLOATS, slots, 0, expected);
+        double norm = check_layout(kinds_called("ordered", wire), FLOATS, slots, 0, expected);
+        check_nodes(wire, FLOATS, slots, expected, norm);
         memory_free(expected);
     }
 }
@@ -217,12 +246,13 @@ static bool has_parameters(const float *parameters, int round, size_t end)
 }
 
 /* Parameters are complete as far as was waited for, and all of them after a sum for which nobody waited. */
-static void check_spread(void)
+static void check_spread(int node_ranks)
 {
     enum { FLOATS = 100000, SLOTS = 8 };
+    const struct exchange_kinds kinds = on_nodes(FLOAT32, node_ranks);
     struct exchange *x;
     float *parameters, *sum;
-    EXPECT_OK(exchange_open(&x, kinds_called("ordered", FLOAT32), FLOATS, SLOTS, 8192));
+    EXPECT_OK(exchange_open(&x, &kinds, FLOATS, SLOTS, 8192));
     EXPECT_OK(memory_new(&parameters, "test", FLOATS, sizeof *parameters));
     for (int round = 1; round <= 3; round++) {
         for (size_t i = 0; i < FLOATS; i++)
@@ -244,14 +274,15 @@ static void check_spread(void)
 }
 
 /* Each rank fails in turn, on its own or in the sum; everybody hears of it and the next update works. */
-static void check_failures(void)
+static void check_failures(int node_ranks)
 {
     enum { FLOATS = 5000 };
+    const struct exchange_kinds kinds = on_nodes(FLOAT32, node_ranks);
     const struct world *w = world();
     struct exchange *x;
     float *sum;
     int slots = w->size + 1;
-    EXPECT_OK(exchange_open(&x, kinds_called("ordered", FLOAT32), FLOATS, slots, 0));
+    EXPECT_OK(exchange_open(&x, &kinds, FLOATS, slots, 0));
     for (int failing = 0; failing < w->size; failing++)
         for (int injected = 0; injected < 2; injected++) {
             char plan[64];
@@ -276,8 +307,9 @@ static void check_failures(void)
 }
 
 /* Memory ends on one rank, at every allocation in turn: all ranks are refused together. */
-static void check_open_failures(void)
+static void check_open_failures(int node_ranks)
 {
+    const struct exchange_kinds kinds = on_nodes(BFLOAT16, node_ranks);
     const struct world *w = world();
     enum status status = STATUS_INTERNAL;
     size_t before = memory_blocks();
@@ -286,7 +318,7 @@ static void check_open_failures(void)
         char plan[64];
         snprintf(plan, sizeof plan, "memory:%d:%d", n, w->size - 1);
         EXPECT_OK(fault_plan(plan, w->rank));
-        status = exchange_open(&x, kinds_called("ordered", FLOAT32), 10000, w->size + 2, 0);
+        status = exchange_open(&x, &kinds, 10000, w->size + 2, 0);
         fault_plan(NULL, w->rank);
         EXPECT((status == STATUS_OK) == (x != NULL));
         EXPECT(status == STATUS_OK || strstr(status_message(), "out of memory") != NULL);
@@ -322,6 +354,15 @@ static void check_refusal(void)
         return;
     EXPECT(exchange_open(&x, kinds_called("ordered", FLOAT32), 10, world()->size - 1, 0) == STATUS_CONFIG);
     EXPECT(x == NULL && strstr(status_message(), "batch.micro_batches") != NULL);
+    if (world()->size < 3)
+        return;
+    struct exchange_kinds kinds = on_nodes(FLOAT32, world()->size - 1);
+    EXPECT(exchange_open(&x, &kinds, 10, world()->size, 0) == STATUS_CONFIG);
+    EXPECT(x == NULL && strstr(status_message(), "comm.node_ranks") != NULL);
+    kinds.node_ranks = 2 * world()->size; /* all on one node */
+    EXPECT_OK(exchange_open(&x, &kinds, 10, world()->size, 0));
+    EXPECT(exchange_blocks(x)->node_ranks == 1);
+    exchange_close(x);
 }
 
 static size_t bytes_held(const char *name)
@@ -340,7 +381,7 @@ static void check_cost(const struct exchange_kinds *kinds, size_t floats, int sl
     struct exchange_cost cost;
     int size = world()->size;
     size_t before = bytes_held("exchange");
-    EXPECT_OK(exchange_cost(&cost, kinds, floats, slots, size));
+    EXPECT_OK(exchange_cost(&cost, kinds, floats, slots, size, 1));
     EXPECT(bytes_held("exchange") == before);
     EXPECT_OK(exchange_open(&x, kinds, floats, slots, 0));
     size_t gradients = (size_t)cost.buffers * floats * sizeof(float), rest = (1 << 17) + floats / 256;
@@ -365,18 +406,32 @@ static void check_costs(void)
     check_cost(kinds_called("ordered", FLOAT32), 9 * floats / 2, 7);
     check_cost(kinds_called("ordered", BFLOAT16), 9 * floats / 2, 7);
     check_cost(kinds_called("native", FLOAT32), floats, 12);
+    for (int wide = next_nodes(1); wide > 0; wide = next_nodes(wide))
+        for (enum wire wire = FLOAT32; wire <= BFLOAT16; wire++) {
+            struct exchange_kinds kinds = on_nodes(wire, wide);
+            check_cost(&kinds, 9 * floats / 2, 12);
+            check_cost(&kinds, 9 * floats / 2, 7);
+        }
     for (int ranks = 1; ranks <= 64; ranks *= 2) { /* as a ring */
-        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, ranks));
+        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, ranks, 1));
         EXPECT(cost.sent_bytes == 8 * floats / (size_t)ranks * (size_t)(ranks - 1));
-        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", BFLOAT16), floats, 64, ranks));
+        EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", BFLOAT16), floats, 64, ranks, 1));
         EXPECT(cost.sent_bytes == 6 * floats / (size_t)ranks * (size_t)(ranks - 1));
         EXPECT(cost.buffers >= 1 && cost.buffers <= 7);
     }
-    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, 3));
+    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, 3, 1));
     EXPECT(cost.sent_bytes > 8 * floats);
     EXPECT(cost.room_bytes > 0);
+    for (int wide = 1; wide < 64;
+            wide *= 2) { /* one piece leaves a node, whatever its ranks; parameters come back */
+        const struct exchange_kinds kinds = on_nodes(FLOAT32, wide);
+        EXPECT_OK(exchange_cost(&cost, &kinds, floats, 64, 64, 1));
+        EXPECT(cost.left_bytes == 8 * floats / 64 * (size_t)(64 - wide));
+        EXPECT(cost.sent_bytes == 8 * floats / 64 * 63);
+    }
+    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), floats, 64, 3, 1));
     size_t room = cost.room_bytes; /* of a few buckets: it does not grow with the model for ever */
-    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), 16 * floats, 64, 3));
+    EXPECT_OK(exchange_cost(&cost, kinds_called("ordered", FLOAT32), 16 * floats, 64, 3, 1));
     EXPECT(cost.room_bytes > room && cost.room_bytes <= 4 * room);
 }
 
@@ -395,9 +450,11 @@ int main(int argc, char **argv)
             check_sizes(slots[i]);
     check_many_slots(4096);
     check_many_slots(1001);
-    check_spread();
-    check_failures();
-    check_open_failures();
+    for (int wide = 1; wide > 0; wide = next_nodes(wide)) {
+        check_spread(wide);
+        check_failures(wide);
+        check_open_failures(wide);
+    }
     check_gradient_with_nan(FLOAT32);
     check_gradient_with_nan(BFLOAT16);
     check_refusal();

@@ -7,14 +7,17 @@
 
 #include "comm/blocks.h"
 
-/* Every float has one owner, runs follow each other, own buffers have no holes. */
-static void check_layout(size_t floats, size_t bucket_floats, int ranks)
+/* Every float has one owner, runs follow each other by place, own buffers have no holes. */
+static void check_layout(size_t floats, size_t bucket_floats, int ranks, int node_ranks)
 {
     struct blocks blocks = blocks_make(floats, bucket_floats, ranks);
+    blocks.node_ranks = node_ranks;
     size_t position = 0, total = 0;
     for (size_t bucket = 0; bucket < blocks_buckets(&blocks); bucket++)
-        for (int rank = 0; rank < ranks; rank++) {
+        for (int place = 0; place < ranks; place++) {
+            int rank = blocks_rank(&blocks, place);
             struct run run = blocks_run(&blocks, bucket, rank);
+            assert_int_equal(blocks_place(&blocks, rank), place);
             assert_int_equal(run.first, position);
             assert_int_equal(run.first % BLOCK_FLOATS == 0 || run.count == 0, 1);
             position += run.count;
@@ -49,7 +52,30 @@ static void test_blocks__every_float_has_one_owner(void **state)
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
         for (size_t j = 0; j < sizeof buckets / sizeof *buckets; j++)
             for (size_t k = 0; k < sizeof ranks / sizeof *ranks; k++)
-                check_layout(floats[i], buckets[j], ranks[k]);
+                for (int wide = 1; wide <= ranks[k]; wide++)
+                    if (ranks[k] % wide == 0)
+                        check_layout(floats[i], buckets[j], ranks[k], wide);
+}
+
+/* What the i-th ranks of all nodes own is one stretch. */
+static void test_blocks__columns_stand_together(void **state)
+{
+    (void)state;
+    static const int expected[] = {0, 2, 4, 1, 3, 5};
+    struct blocks blocks = blocks_make(100 * BLOCK_FLOATS + 5, 24 * BLOCK_FLOATS, 6);
+    blocks.node_ranks = 2;
+    for (int place = 0; place < 6; place++)
+        assert_int_equal(blocks_rank(&blocks, place), expected[place]);
+    for (int column = 0; column < 2; column++) {
+        size_t floats = 0;
+        for (size_t bucket = 0; bucket < blocks_buckets(&blocks); bucket++) {
+            struct run stretch = blocks_stretch(&blocks, bucket, 3 * column, 3);
+            assert_int_equal(stretch.first, blocks_run(&blocks, bucket, column).first);
+            assert_int_equal(stretch.own, floats);
+            floats += stretch.count;
+        }
+        assert_int_equal(floats, blocks_stretch_floats(&blocks, 3 * column, 3));
+    }
 }
 
 static void test_blocks__nothing_is_no_bucket(void **state)
@@ -84,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_blocks__every_float_has_one_owner),
+            cmocka_unit_test(test_blocks__columns_stand_together),
             cmocka_unit_test(test_blocks__nothing_is_no_bucket),
             cmocka_unit_test(test_blocks__buckets_are_whole_blocks),
             cmocka_unit_test(test_blocks__shares_are_even),

@@ -64,10 +64,53 @@ static uint64_t summed(int slots, int ranks)
             sums[count] = stack[i];
         }
     }
-    tree_steps(slots, pieces, count, steps);
+    int held;
+    tree_steps(&(struct tree_node){0, slots}, 1, pieces, count, steps, &held);
+    assert_int_equal(held, 0);
     for (int i = 0; i < count - 1; i++)
         sums[steps[i].left] = join(sums[steps[i].left], sums[steps[i].right]);
     return sums[0];
+}
+
+/* Adds the pieces of the ranks [first, end) as far as they go, into `sums` and `nodes`; their number is returned. */
+static int summed_inside(int slots, int ranks, int first, int end, uint64_t *sums, struct tree_node *nodes)
+{
+    static struct tree_node pieces[SLOTS_MOST];
+    static struct tree_step steps[SLOTS_MOST];
+    static uint64_t values[SLOTS_MOST];
+    struct tree_node own[TREE_PIECES_MOST];
+    int held[TREE_PIECES_MOST], count = 0;
+    for (int rank = first; rank < end; rank++) {
+        int n = tree_pieces(slots, exchange_first_slot(slots, ranks, rank),
+                exchange_first_slot(slots, ranks, rank + 1), own);
+        for (int i = 0; i < n; i++, count++) {
+            pieces[count] = own[i];
+            values[count] = expected(own[i].first, own[i].count);
+        }
+    }
+    int left = tree_pieces(
+            slots, exchange_first_slot(slots, ranks, first), exchange_first_slot(slots, ranks, end), nodes);
+    tree_steps(nodes, left, pieces, count, steps, held);
+    for (int i = 0; i < count - left; i++)
+        values[steps[i].left] = join(values[steps[i].left], values[steps[i].right]);
+    for (int i = 0; i < left; i++)
+        sums[i] = values[held[i]];
+    return left;
+}
+
+static void test_tree__same_brackets_when_nodes_add_first(void **state)
+{
+    (void)state;
+    struct tree_node nodes[TREE_PIECES_MOST];
+    uint64_t sums[TREE_PIECES_MOST];
+    for (int slots = 1; slots <= 40; slots++)
+        for (int ranks = 1; ranks <= slots; ranks++)
+            for (int first = 0; first < ranks; first++)
+                for (int end = first + 1; end <= ranks; end++) {
+                    int left = summed_inside(slots, ranks, first, end, sums, nodes);
+                    for (int i = 0; i < left; i++)
+                        assert_int_equal(sums[i], expected(nodes[i].first, nodes[i].count));
+                }
 }
 
 static void test_tree__same_brackets_for_any_ranks(void **state)
@@ -120,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_tree__same_brackets_for_any_ranks),
+            cmocka_unit_test(test_tree__same_brackets_when_nodes_add_first),
             cmocka_unit_test(test_tree__large_and_odd),
             cmocka_unit_test(test_tree__divisors_of_a_power_of_two_hold_one_piece),
             cmocka_unit_test(test_tree__good_numbers_of_ranks),

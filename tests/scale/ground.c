@@ -18,8 +18,12 @@ const struct world *world(void)
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     struct world *w = &worlds[rank];
     if (w->size == 0) {
-        *w = (struct world){
-                .rank = rank, .node_size = 1, .threads = 1, .cores = 1, .host = "a simulated host"};
+        *w = (struct world){.rank = rank,
+                .node_size = 1,
+                .even_ranks = 1,
+                .threads = 1,
+                .cores = 1,
+                .host = "a simulated host"};
         MPI_Comm_size(MPI_COMM_WORLD, &w->size);
     }
     return w;

@@ -109,7 +109,8 @@ static void test_ema__changes_places_and_back(void **state)
     struct ema ema;
     static float before[FLOATS], average[FLOATS];
     struct exchange *exchange;
-    struct exchange_kinds kinds = {kind_find(&reduce_kinds, "ordered"), kind_find(&wire_kinds, "float32")};
+    struct exchange_kinds kinds = {
+            .reduce = kind_find(&reduce_kinds, "ordered"), .wire = kind_find(&wire_kinds, "float32")};
     assert_int_equal(exchange_open(&exchange, &kinds, FLOATS, 1, 2 * BLOCK_FLOATS), STATUS_OK);
     run(&ema, 0.9);
     memcpy(before, weights, sizeof before);

@@ -83,7 +83,11 @@ static void print_exchange(const struct estimate *e)
             (double)e->slots / e->ranks);
     if (e->ranks_below != e->ranks && e->ranks_above != e->ranks)
         printf("; %d or %d would exchange less", e->ranks_below, e->ranks_above);
-    printf("\nexchange    %.1f MB sent by a rank an update\n", megabytes(e->exchange.sent_bytes));
+    printf("\nexchange    %.1f MB sent by a rank an update", megabytes(e->exchange.sent_bytes));
+    if (e->exchange.blocks.node_ranks > 1)
+        printf("; %.1f MB leave a node of %d ranks", megabytes(e->exchange.left_bytes),
+                e->exchange.blocks.node_ranks);
+    printf("\n");
 }
 
 static void print_memory(const struct estimate *e)
@@ -123,9 +127,8 @@ static struct forecast make_forecast(const struct estimate *e, const struct sett
     const struct network network = {.bits = settings->gigabits * 1e9,
             .latency = settings->microseconds * 1e-6,
             .node_ranks = (int)settings->node_ranks};
-    struct blocks blocks = blocks_make(e->floats, 0, e->ranks);
     double compute = (double)e->slowest_tokens / (double)e->updates / speed;
-    forecast_make(&forecast, &pace, compute, &blocks, &e->exchange, e->slots, &network);
+    forecast_make(&forecast, &pace, compute, &e->exchange, e->slots, &network);
     return forecast;
 }
 
@@ -211,6 +214,8 @@ static cJSON *as_json(const struct estimate *e, const struct config *config, con
     cJSON_AddNumberToObject(out, "good_ranks_below", e->ranks_below);
     cJSON_AddNumberToObject(out, "good_ranks_above", e->ranks_above);
     cJSON_AddNumberToObject(out, "update_bytes_sent", (double)e->exchange.sent_bytes);
+    cJSON_AddNumberToObject(out, "summing_node_ranks", e->exchange.blocks.node_ranks);
+    cJSON_AddNumberToObject(out, "update_bytes_leaving_node", (double)e->exchange.left_bytes);
     cJSON *memory = cJSON_AddObjectToObject(out, "memory");
     for (int i = 0; i < MEMORY_PURPOSES; i++)
         cJSON_AddNumberToObject(memory, estimate_purpose_names[i], (double)e->memory[i]);
@@ -247,7 +252,7 @@ static enum status plan(const struct config *config, const struct settings *sett
     struct estimate estimate;
     log_set_level(LOG_WARNING);
     TRY(world_open((int)config->comm.threads));
-    TRY(estimate_make(&estimate, config, (int)settings->ranks));
+    TRY(estimate_make(&estimate, config, (int)settings->ranks, (int)settings->node_ranks));
     if (settings->json)
         return print_json(&estimate, config, settings);
     print_model(&estimate, config);

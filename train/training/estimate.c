@@ -260,18 +260,17 @@ static enum status measure_validation(struct work *work, struct estimate *out)
 /* Once memory is known: parameters and moments move. */
 static enum status measure_pace(struct work *work, struct estimate *out)
 {
-    struct blocks blocks = blocks_make(model_parameters(work->trainer.model)->floats, 0, out->ranks);
-    return pace_measure(
-            &out->pace, &work->trainer, &blocks, &work->heaviest[WEIGHT_ROWS].batch, work->gradient);
+    return pace_measure(&out->pace, &work->trainer, &out->exchange.blocks, &work->heaviest[WEIGHT_ROWS].batch,
+            work->gradient);
 }
 
 /* ---- the whole ---- */
 
-static enum status see_exchange(struct work *work, struct estimate *out)
+static enum status see_exchange(struct work *work, struct estimate *out, int node_ranks)
 {
     const struct config *config = work->trainer.config;
     size_t floats = model_parameters(work->trainer.model)->floats;
-    TRY(exchange_cost(&out->exchange, &config->comm.exchange, floats, out->slots, out->ranks));
+    TRY(exchange_cost(&out->exchange, &config->comm.exchange, floats, out->slots, out->ranks, node_ranks));
     exchange_good_ranks(out->slots, out->ranks, &out->ranks_below, &out->ranks_above);
     out->floats = floats;
     out->memory[MEMORY_PARAMETERS] = floats * sizeof(float);
@@ -304,16 +303,16 @@ static enum status see_state(struct work *work, struct estimate *out)
 {
     struct trainer *trainer = &work->trainer;
     struct trainer_record record;
-    struct blocks blocks = blocks_make(model_parameters(trainer->model)->floats, 0, out->ranks);
+    const struct blocks *blocks = &out->exchange.blocks;
     size_t before = bytes_held(), vocabulary = 0;
-    TRY(trainer_open_moments(trainer, &blocks, out->exchange.rank));
+    TRY(trainer_open_moments(trainer, blocks, out->exchange.rank));
     out->memory[MEMORY_OPTIMISER] = bytes_held() - before;
     trainer_record(trainer, &record);
     const struct checkpoint_contents contents = {.arrays = trainer->arrays,
             .array_count = trainer->array_count,
             .planes = record.planes,
             .plane_count = record.plane_count};
-    TRY(checkpoint_held_bytes(&out->memory[MEMORY_CHECKPOINT], &blocks, out->exchange.rank, &contents));
+    TRY(checkpoint_held_bytes(&out->memory[MEMORY_CHECKPOINT], blocks, out->exchange.rank, &contents));
     for (enum side side = SOURCE; side < SIDES; side++) {
         size_t bytes;
         corpus_vocabulary(trainer->corpus, side, &bytes);
@@ -340,13 +339,13 @@ static void see_rest(const struct work *work, struct estimate *out)
     out->memory[MEMORY_PROCESS] = (resident > used ? resident - used : 0) + (out->ranks > 1 ? MPI_BYTES : 0);
 }
 
-static enum status make(struct work *work, struct estimate *out)
+static enum status make(struct work *work, struct estimate *out, int node_ranks)
 {
     struct trainer *trainer = &work->trainer;
     TRY(config_check(trainer->config, out->ranks));
     TRY(trainer_open_model(trainer));
     count_parameters(model_parameters(trainer->model), out);
-    TRY(see_exchange(work, out));
+    TRY(see_exchange(work, out, node_ranks));
     TRY(see_state(work, out));
     TRY(see_epoch(work, out));
     TRY(measure_step(work, out));
@@ -355,12 +354,12 @@ static enum status make(struct work *work, struct estimate *out)
     return measure_pace(work, out);
 }
 
-enum status estimate_make(struct estimate *out, const struct config *config, int ranks)
+enum status estimate_make(struct estimate *out, const struct config *config, int ranks, int node_ranks)
 {
     struct work work = {.trainer = {.config = config}};
     *out = (struct estimate){
             .ranks = ranks, .slots = (int)config->batch.micro_batches, .threads = world()->threads};
-    enum status status = make(&work, out);
+    enum status status = make(&work, out, node_ranks);
     for (int w = 0; w < WEIGHTS; w++)
         for (int side = 0; side < SIDES; side++) {
             memory_free(work.heaviest[w].ids[side]);

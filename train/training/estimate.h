@@ -1,7 +1,7 @@
 /*
  * What a training run will take, found out without one: nothing is written, nothing learned.
  *
- *     TRY(estimate_make(&estimate, &config, ranks));
+ *     TRY(estimate_make(&estimate, &config, ranks, node_ranks));
  *
  * The corpora are read as training reads them, for one epoch. Memory is that of the rank that needs most, at its
  * highest: parameters, optimiser state and reader as they are opened for that rank, the step of the heaviest
@@ -58,7 +58,7 @@ struct estimate {
 };
 
 /* STATUS_CONFIG for settings that training would refuse. The world is open; alone. */
-enum status estimate_make(struct estimate *out, const struct config *config, int ranks);
+enum status estimate_make(struct estimate *out, const struct config *config, int ranks, int node_ranks);
 
 size_t estimate_memory(const struct estimate *estimate); /* the sum */
 

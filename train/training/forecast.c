@@ -5,8 +5,8 @@
 /* Of goodput in what a link carries: frames of 1,538 bytes hold 1,460. */
 #define LINK_SHARE 0.95
 
-/* Between ranks of a node, bytes a second that they share. */
-#define NODE_BYTES 8e9
+/* A second of each rank to others of its node. */
+#define COPY_BYTES 4e9
 
 /* Posting, matching and completing a message. */
 #define MESSAGE_SECONDS 2e-6
@@ -15,23 +15,32 @@
 struct traffic {
     const struct blocks *blocks;
     const struct network *network;
-    double far_seconds, near_seconds; /* of a float of each rank to all others: between nodes, inside one */
+    double sum_seconds, spread_seconds; /* of a float, until all ranks have its sum, or its owner's value */
     double messages; /* seconds of a rank to post and complete a message to each other rank */
 };
 
-static struct traffic make_traffic(const struct blocks *blocks, const struct network *network)
+/* Of the bytes that a rank sends, and of those that leave the ranks that add first: through the node's link or inside it. */
+static double transport(const struct blocks *blocks, const struct network *network, double sent, double left)
 {
-    double ranks = blocks->ranks, near = fmin(network->node_ranks, ranks);
-    return (struct traffic){.blocks = blocks,
-            .network = network,
-            .far_seconds = near * sizeof(float) * (ranks - near) / ranks / (network->bits / 8 * LINK_SHARE),
-            .near_seconds = near * sizeof(float) * (near - 1) / ranks / NODE_BYTES,
-            .messages = 2 * (ranks - 1) * MESSAGE_SECONDS};
+    double ranks = blocks->ranks, wide = blocks->node_ranks;
+    double near = fmax(wide, fmin(network->node_ranks, ranks));
+    double link = near / wide * left * (ranks - near) / (ranks - wide);
+    return fmax(link / (network->bits / 8 * LINK_SHARE), (sent - link / near) / COPY_BYTES);
 }
 
-static double transport(const struct traffic *traffic, double floats)
+static struct traffic make_traffic(const struct exchange_cost *cost, const struct network *network)
 {
-    return floats * fmax(traffic->far_seconds, traffic->near_seconds);
+    const struct blocks *blocks = &cost->blocks;
+    double floats = (double)blocks->floats, ranks = blocks->ranks, wide = blocks->node_ranks;
+    double sent = sizeof(float) * floats * (ranks - 1) / ranks; /* to spread, the rest to sum */
+    double left = sizeof(float) * floats * (ranks - wide) / ranks;
+    double rest =
+            transport(blocks, network, (double)cost->sent_bytes - sent, (double)cost->left_bytes - left);
+    return (struct traffic){.blocks = blocks,
+            .network = network,
+            .sum_seconds = fmax(0, rest) / floats,
+            .spread_seconds = transport(blocks, network, sent, left) / floats,
+            .messages = 2 * (wide + ranks / wide - 2) * MESSAGE_SECONDS};
 }
 
 /* Seconds after the start of the last micro-batch at which the gradient is final from `first` on. */
@@ -44,13 +53,13 @@ static double ready_at(const struct pace *pace, size_t first)
 }
 
 /* When the last bucket has arrived, counted from the start of the last micro-batch. */
-static double sums_at(const struct traffic *traffic, const struct pace *pace, double pieces)
+static double sums_at(const struct traffic *traffic, const struct pace *pace)
 {
     double left = 0;
     for (size_t bucket = blocks_buckets(traffic->blocks); bucket-- > 0;) {
         double ready = ready_at(pace, bucket * traffic->blocks->bucket_floats);
         left = fmax(left, ready) +
-               transport(traffic, pieces * (double)blocks_bucket_floats(traffic->blocks, bucket));
+               traffic->sum_seconds * (double)blocks_bucket_floats(traffic->blocks, bucket);
     }
     return left + traffic->network->latency;
 }
@@ -64,7 +73,7 @@ static double parameters_late(const struct traffic *traffic, const struct pace *
         const struct pace_point *needed = &pace->needed.points[i];
         size_t end = (needed->place + length - 1) / length * length;
         double floats = fmin((double)end, (double)traffic->blocks->floats);
-        late = fmax(late, traffic->network->latency + transport(traffic, floats) - needed->seconds);
+        late = fmax(late, traffic->network->latency + traffic->spread_seconds * floats - needed->seconds);
     }
     return late;
 }
@@ -76,22 +85,20 @@ static double agreement(const struct traffic *traffic, int slots)
                    slots * (double)sizeof(struct slot_facts);
     double rounds = ceil(log2(traffic->blocks->ranks));
     return rounds * (traffic->network->latency + 2 * MESSAGE_SECONDS) +
-           transport(traffic, bytes / sizeof(float));
+           traffic->spread_seconds * bytes / sizeof(float);
 }
 
-void forecast_make(struct forecast *out, const struct pace *pace, double compute, const struct blocks *blocks,
+void forecast_make(struct forecast *out, const struct pace *pace, double compute,
         const struct exchange_cost *cost, int slots, const struct network *network)
 {
     *out = (struct forecast){.compute = compute, .step = pace->step_seconds};
-    if (blocks->ranks == 1)
+    if (cost->blocks.ranks == 1)
         return;
-    struct traffic traffic = make_traffic(blocks, network);
-    double others = (double)(blocks->floats - cost->own_floats), buckets = (double)blocks_buckets(blocks);
-    /* Gradients that leave the rank that sends most, for each parameter that does, in floats. */
-    double pieces = others > 0 ? (double)cost->sent_bytes / sizeof(float) / others - 1 : 0;
-    out->compute += buckets * traffic.messages;
-    out->sum = fmax(0, sums_at(&traffic, pace, pieces) - pace_seconds(pace)) + agreement(&traffic, slots);
-    out->spread = buckets * traffic.messages + parameters_late(&traffic, pace);
+    struct traffic traffic = make_traffic(cost, network);
+    double posting = (double)blocks_buckets(traffic.blocks) * traffic.messages;
+    out->compute += posting;
+    out->sum = fmax(0, sums_at(&traffic, pace) - pace_seconds(pace)) + agreement(&traffic, slots);
+    out->spread = posting + parameters_late(&traffic, pace);
 }
 
 double forecast_seconds(const struct forecast *forecast)

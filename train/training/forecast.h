@@ -8,7 +8,8 @@
  *     step                                                     |--|
  *
  * A node has one link, which does the same in both directions at once and which its ranks share; switches do not block.
- * Every rank sends its part of a bucket to every owner (comm.reduce ordered), and its own parameters to every rank.
+ * Every rank sends its part of a bucket to every owner (comm.reduce ordered), and its own parameters to every rank; where
+ * ranks of a node add first, once for all of them (comm.node_ranks). What stays inside a node its ranks copy.
  */
 #ifndef TRAIN_FORECAST_H
 #define TRAIN_FORECAST_H
@@ -30,7 +31,7 @@ struct forecast {
 };
 
 /* `compute`: seconds of the micro-batches of an update on one rank, the last of which goes as `pace` says. */
-void forecast_make(struct forecast *out, const struct pace *pace, double compute, const struct blocks *blocks,
+void forecast_make(struct forecast *out, const struct pace *pace, double compute,
         const struct exchange_cost *cost, int slots, const struct network *network);
 
 double forecast_seconds(const struct forecast *forecast);

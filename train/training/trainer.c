@@ -198,6 +198,19 @@ static void say_frozen(const struct trainer *trainer)
         log_line(LOG_INFO, "%zu of %zu parameters are frozen", floats, parameters_count(parameters));
 }
 
+static void say_nodes(const struct trainer *trainer)
+{
+    const struct world *w = world();
+    int node_ranks = exchange_blocks(trainer->exchange)->node_ranks;
+    if (node_ranks > 1)
+        log_line(LOG_INFO, "gradients are added up among the %d ranks of a node before they leave it",
+                node_ranks);
+    else if (w->even_ranks == 0 && trainer->config->comm.exchange.node_ranks == 0)
+        log_line(LOG_INFO,
+                "hosts have different numbers of ranks, or ranks of one do not follow each other: gradients "
+                "are not added up within hosts first");
+}
+
 static void say_layout(const struct trainer *trainer)
 {
     const struct config *config = trainer->config;
@@ -212,6 +225,7 @@ static void say_layout(const struct trainer *trainer)
                 config->comm.exchange.reduce->name);
         return;
     }
+    say_nodes(trainer);
     exchange_good_ranks(slots, ranks, &below, &above);
     if (below != ranks && above != ranks)
         log_line(LOG_INFO,
