@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests that `make test` built: unit tests, mpi_* at 1-4 ranks, command-line tests. Arguments choose by name.
+# Runs the tests that `make test` built: unit tests, mpi_* at 1-4 ranks (the exchange at 6 too), command-line tests. Arguments choose by name.
 #   tests/run.sh                 all
 #   tests/run.sh comm plan cli   those whose path holds one of the words
 set -u
@@ -46,7 +46,9 @@ for source in tests/*/mpi_*.c; do
     [ -e "$source" ] || continue
     name=${source#tests/} name=${name%.c}
     chosen "$name" || continue
-    for ranks in 1 2 3 4; do
+    numbers="1 2 3 4"
+    [ "$name" != comm/mpi_exchange ] || numbers="$numbers 6" # nodes of 2 and 3 ranks
+    for ranks in $numbers; do
         run "$name on $ranks" env OMP_WAIT_POLICY=passive mpirun -n "$ranks" "$BUILD/tests/$name"
     done
 done

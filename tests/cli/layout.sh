@@ -51,6 +51,23 @@ first=
 bfloat16() { same "$1" "$2" "$3" --comm.wire bfloat16; }
 for ranks in 1 2 3 4 6; do bfloat16 6 "$ranks" $((1 + ranks % 2)); done
 [ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "bfloat16 rounded nothing"
+rounded=$first
+
+# Ranks of a node add first, with pieces that fit the tree and such that do not; and a resume across.
+nodes() { same "$1" "$2" 1 --comm.node_ranks 2 "${@:3}"; }
+for slots in 8 6; do
+    first=v$slots-n0-t1 first_crc=$(crc_of "$first")
+    nodes "$slots" 4
+done
+grep -q "among the 2 ranks of a node" wide-v6-n4-t1.log || fail "4 ranks did not add on nodes of 2"
+first=$rounded first_crc=$(crc_of "$rounded")
+nodes 6 4 --comm.wire bfloat16
+train 4 across --comm.node_ranks 2 --batch.micro_batches 6 --train.until 11u
+train 3 across --comm.node_ranks 1 --batch.micro_batches 6
+[ "$(crc_of across)" = "$(crc_of v6-n0-t1)" ] || fail "on nodes of 2 ranks, then flat: other parameters"
+cmp "$(newest v6-n0-t1)" "$(newest across)" || fail "on nodes of 2 ranks, then flat: another checkpoint"
+train 3 whole --comm.node_ranks 2
+expect whole 78 "comm.node_ranks: expected as many ranks on each node, found 3 ranks on nodes of 2"
 
 # The test can fail: another seed, and another number of slots, are other numbers.
 [ "$(crc_of v8-n0-t1)" != "$(crc_of v6-n0-t1)" ] || fail "8 and 6 micro-batches gave the same parameters"
