@@ -75,7 +75,8 @@ near "the speed of one rank" 1000 "$(figure alone tokens_per_second)" 0.05
 fast near --ranks 4 --bandwidth 1000 --latency 0
 fast far --ranks 4 --bandwidth 0.01 --latency 0
 fast late --ranks 4 --bandwidth 1000 --latency 1e6
-fast shared --ranks 4 --bandwidth 0.01 --latency 0 --node-ranks 2
+fast shared --ranks 4 --bandwidth 0.01 --latency 0 --node-ranks 2 --comm.node_ranks 1
+fast added --ranks 4 --bandwidth 0.01 --latency 0 --node-ranks 2
 points() { # PLAN needed|ready: place and seconds of each, a line
     grep -o "\"$2\":\[\[[^]]*\(\],\[[^]]*\)*\]\]" "$1.json" | sed 's/.*\[\[//; s/\]\]//; s/\],\[/\n/g' | tr , ' '
     echo
@@ -89,6 +90,10 @@ points far needed | awk -v f="$(figure far floats)" -v e="$(figure far compute_s
     END { exit !(lines > 10 && n == lines) }' || fail "needed: $(points far needed)"
 near "waiting for parameters" "$(hidden "$ring")" "$(figure far spread_seconds)" 0.02
 near "waiting for parameters over a link that two share" "$(hidden "$(awk -v r="$ring" 'BEGIN { print r * 4 / 3 }')")" "$(figure shared spread_seconds)" 0.02
+near "waiting for parameters that come to two at once" "$(hidden "$(awk -v r="$ring" 'BEGIN { print r * 2 / 3 }')")" "$(figure added spread_seconds)" 0.02
+near "bytes that leave a node of two" $((4 * $(figure added floats))) "$(figure added update_bytes_leaving_node)" 0.01
+awk -v a="$(figure added sum_seconds)" -v b="$(figure shared sum_seconds)" 'BEGIN { exit !(a < 0.6 * b) }' ||
+    fail "sums are waited for $(figure added sum_seconds) s where ranks of a node add first, else $(figure shared sum_seconds) s"
 awk -v a="$(figure near spread_seconds)" 'BEGIN { exit !(a < 0.01) }' || fail "a fast network is waited for $(figure near spread_seconds) s"
 awk -v a="$(figure near sum_seconds)" -v b="$(figure far sum_seconds)" -v r="$ring" 'BEGIN { exit !(a < 0.01 && b > 0.1 * r && b < r) }' ||
     fail "sums are waited for $(figure near sum_seconds) and $(figure far sum_seconds) s: part of $ring s is hidden by backward"
