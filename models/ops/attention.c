@@ -1,9 +1,7 @@
 #include "models/ops.h"
 #include "models/ops/kernels.h"
 #include "models/profile.h"
-#include "models/vector.h"
 
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -15,37 +13,44 @@
  *     P = e^(S - lse);  dv = (P ∘ u)ᵀ do;  dP = (do vᵀ) ∘ u
  *     dS = scale · P ∘ (dP - rows' sum of P ∘ dP);  dq = dS k;  dk = dSᵀ q
  *
- * A task is a pair and head; it goes through the queries in tiles of QUERY_TILE rows. Matrices over keys have rows of
- * `stride` floats, the keys rounded up to whole lanes.
+ * A task is a pair and head; it goes through the queries in tiles of at most QUERY_TILE. Matrices of a tile have a row
+ * for each key and a column for each query, rounded up to whole lanes, so that what is done along the keys is done for
+ * many queries at once. Columns beyond the queries hold numbers that nobody reads.
  */
-enum { QUERY_TILE = 48, MASK_PASS = 128 };
+enum { QUERY_TILE = 48, MASK_PASS = 128, LINE = 16 }; /* LINE: floats of a line of the caches */
 
 struct attention {
     struct attention_shape shape;
     struct attention_part query, key, value;
     struct dropout dropout;
-    float *lse;           /* [query rows, heads] */
+    float *lse;           /* [heads, query rows] */
     uint64_t *first_mask; /* [pairs]: number of the pair's first element for the dropout */
-    size_t most_keys;     /* stride of the longest sentence */
+    size_t most_keys;     /* of the longest sentence */
 };
 
 /* One thread's working space; matrices over widths have rows of whole lanes. */
 struct scratch {
-    float *keys_across, *values_across; /* transposed: [width, stride] */
-    float *keys, *values;               /* [stride, width] */
-    float *queries, *outputs;           /* [QUERY_TILE, width] */
-    float *scores, *mask, *gradients;   /* [QUERY_TILE, stride] */
+    float *queries_across, *outputs_across; /* transposed: [width, QUERY_TILE] */
+    float *keys, *values;                   /* [keys, width] */
+    float *queries, *outputs;               /* [QUERY_TILE, width] */
+    float *scores, *mask, *gradients;       /* [keys, QUERY_TILE] */
 };
 
 /* One pair and head. */
 struct task {
-    size_t head, query_row, queries, key_row, keys, stride;
+    size_t head, query_row, queries, key_row, keys;
     uint64_t first_mask;
 };
 
 static size_t padded(size_t count)
 {
     return tiles_of(count, SMALL_LANES) * SMALL_LANES;
+}
+
+/* Elements that a head takes of the dropout's, in whole passes. */
+static size_t mask_elements(size_t queries, size_t keys)
+{
+    return tiles_of(padded(queries) * keys, MASK_PASS) * MASK_PASS;
 }
 
 static struct task task_of(const struct attention *a, size_t number)
@@ -58,9 +63,7 @@ static struct task task_of(const struct attention *a, size_t number)
             .key_row = key,
             .queries = (size_t)s->query_offsets[pair + 1] - query,
             .keys = (size_t)s->key_offsets[pair + 1] - key};
-    task.stride = padded(task.keys);
-    task.first_mask =
-            a->first_mask[pair] + head * tiles_of(task.queries * task.stride, MASK_PASS) * MASK_PASS;
+    task.first_mask = a->first_mask[pair] + head * mask_elements(task.queries, task.keys);
     return task;
 }
 
@@ -77,19 +80,19 @@ static size_t scratch_layout(const struct attention *a, float *own, struct scrat
     size_t width = padded(shape->key_width > shape->value_width ? shape->key_width : shape->value_width);
     size_t matrix = a->most_keys * width, tile = QUERY_TILE * width, square = QUERY_TILE * a->most_keys;
     if (out) {
-        *out = (struct scratch){.keys_across = own,
-                .values_across = own + matrix,
-                .keys = own + 2 * matrix,
-                .values = own + 3 * matrix};
-        own += 4 * matrix;
-        out->queries = own;
-        out->outputs = own + tile;
-        own += 2 * tile;
+        *out = (struct scratch){.queries_across = own,
+                .outputs_across = own + tile,
+                .queries = own + 2 * tile,
+                .outputs = own + 3 * tile};
+        own += 4 * tile;
+        out->keys = own;
+        out->values = own + matrix;
+        own += 2 * matrix;
         out->scores = own;
         out->mask = own + square;
         out->gradients = own + 2 * square;
     }
-    return 4 * matrix + 2 * tile + 3 * square;
+    return 4 * tile + 2 * matrix + 3 * square;
 }
 
 /* Scratch for all threads, to be given back by a reset of the arena. */
@@ -106,63 +109,67 @@ static struct scratch scratch_of(const struct attention *a, float *all)
     return scratch;
 }
 
-typedef void run_task(
-        const struct attention *a, const struct task *t, const struct scratch *s, void *context);
+/* The gradient of a part's tensor. */
+struct part_gradient {
+    float *values; /* NULL: not wanted */
+    bool add;      /* it holds something already */
+};
 
-static void run_tasks(struct tape *tape, const struct attention *a, run_task *run, void *context)
+/* What all tasks of a direction work on. */
+struct attention_pass {
+    void (*run)(const struct attention *a, const struct attention_pass *pass, const struct task *t,
+            const struct scratch *s);
+    float *output;                          /* [query rows, heads · value_width]; forward */
+    const float *output_gradient;           /* backward */
+    struct part_gradient query, key, value; /* backward */
+};
+
+/* Asks for `rows` rows of a part of x, all heads. */
+static void fetch(const float *x, const struct attention_part *part, size_t row, size_t rows, size_t width)
+{
+    for (size_t i = row; x && i < row + rows; i++)
+        for (size_t j = 0; j < width; j += LINE)
+            __builtin_prefetch(x + at(part, i, 0, 0) + j);
+}
+
+/* Asks for what a pair's tasks will read and write: one after the other they go through memory in strides that no
+ * hardware foresees. */
+static void fetch_pair(const struct attention *a, const struct attention_pass *pass, const struct task *t)
+{
+    const size_t keys = a->shape.heads * a->shape.key_width, values = a->shape.heads * a->shape.value_width;
+    fetch(a->query.tensor->value, &a->query, t->query_row, t->queries, keys);
+    fetch(a->key.tensor->value, &a->key, t->key_row, t->keys, keys);
+    fetch(a->value.tensor->value, &a->value, t->key_row, t->keys, values);
+    fetch(pass->query.values, &a->query, t->query_row, t->queries, keys);
+    fetch(pass->key.values, &a->key, t->key_row, t->keys, keys);
+    fetch(pass->value.values, &a->value, t->key_row, t->keys, values);
+    for (size_t i = 0; pass->output_gradient && i < t->queries * values; i += LINE)
+        __builtin_prefetch(pass->output_gradient + t->query_row * values + i);
+}
+
+static void run_tasks(struct tape *tape, const struct attention *a, const struct attention_pass *pass)
 {
     struct arena_mark mark = arena_mark(tape_arena(tape));
     float *all = scratch_take(tape, a);
+    const size_t pairs = a->shape.pairs, heads = a->shape.heads;
     if (tape_status(tape) != STATUS_OK)
         return;
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t number = 0; number < a->shape.pairs * a->shape.heads; number++) {
-        struct task task = task_of(a, number);
+#pragma omp parallel for schedule(dynamic)
+    for (size_t pair = 0; pair < pairs; pair++) {
         struct scratch scratch = scratch_of(a, all);
-        run(a, &task, &scratch, context);
+        if (pair + 1 < pairs) {
+            struct task next = task_of(a, (pair + 1) * heads);
+            fetch_pair(a, pass, &next);
+        }
+        for (size_t head = 0; head < heads; head++) {
+            struct task task = task_of(a, pair * heads + head);
+            pass->run(a, pass, &task, &scratch);
+        }
     }
     arena_reset(tape_arena(tape), mark);
 }
 
 /* ---- pieces ---- */
-
-enum { SQUARE = 4 };
-typedef float square_row __attribute__((vector_size(SQUARE * sizeof(float)), aligned(sizeof(float))));
-typedef int32_t square_order __attribute__((vector_size(SQUARE * sizeof(int32_t))));
-
-/* to [SQUARE, SQUARE] = fromᵀ. */
-static inline void transpose_square(const float *from, size_t ld, float *to, size_t stride)
-{
-    const square_order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, last = {2, 3, 6, 7};
-    square_row rows[SQUARE], out[SQUARE];
-    for (size_t i = 0; i < SQUARE; i++)
-        rows[i] = *(const square_row *)(from + i * ld);
-    square_row low01 = __builtin_shuffle(rows[0], rows[1], low),
-               low23 = __builtin_shuffle(rows[2], rows[3], low);
-    square_row high01 = __builtin_shuffle(rows[0], rows[1], high),
-               high23 = __builtin_shuffle(rows[2], rows[3], high);
-    out[0] = __builtin_shuffle(low01, low23, first);
-    out[1] = __builtin_shuffle(low01, low23, last);
-    out[2] = __builtin_shuffle(high01, high23, first);
-    out[3] = __builtin_shuffle(high01, high23, last);
-    for (size_t i = 0; i < SQUARE; i++)
-        *(square_row *)(to + i * stride) = out[i];
-}
-
-/* to [width, stride] = fromᵀ, zero beyond `rows`. */
-static void transpose(const float *from, size_t rows, size_t width, size_t ld, float *to, size_t stride)
-{
-    const size_t whole = rows / SQUARE * SQUARE, across = width / SQUARE * SQUARE;
-    for (size_t i = 0; i < whole; i += SQUARE)
-        for (size_t c = 0; c < across; c += SQUARE)
-            transpose_square(from + i * ld + c, ld, to + c * stride + i, stride);
-    for (size_t c = 0; c < width; c++) {
-        float *line = to + c * stride;
-        for (size_t i = c < across ? whole : 0; i < rows; i++)
-            line[i] = from[i * ld + c];
-        memset(line + rows, 0, (stride - rows) * sizeof *line);
-    }
-}
 
 /* Rows whose width is whole lanes: the rows themselves, else a copy padded with zeros. *ld becomes the copy's. */
 static const float *whole_lanes(const float *from, size_t rows, size_t width, size_t *ld, float *to)
@@ -178,111 +185,50 @@ static const float *whole_lanes(const float *from, size_t rows, size_t width, si
     return to;
 }
 
-/* scores [stride], which is whole lanes, become probabilities of the first `keys`, zero beyond. Returns the
- * log-sum-exp. */
-CLONES static float softmax(float *scores, float scale, size_t keys, size_t stride)
-{
-    const uint32_t seen = (uint32_t)keys, all = (uint32_t)stride;
-    float maximum = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : maximum)
-    for (uint32_t j = 0; j < all; j++) {
-        float score = j < seen ? scores[j] * scale : -INFINITY;
-        maximum = score > maximum ? score : maximum;
-        scores[j] = score;
-    }
-#pragma omp simd reduction(+ : sum)
-    for (uint32_t j = 0; j < all; j++) {
-        scores[j] = vector_exp(scores[j] - maximum);
-        sum += scores[j];
-    }
-    const float inverse = 1.0f / sum;
-#pragma omp simd
-    for (uint32_t j = 0; j < all; j++)
-        scores[j] *= inverse;
-    return maximum + vector_log(sum);
-}
-
-/* The same probabilities again. */
-CLONES static void softmax_again(float *scores, float scale, float lse, size_t keys, size_t stride)
-{
-    const uint32_t seen = (uint32_t)keys, all = (uint32_t)stride;
-#pragma omp simd
-    for (uint32_t j = 0; j < all; j++) {
-        float p = vector_exp(scores[j] * scale - lse);
-        scores[j] = j < seen ? p : 0;
-    }
-}
-
-/* One row: dp (of P ∘ u) becomes dS, p becomes P ∘ u. mask NULL: u = 1. */
-CLONES static void softmax_backward(float *p, float *dp, const float *mask, float scale, size_t count)
-{
-    float sum = 0;
-    if (mask) {
-#pragma omp simd
-        for (size_t j = 0; j < count; j++)
-            dp[j] *= mask[j];
-    }
-#pragma omp simd reduction(+ : sum)
-    for (size_t j = 0; j < count; j++)
-        sum += p[j] * dp[j];
-#pragma omp simd
-    for (size_t j = 0; j < count; j++)
-        dp[j] = scale * p[j] * (dp[j] - sum);
-    if (mask) {
-#pragma omp simd
-        for (size_t j = 0; j < count; j++)
-            p[j] *= mask[j];
-    }
-}
-
-/* A tile of queries: rows [first, first + rows) of the sentence, which see no key from `keys` on. */
+/* A tile of queries: rows [first, first + rows) of the sentence. It is `softmax.columns` wide, and sees softmax.keys. */
 struct query_tile {
-    size_t first, rows, keys, stride; /* stride: keys rounded up */
+    size_t first, rows;
+    struct softmax softmax;
 };
 
 static struct query_tile tile_of(const struct attention *a, const struct task *t, size_t first)
 {
-    struct query_tile tile = {first, smaller(QUERY_TILE, t->queries - first), t->keys, t->stride};
+    size_t rows = smaller(QUERY_TILE, t->queries - first);
+    struct query_tile tile = {first, rows, {padded(rows), t->keys, a->shape.scale, SOFTMAX_ALL}};
     if (a->shape.causal) {
-        tile.keys = smaller(t->keys, first + tile.rows);
-        tile.stride = padded(tile.keys);
+        tile.softmax.keys = smaller(t->keys, first + rows);
+        tile.softmax.last = (int32_t)first;
     }
     return tile;
 }
 
-/* Keys that row i of the sentence sees. */
-static size_t keys_seen(const struct attention *a, const struct task *t, size_t i)
+/* out [keys, columns] = rows · across, where rows are those of the keys or values and across is [width, columns]. */
+static void against_queries(
+        struct query_tile tile, const float *rows, size_t ld, size_t width, const float *across, float *out)
 {
-    return a->shape.causal ? smaller(t->keys, i + 1) : t->keys;
-}
-
-/* out [rows, t->stride] = rows of the queries · over, where over is [width, t->stride]. */
-static void against_keys(const struct task *t, struct query_tile tile, const float *rows, size_t ld,
-        size_t width, const float *over, float *out)
-{
-    small_product(&(struct small_product){.m = tile.rows,
-            .n = tile.stride,
+    small_product(&(struct small_product){.m = tile.softmax.keys,
+            .n = tile.softmax.columns,
             .k = width,
             .a = rows,
             .down = ld,
             .along = 1,
-            .b = over,
-            .ldb = t->stride,
+            .b = across,
+            .ldb = tile.softmax.columns,
             .c = out,
-            .ldc = t->stride});
+            .ldc = tile.softmax.columns});
 }
 
-/* to [rows, width] = or += matrix · over, where over is [keys, width]. */
-static void over_keys(const struct task *t, struct query_tile tile, const float *matrix, const float *over,
-        size_t ld, size_t width, bool add, float *to, size_t ldc)
+/* to [rows of the tile, width] = or += matrixᵀ · over, where over is [keys, width]. */
+static void over_keys(struct query_tile tile, const float *matrix, const float *over, size_t ld, size_t width,
+        bool add, float *to, size_t ldc)
 {
     if (to)
         small_product(&(struct small_product){.m = tile.rows,
                 .n = width,
-                .k = tile.keys,
+                .k = tile.softmax.keys,
                 .a = matrix,
-                .down = t->stride,
-                .along = 1,
+                .down = 1,
+                .along = tile.softmax.columns,
                 .b = over,
                 .ldb = ld,
                 .add = add,
@@ -290,22 +236,26 @@ static void over_keys(const struct task *t, struct query_tile tile, const float 
                 .ldc = ldc});
 }
 
-/* to [keys, width] += matrixᵀ · over, where over is [rows of the tile, width]. */
+/* to [keys, width] = or += matrix · over, where over is [rows of the tile, width]; keys that the tile does not see keep
+ * what they have, or get zeros. */
 static void over_queries(const struct task *t, struct query_tile tile, const float *matrix, const float *over,
-        size_t ld, size_t width, float *to, size_t ldc)
+        size_t ld, size_t width, bool add, float *to, size_t ldc)
 {
-    if (to)
-        small_product(&(struct small_product){.m = tile.keys,
-                .n = width,
-                .k = tile.rows,
-                .a = matrix,
-                .down = 1,
-                .along = t->stride,
-                .b = over,
-                .ldb = ld,
-                .add = true,
-                .c = to,
-                .ldc = ldc});
+    if (!to)
+        return;
+    small_product(&(struct small_product){.m = tile.softmax.keys,
+            .n = width,
+            .k = tile.rows,
+            .a = matrix,
+            .down = tile.softmax.columns,
+            .along = 1,
+            .b = over,
+            .ldb = ld,
+            .add = add,
+            .c = to,
+            .ldc = ldc});
+    for (size_t j = tile.softmax.keys; j < t->keys && !add; j++)
+        memset(to + j * ldc, 0, width * sizeof *to);
 }
 
 /* The tile's mask, or NULL without dropout. */
@@ -314,17 +264,22 @@ static const float *tile_mask(
 {
     if (!dropout_active(&a->dropout))
         return NULL;
-    dropout_mask(&a->dropout, t->first_mask + tile.first * t->stride, tile.rows * t->stride, mask);
+    dropout_mask(&a->dropout, t->first_mask + tile.first * t->keys, tile.softmax.keys * tile.softmax.columns,
+            mask);
     return mask;
+}
+
+/* Where the tile's log-sum-exps are. */
+static float *lse_of(const struct attention *a, const struct task *t, struct query_tile tile)
+{
+    return a->lse + t->head * a->query.tensor->rows + t->query_row + tile.first;
 }
 
 /* ---- forward ---- */
 
-/* context: the output. */
-static void forward_task(
-        const struct attention *a, const struct task *t, const struct scratch *s, void *context)
+static void forward_task(const struct attention *a, const struct attention_pass *pass, const struct task *t,
+        const struct scratch *s)
 {
-    float *out = context;
     const struct attention_shape *shape = &a->shape;
     const size_t width = shape->value_width, columns = shape->heads * width;
     const size_t ldq = a->query.tensor->columns, ldk = a->key.tensor->columns;
@@ -332,98 +287,85 @@ static void forward_task(
     const float *k = a->key.tensor->value + at(&a->key, t->key_row, t->head, shape->key_width);
     const float *v = a->value.tensor->value + at(&a->value, t->key_row, t->head, width);
     size_t ldv = a->value.tensor->columns;
-    transpose(k, t->keys, shape->key_width, ldk, s->keys_across, t->stride);
     v = whole_lanes(v, t->keys, width, &ldv, s->values);
     for (size_t first = 0; first < t->queries; first += QUERY_TILE) {
         struct query_tile tile = tile_of(a, t, first);
-        against_keys(t, tile, q + first * ldq, ldq, shape->key_width, s->keys_across, s->scores);
+        float lse[QUERY_TILE];
+        small_transpose(
+                q + first * ldq, tile.rows, shape->key_width, ldq, s->queries_across, tile.softmax.columns);
+        against_queries(tile, k, ldk, shape->key_width, s->queries_across, s->scores);
+        softmax_forward(&tile.softmax, s->scores, lse);
+        if (a->lse)
+            memcpy(lse_of(a, t, tile), lse, tile.rows * sizeof *lse);
         const float *mask = tile_mask(a, t, tile, s->mask);
-        for (size_t i = 0; i < tile.rows; i++) {
-            float *p = s->scores + i * t->stride;
-            float lse = softmax(p, shape->scale, keys_seen(a, t, first + i), tile.stride);
-            if (a->lse)
-                a->lse[(t->query_row + first + i) * shape->heads + t->head] = lse;
-            if (mask)
-                floats_multiply(p, mask + i * t->stride, tile.stride);
-        }
-        over_keys(t, tile, s->scores, v, ldv, width, false,
-                out + (t->query_row + first) * columns + t->head * width, columns);
+        if (mask)
+            floats_multiply(s->scores, mask, tile.softmax.keys * tile.softmax.columns);
+        over_keys(tile, s->scores, v, ldv, width, false,
+                pass->output + (t->query_row + first) * columns + t->head * width, columns);
     }
 }
 
 /* ---- backward ---- */
 
-/* The gradient of a part's tensor. */
-struct part_gradient {
-    float *values; /* NULL: not wanted */
-    bool add;      /* it holds something already */
-};
-
-struct gradients {
-    struct part_gradient query, key, value;
-    const float *output; /* [query rows, heads · value_width] */
-};
-
-/* Where the head's rows begin in a gradient, NULL if it is not wanted; `rows` of them are zeroed if it held nothing. */
+/* Where the head's rows begin in a gradient, NULL if it is not wanted. */
 static float *own_rows(const struct part_gradient *gradient, const struct attention_part *part, size_t row,
-        size_t rows, size_t head, size_t width)
+        size_t head, size_t width)
 {
-    if (!gradient->values)
-        return NULL;
-    float *own = gradient->values + at(part, row, head, width);
-    for (size_t i = 0; i < rows && !gradient->add; i++)
-        memset(own + i * part->tensor->columns, 0, width * sizeof *own);
-    return own;
+    return gradient->values ? gradient->values + at(part, row, head, width) : NULL;
 }
+
+/* The rows of a pair and head. */
+struct rows {
+    const float *q, *k, *v, *output_gradient;
+    size_t ldq, ldk, ldv, ld_out;
+};
 
 /* s->scores become P ∘ u, s->gradients dS. */
 static void backward_scores(const struct attention *a, const struct task *t, struct query_tile tile,
-        const struct scratch *s, const float *q, const float *dout)
+        const struct scratch *s, const struct rows *r)
 {
     const struct attention_shape *shape = &a->shape;
-    against_keys(t, tile, q, a->query.tensor->columns, shape->key_width, s->keys_across, s->scores);
-    against_keys(t, tile, dout, shape->heads * shape->value_width, shape->value_width, s->values_across,
-            s->gradients);
-    const float *mask = tile_mask(a, t, tile, s->mask);
-    for (size_t i = 0; i < tile.rows; i++) {
-        size_t row = i * t->stride;
-        float lse = a->lse[(t->query_row + tile.first + i) * shape->heads + t->head];
-        softmax_again(s->scores + row, shape->scale, lse, keys_seen(a, t, tile.first + i), tile.stride);
-        softmax_backward(
-                s->scores + row, s->gradients + row, mask ? mask + row : NULL, shape->scale, tile.stride);
-    }
+    float lse[QUERY_TILE] = {0};
+    small_transpose(r->q + tile.first * r->ldq, tile.rows, shape->key_width, r->ldq, s->queries_across,
+            tile.softmax.columns);
+    small_transpose(r->output_gradient + tile.first * r->ld_out, tile.rows, shape->value_width, r->ld_out,
+            s->outputs_across, tile.softmax.columns);
+    against_queries(tile, r->k, r->ldk, shape->key_width, s->queries_across, s->scores);
+    against_queries(tile, r->v, r->ldv, shape->value_width, s->outputs_across, s->gradients);
+    memcpy(lse, lse_of(a, t, tile), tile.rows * sizeof *lse);
+    softmax_backward(&tile.softmax, s->scores, lse, tile_mask(a, t, tile, s->mask), s->gradients);
 }
 
-/* context: the gradients. */
-static void backward_task(
-        const struct attention *a, const struct task *t, const struct scratch *s, void *context)
+static void backward_task(const struct attention *a, const struct attention_pass *pass, const struct task *t,
+        const struct scratch *s)
 {
-    const struct gradients *g = context;
     const struct attention_shape *shape = &a->shape;
     const size_t dk = shape->key_width, dv = shape->value_width, columns = shape->heads * dv;
-    const size_t ldq = a->query.tensor->columns, ldv = a->value.tensor->columns;
-    const float *q = a->query.tensor->value + at(&a->query, t->query_row, t->head, dk);
-    const float *k = a->key.tensor->value + at(&a->key, t->key_row, t->head, dk);
-    const float *v = a->value.tensor->value + at(&a->value, t->key_row, t->head, dv);
-    size_t ldk = a->key.tensor->columns;
-    transpose(k, t->keys, dk, ldk, s->keys_across, t->stride);
-    transpose(v, t->keys, dv, ldv, s->values_across, t->stride);
-    float *dquery = own_rows(&g->query, &a->query, t->query_row, 0, t->head, dk);
-    float *dkey = own_rows(&g->key, &a->key, t->key_row, t->keys, t->head, dk);
-    float *dvalue = own_rows(&g->value, &a->value, t->key_row, t->keys, t->head, dv);
-    const size_t ldkey = ldk;
-    k = whole_lanes(k, t->keys, dk, &ldk, s->keys);
-    for (size_t first = 0; first < t->queries; first += QUERY_TILE) {
+    const struct rows r = {.q = a->query.tensor->value + at(&a->query, t->query_row, t->head, dk),
+            .k = a->key.tensor->value + at(&a->key, t->key_row, t->head, dk),
+            .v = a->value.tensor->value + at(&a->value, t->key_row, t->head, dv),
+            .output_gradient = pass->output_gradient + t->query_row * columns + t->head * dv,
+            .ldq = a->query.tensor->columns,
+            .ldk = a->key.tensor->columns,
+            .ldv = a->value.tensor->columns,
+            .ld_out = columns};
+    float *dquery = own_rows(&pass->query, &a->query, t->query_row, t->head, dk);
+    float *dkey = own_rows(&pass->key, &a->key, t->key_row, t->head, dk);
+    float *dvalue = own_rows(&pass->value, &a->value, t->key_row, t->head, dv);
+    size_t ldk = r.ldk;
+    const float *k = whole_lanes(r.k, t->keys, dk, &ldk, s->keys);
+    /* Of a sentence without queries a tile of none: gradients that held nothing become zeros. */
+    for (size_t first = 0; first == 0 || first < t->queries; first += QUERY_TILE) {
         struct query_tile tile = tile_of(a, t, first);
-        const float *q_rows = q + first * ldq,
-                    *dout = g->output + (t->query_row + first) * columns + t->head * dv;
-        backward_scores(a, t, tile, s, q_rows, dout);
-        size_t ld_rows = ldq, ld_out = columns;
-        over_keys(t, tile, s->gradients, k, ldk, dk, g->query.add, dquery ? dquery + first * ldq : NULL, ldq);
-        q_rows = whole_lanes(q_rows, tile.rows, dk, &ld_rows, s->queries);
-        dout = whole_lanes(dout, tile.rows, dv, &ld_out, s->outputs);
-        over_queries(t, tile, s->gradients, q_rows, ld_rows, dk, dkey, ldkey);
-        over_queries(t, tile, s->scores, dout, ld_out, dv, dvalue, ldv);
+        size_t ldq = r.ldq, ld_out = columns;
+        backward_scores(a, t, tile, s, &r);
+        const float *q = whole_lanes(r.q + first * ldq, tile.rows, dk, &ldq, s->queries);
+        const float *dout =
+                whole_lanes(r.output_gradient + first * columns, tile.rows, dv, &ld_out, s->outputs);
+        over_keys(tile, s->gradients, k, ldk, dk, pass->query.add, dquery ? dquery + first * r.ldq : NULL,
+                r.ldq);
+        over_queries(t, tile, s->gradients, q, ldq, dk, pass->key.add || first > 0, dkey, r.ldk);
+        over_queries(t, tile, s->scores, dout, ld_out, dv, pass->value.add || first > 0, dvalue, r.ldv);
     }
 }
 
@@ -449,23 +391,16 @@ static struct part_gradient gradient_of(
     return gradient;
 }
 
-static struct gradients gradients_of(
-        struct tape *tape, const struct attention *a, const struct tensor *output)
-{
-    struct gradients g = {.output = output->gradient};
-    g.query = gradient_of(tape, a, &a->query);
-    g.key = a->key.tensor == a->query.tensor ? g.query : gradient_of(tape, a, &a->key);
-    g.value = a->value.tensor == a->query.tensor ? g.query
-              : a->value.tensor == a->key.tensor ? g.key
-                                                 : gradient_of(tape, a, &a->value);
-    return g;
-}
-
 static void backward(struct tape *tape, struct node *node)
 {
     const struct attention *a = node->data;
-    struct gradients g = gradients_of(tape, a, node->outputs[0]);
-    run_tasks(tape, a, backward_task, &g);
+    struct attention_pass pass = {.run = backward_task, .output_gradient = node->outputs[0]->gradient};
+    pass.query = gradient_of(tape, a, &a->query);
+    pass.key = a->key.tensor == a->query.tensor ? pass.query : gradient_of(tape, a, &a->key);
+    pass.value = a->value.tensor == a->query.tensor ? pass.query
+                 : a->value.tensor == a->key.tensor ? pass.key
+                                                    : gradient_of(tape, a, &a->value);
+    run_tasks(tape, a, &pass);
 }
 
 /* S and o, of the keys that each query sees; backward has twice as much, S again not counted. */
@@ -477,7 +412,7 @@ static void work(const struct node *node, struct op_work *out)
     for (size_t pair = 0; pair < shape->pairs; pair++) {
         struct task t = task_of(a, pair * shape->heads);
         for (size_t i = 0; i < t.queries; i++)
-            seen += (double)keys_seen(a, &t, i);
+            seen += (double)(shape->causal ? smaller(t.keys, i + 1) : t.keys);
     }
     double forward = 2 * seen * (double)(shape->heads * (shape->key_width + shape->value_width));
     out->operations[FORWARD] += forward;
@@ -486,7 +421,7 @@ static void work(const struct node *node, struct op_work *out)
 
 static void forward(struct tape *tape, const struct attention *a, float *out)
 {
-    run_tasks(tape, a, forward_task, out);
+    run_tasks(tape, a, &(struct attention_pass){.run = forward_task, .output = out});
 }
 
 static void again(struct tape *tape, const struct node *node, float *value)
@@ -517,11 +452,11 @@ static struct attention *attention_make(struct tape *tape, const struct attentio
     uint64_t elements = 0;
     for (size_t pair = 0; pair < shape->pairs; pair++) {
         size_t queries = (size_t)(shape->query_offsets[pair + 1] - shape->query_offsets[pair]);
-        size_t stride = padded((size_t)(shape->key_offsets[pair + 1] - shape->key_offsets[pair]));
+        size_t keys = (size_t)(shape->key_offsets[pair + 1] - shape->key_offsets[pair]);
         first_mask[pair] = elements;
-        elements += shape->heads * tiles_of(queries * stride, MASK_PASS) * MASK_PASS;
-        if (stride > a->most_keys)
-            a->most_keys = stride;
+        elements += shape->heads * mask_elements(queries, keys);
+        if (keys > a->most_keys)
+            a->most_keys = keys;
     }
     if (tape_recording(tape))
         a->lse = arena_take(arena, query.tensor->rows * shape->heads, sizeof *a->lse);

@@ -128,6 +128,26 @@ struct small_product {
 
 void small_product(const struct small_product *product);
 
+/* to [width, stride] = fromᵀ, from [rows, width], zero beyond `rows`; stride is whole lanes. */
+void small_transpose(const float *from, size_t rows, size_t width, size_t ld, float *to, size_t stride);
+
+/* ---- softmax of attention (softmax.c): matrices [keys, columns], a column for each query ---- */
+
+enum { SOFTMAX_ALL = INT32_MAX / 2 };
+
+struct softmax {
+    size_t columns, keys; /* columns: whole lanes; what they hold beyond the queries is finite */
+    float scale;
+    int32_t last; /* the last key that column 0 sees, each later one one more; or SOFTMAX_ALL */
+};
+
+/* Scores become P = softmax(scale · scores) of each column; lse [columns]: log-sum-exps, which make P again. */
+void softmax_forward(const struct softmax *softmax, float *scores, float *lse);
+
+/* Scores become P ∘ u, dp (the gradient of P ∘ u) that of the scores; mask: u, or NULL for 1. */
+void softmax_backward(
+        const struct softmax *softmax, float *scores, const float *lse, const float *mask, float *dp);
+
 /* ---- dropout (dropout.c) ---- */
 
 /* Whether anything is dropped. */

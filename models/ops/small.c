@@ -63,3 +63,43 @@ CLONES void small_product(const struct small_product *s)
                 block_product(ROWS, s, row, column);
             }
 }
+
+/* ---- transposition ---- */
+
+enum { SQUARE = 4 };
+typedef float square_row __attribute__((vector_size(SQUARE * sizeof(float)), aligned(sizeof(float))));
+typedef int32_t square_order __attribute__((vector_size(SQUARE * sizeof(int32_t))));
+
+/* to [SQUARE, SQUARE] = fromᵀ, of which there are `count` rows; zeros for the rest. */
+static inline void transpose_square(const float *from, size_t count, size_t ld, float *to, size_t stride)
+{
+    const square_order low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, last = {2, 3, 6, 7};
+    square_row rows[SQUARE], out[SQUARE];
+    for (size_t i = 0; i < SQUARE; i++)
+        rows[i] = i < count ? *(const square_row *)(from + i * ld) : (square_row){0};
+    square_row low01 = __builtin_shuffle(rows[0], rows[1], low),
+               low23 = __builtin_shuffle(rows[2], rows[3], low);
+    square_row high01 = __builtin_shuffle(rows[0], rows[1], high),
+               high23 = __builtin_shuffle(rows[2], rows[3], high);
+    out[0] = __builtin_shuffle(low01, low23, first);
+    out[1] = __builtin_shuffle(low01, low23, last);
+    out[2] = __builtin_shuffle(high01, high23, first);
+    out[3] = __builtin_shuffle(high01, high23, last);
+    for (size_t i = 0; i < SQUARE; i++)
+        *(square_row *)(to + i * stride) = out[i];
+}
+
+void small_transpose(const float *from, size_t rows, size_t width, size_t ld, float *to, size_t stride)
+{
+    const size_t across = width / SQUARE * SQUARE;
+    size_t i = 0;
+    for (; i + SQUARE <= rows; i += SQUARE)
+        for (size_t c = 0; c < across; c += SQUARE)
+            transpose_square(from + i * ld + c, SQUARE, ld, to + c * stride + i, stride);
+    for (; i < stride; i += SQUARE)
+        for (size_t c = 0; c < across; c += SQUARE)
+            transpose_square(from + i * ld + c, i < rows ? rows - i : 0, ld, to + c * stride + i, stride);
+    for (size_t c = across; c < width; c++)
+        for (i = 0; i < stride; i++)
+            to[c * stride + i] = i < rows ? from[i * ld + c] : 0;
+}

@@ -62,10 +62,10 @@ static const double *part_row(const struct naive_part *part, size_t row, size_t 
     return part->values + row * part->stride + part->column + head * width;
 }
 
-/* One query; mask: number of its first element. */
+/* One query; element mask + j · apart is that of key j. */
 static void naive_query(const struct attention_shape *s, const double *query, const struct naive_part *key,
         const struct naive_part *value, size_t first_key, size_t keys, size_t head,
-        const struct dropout *dropout, uint64_t mask, double *out)
+        const struct dropout *dropout, uint64_t mask, size_t apart, double *out)
 {
     double sum = 0, largest = -INFINITY, *scores = calloc(keys + 1, sizeof *scores);
     for (size_t j = 0; j < keys; j++) {
@@ -81,7 +81,7 @@ static void naive_query(const struct attention_shape *s, const double *query, co
     for (size_t j = 0; j < keys; j++) {
         const double *v = part_row(value, first_key + j, head, s->value_width);
         for (size_t c = 0; c < s->value_width; c++)
-            out[c] += scores[j] / sum * naive_mask(dropout, mask + j) * v[c];
+            out[c] += scores[j] / sum * naive_mask(dropout, mask + j * apart) * v[c];
     }
     free(scores);
 }
@@ -95,14 +95,14 @@ void naive_attention(const struct attention_shape *s, struct naive_part query, s
             size_t first_query = (size_t)s->query_offsets[pair], first_key = (size_t)s->key_offsets[pair];
             size_t queries = (size_t)s->query_offsets[pair + 1] - first_query;
             size_t keys = (size_t)s->key_offsets[pair + 1] - first_key;
-            size_t stride = (keys + 15) / 16 * 16;
             for (size_t i = 0; i < queries; i++) {
-                size_t row = first_query + i;
+                size_t row = first_query + i, first = i / 48 * 48;
+                size_t apart = ((queries - first < 48 ? queries - first : 48) + 15) / 16 * 16;
                 naive_query(s, part_row(&query, row, head, s->key_width), &key, &value, first_key,
-                        s->causal ? i + 1 : keys, head, dropout, element + i * stride,
+                        s->causal ? i + 1 : keys, head, dropout, element + first * keys + i - first, apart,
                         out + (row * s->heads + head) * s->value_width);
             }
-            element += (queries * stride + 127) / 128 * 128;
+            element += ((queries + 15) / 16 * 16 * keys + 127) / 128 * 128;
         }
 }
 
