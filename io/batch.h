@@ -12,7 +12,7 @@ struct batch {
     size_t tokens[SIDES];
     size_t longest[SIDES];         /* sentence */
     size_t stored_tokens;          /* of both sides as they are stored, before sampling cuts them anew */
-    const int32_t *ids[SIDES];     /* [tokens] */
+    const int32_t *ids[SIDES];     /* [tokens]; of a source that is not text [tokens · words] (source.h) */
     const int32_t *offsets[SIDES]; /* [pairs + 1] */
     const int32_t *inputs;       /* [tokens[TARGET]] target ids as the decoder sees them; NULL: ids[TARGET] */
     const int64_t *pair_numbers; /* [pairs] over all corpora, or NULL */

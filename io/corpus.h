@@ -2,6 +2,8 @@
  * The corpus: sentence pairs as token ids, with their vocabularies, in one self-contained HDF5 file.
  *
  *     /source/tokens int32, /source/offsets int64 [pairs+1]      ids of each sentence, </s> included
+ *     or /source/features float32 [frames, values]               sources that are not text (source.h):
+ *     or /source/images bytes [rows, width * channels]           offsets count frames, or rows of pixels
  *     /target/tokens int32, /target/offsets int64 [pairs+1]
  *     /target/text bytes, /target/text_offsets int64 [pairs+1]   raw target lines, for BLEU (optional)
  *     /vocabulary/{source,target}/{model,pieces}                 or /vocabulary/joint/... when shared
@@ -28,7 +30,8 @@ extern const char *const side_names[SIDES]; /* "source", "target" */
 struct corpus_writer;
 
 struct corpus_settings {
-    const struct vocabulary *vocabularies[SIDES]; /* the same pointer twice: joint */
+    const struct vocabulary
+            *vocabularies[SIDES]; /* the same pointer twice: joint; the source's may be a form */
     int compression;
     bool keep_text;
 };
@@ -49,7 +52,8 @@ extern const char *const skip_texts[SKIP_REASONS];
 
 enum status corpus_create(
         struct corpus_writer **out, const char *path, const struct corpus_settings *settings);
-/* Ids without </s>: it is appended here. `text`: the raw target line. */
+/* Ids without </s>: it is appended here; tokens of a source that is not text as they are (source.h). `text`: the raw
+ * target line. */
 enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SIDES],
         const size_t counts[SIDES], const char *text, size_t text_bytes);
 enum status corpus_skip(struct corpus_writer *writer, int64_t line, enum skip_reason reason);
@@ -67,7 +71,8 @@ struct corpus_facts {
     size_t skipped;
     bool joint; /* one vocabulary for both sides */
     bool has_text;
-    char fingerprint[64]; /* of tokens and offsets, independent of compression */
+    struct source_form form; /* of the source */
+    char fingerprint[64];    /* of tokens and offsets, independent of compression */
 };
 
 /* Verifies the file, then checks offsets (monotonic, in range) and token ids. Collective. */
@@ -76,12 +81,15 @@ void corpus_close(struct corpus *corpus);
 const struct corpus_facts *corpus_facts(const struct corpus *corpus);
 const char *corpus_path(const struct corpus *corpus);
 
-/* Bytes of a SentencePiece model, borrowed. */
+/* Bytes of a SentencePiece model, or of the form of a source that is not text; borrowed. */
 const void *corpus_vocabulary(const struct corpus *corpus, enum side side, size_t *bytes);
 size_t corpus_rows(
         const struct corpus *corpus, enum side side); /* vocabulary rows, <mask> and <pad> included */
 
-/* Offsets [first, first + count] (count + 1 values), and tokens of the flat range. One thread at a
+/* 4-byte words of a token: 1 but for sources that are not text. */
+size_t corpus_words(const struct corpus *corpus, enum side side);
+
+/* Offsets [first, first + count] (count + 1 values), and tokens of the flat range, in words. One thread at a
  * time per corpus; no HDF5. */
 enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
 enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);

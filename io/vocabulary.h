@@ -11,6 +11,7 @@
 
 #include "comm/kind.h"
 #include "comm/status.h"
+#include "io/source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,11 +47,12 @@ enum status vocabulary_train(char **model, size_t *model_bytes, const char *what
         const struct vocabulary_settings *settings, const char *const *lines, const size_t *line_bytes,
         size_t lines_count);
 
-/* From the bytes of a SentencePiece model. STATUS_DATA if they are none, or if </s>, <unk>, <s> are
- * not 0, 1, 2. */
+/* From the bytes of a SentencePiece model, or of the form of a source that is not text (source.h), which has no pieces and
+ * encodes nothing. STATUS_DATA if they are neither, or if </s>, <unk>, <s> are not 0, 1, 2. */
 enum status vocabulary_open(struct vocabulary **out, const void *model, size_t bytes, const char *where);
 void vocabulary_close(struct vocabulary *vocabulary);
 
+const struct source_form *vocabulary_form(const struct vocabulary *vocabulary); /* text: of a vocabulary */
 size_t vocabulary_pieces(const struct vocabulary *vocabulary);
 size_t vocabulary_rows(const struct vocabulary *vocabulary);
 const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id); /* borrowed; id < rows */

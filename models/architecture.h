@@ -13,7 +13,7 @@
 /* Sentences packed row by row, as one side of a batch. */
 struct sentences {
     size_t count, tokens, longest;
-    const int32_t *ids;     /* [tokens] */
+    const int32_t *ids;     /* [tokens], or of a source that is not text [tokens · words] */
     const int32_t *offsets; /* [count + 1] */
 };
 
@@ -120,6 +120,12 @@ static inline const struct tie_kind *model_tie(const struct model *model)
 static inline int32_t model_start_id(const struct model *model)
 {
     return ((const struct start_kind *)model->options.start)->id;
+}
+
+/* 4-byte words of a source token (io/source.h). */
+static inline size_t model_source_words(const struct model *model)
+{
+    return source_words(&model->options.source);
 }
 
 /* Fills in `longest`. */

@@ -23,7 +23,8 @@ enum status model_open(
 {
     *out = NULL;
     const struct architecture *architecture = ((const struct architecture_kind *)options->kind)->architecture;
-    for (int side = 0; side < SIDES; side++)
+    bool text = options->source.kind == SOURCE_TEXT;
+    for (int side = text ? SOURCE : TARGET; side < SIDES; side++)
         CHECK(rows[side] > TOKEN_FIRST_PIECE + VOCABULARY_EXTRA, STATUS_CONFIG,
                 "a vocabulary has %zu rows; expected at least %d", rows[side],
                 TOKEN_FIRST_PIECE + VOCABULARY_EXTRA + 1);
@@ -124,15 +125,15 @@ static enum status reserve(struct model *model, const struct batch *batch, struc
 }
 
 /* Every sentence twice: the whole side, and again. */
-static void double_sentences(struct arena *arena, struct sentences *side)
+static void double_sentences(struct arena *arena, struct sentences *side, size_t words)
 {
     size_t count = side->count, tokens = side->tokens;
-    int32_t *ids = arena_take(arena, 2 * tokens, sizeof *ids);
+    int32_t *ids = arena_take(arena, 2 * tokens * words, sizeof *ids);
     int32_t *offsets = arena_take(arena, 2 * count + 1, sizeof *offsets);
     if (!ids || !offsets)
         return;
-    memcpy(ids, side->ids, tokens * sizeof *ids);
-    memcpy(ids + tokens, side->ids, tokens * sizeof *ids);
+    memcpy(ids, side->ids, tokens * words * sizeof *ids);
+    memcpy(ids + tokens * words, side->ids, tokens * words * sizeof *ids);
     for (size_t s = 0; s <= count; s++) {
         offsets[s] = side->offsets[s];
         offsets[count + s] = side->offsets[s] + (int32_t)tokens;
@@ -149,7 +150,7 @@ enum status model_loss(
     arena_clear(model->step);
     ASSERT(pass->r_drop == 0 || !pass->log_probabilities);
     for (int side = 0; pass->r_drop > 0 && side < SIDES; side++)
-        double_sentences(model->step, &sides[side]);
+        double_sentences(model->step, &sides[side], side == SOURCE ? model_source_words(model) : 1);
     struct tape_options options = {
             .recording = pass->gradient != NULL,
             .training = pass->training,

@@ -29,6 +29,8 @@ struct model_options {
     const struct kind *start;    /* bos, zero */
     bool embedding_scale;        /* by sqrt(width) */
     double dropout, attention_dropout, activation_dropout;
+
+    struct source_form source; /* set by commands; no row */
 };
 
 extern const struct option_group model_group;

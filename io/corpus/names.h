@@ -15,6 +15,13 @@
 
 enum { SKIP_TEXT_BYTES = 16 };
 
+/* What the tokens of a source of each kind are stored as. */
+struct source_array {
+    const char *name, *description;
+    enum h5_type type;
+};
+extern const struct source_array corpus_sources[];
+
 struct vocabulary_names {
     const char *model, *pieces;
 };

@@ -41,6 +41,11 @@ static enum status open_segmenters(struct noise *noise, const struct corpora *co
 enum status noise_open(struct noise **out, const struct corpora *corpora, const struct noise_options *options)
 {
     struct noise *noise = NULL;
+    const struct corpus *corpus = corpora_at(corpora, 0);
+    bool text = corpus_facts(corpus)->form.kind == SOURCE_TEXT;
+    CHECK(text || (options->sampling == 0 && options->word_dropout[SOURCE] == 0), STATUS_CONFIG,
+            "%s needs a source of text, but that of %s is none: leave it out",
+            options->sampling > 0 ? "data.sampling" : "data.word_dropout_source", corpus_path(corpus));
     TRY(memory_new(&noise, "noise", 1, sizeof *noise));
     noise->options = *options;
     enum status status = options->sampling > 0 ? open_segmenters(noise, corpora) : STATUS_OK;

@@ -5,6 +5,7 @@
 
 enum {
     CHUNK_PAIRS_MOST = 1024,
+    CHUNK_BYTES = 1 << 22,
     CHUNKS_PER_SLOT = 16 /* at least, when there are pairs enough: so that slots come out even */
 };
 
@@ -60,6 +61,22 @@ static enum status see_lengths(struct plan *plan, const struct part *part)
 
 /* ---- life ---- */
 
+/* Frames take many times what ids do: a chunk holds about CHUNK_BYTES of them, as windows hold whole chunks. */
+static double chunk_pairs_most(const struct corpora *corpora)
+{
+    double pairs = 0, bytes = 0;
+    for (size_t i = 0; i < corpora_count(corpora); i++) {
+        const struct corpus *corpus = corpora_at(corpora, i);
+        pairs += (double)corpus_facts(corpus)->pairs;
+        bytes += (double)corpus_facts(corpus)->tokens[SOURCE] * (double)corpus_words(corpus, SOURCE) *
+                 sizeof(int32_t);
+    }
+    double fitting = CHUNK_BYTES * pairs / bytes;
+    if (corpus_facts(corpora_at(corpora, 0))->form.kind == SOURCE_TEXT || fitting > CHUNK_PAIRS_MOST)
+        return CHUNK_PAIRS_MOST;
+    return fitting < 1 ? 1 : fitting;
+}
+
 /* By the pairs of an epoch. */
 static size_t chunk_size(const struct corpora *corpora, int slots)
 {
@@ -67,8 +84,8 @@ static size_t chunk_size(const struct corpora *corpora, int slots)
     for (size_t i = 0; i < corpora_count(corpora); i++)
         pairs += corpora_weight(corpora, i) *
                  (double)(corpora_first(corpora, i + 1) - corpora_first(corpora, i));
-    double size = pairs / least;
-    return size < 1 ? 1 : size > CHUNK_PAIRS_MOST ? CHUNK_PAIRS_MOST : (size_t)size;
+    double size = pairs / least, most = chunk_pairs_most(corpora);
+    return size < 1 ? 1 : size > most ? (size_t)most : (size_t)size;
 }
 
 /* The order in which the fraction goes round the chunks. */

@@ -6,13 +6,24 @@
 #include <stdlib.h>
 
 enum {
-    WINDOW_BATCHES = 32
-}; /* micro-batches in a window, roughly: enough to find sentences of equal length */
+    WINDOW_BATCHES = 32,   /* micro-batches in a window, roughly: enough to find sentences of equal length */
+    WINDOW_WORDS = 1 << 22 /* of frames, roughly */
+};
+
+/* Of both sides. Frames take many times what ids do: of wide ones a window holds fewer. */
+static size_t window_tokens(const struct plan *plan)
+{
+    size_t batch = plan->options.tokens * SIDES, wanted = batch * WINDOW_BATCHES;
+    size_t fitting = WINDOW_WORDS / corpus_words(corpora_at(plan->corpora, 0), SOURCE);
+    if (corpus_facts(corpora_at(plan->corpora, 0))->form.kind == SOURCE_TEXT || fitting > wanted)
+        return wanted;
+    return fitting > batch ? fitting : batch;
+}
 
 /* Draws chunks until the window is full or the slot is empty. */
 static enum status draw_runs(struct plan *plan, struct slot *slot)
 {
-    size_t tokens = 0, wanted = plan->options.tokens * SIDES * WINDOW_BATCHES;
+    size_t tokens = 0, wanted = window_tokens(plan);
     slot->run_count = slot->item_count = 0;
     while (slot->use_next < slot->use_count && tokens < wanted) {
         const struct use *use = &plan->uses[slot->uses[slot->use_next++]];

@@ -3,6 +3,7 @@
 #include "comm/memory.h"
 #include "comm/world.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ struct side_data {
     struct h5_reader *tokens, *offsets;
     void *model; /* NULL on the target side of a joint vocabulary */
     size_t model_bytes, rows;
+    struct source_form form;
 };
 
 struct corpus {
@@ -39,6 +41,7 @@ static enum status open_vocabulary(
     struct vocabulary *vocabulary;
     TRY(vocabulary_open(&vocabulary, side->model, side->model_bytes, path));
     side->rows = vocabulary_rows(vocabulary);
+    side->form = *vocabulary_form(vocabulary);
     vocabulary_close(vocabulary);
     void *list = NULL;
     TRY(h5_get(corpus->file, names->pieces, H5_TEXT, 1, &list, &pieces));
@@ -56,10 +59,27 @@ static enum status open_vocabularies(struct corpus *corpus)
     if (!corpus->facts.joint) {
         for (int side = 0; side < SIDES; side++)
             TRY(open_vocabulary(corpus, &sides[side], &corpus_names[side].vocabulary));
+        corpus->facts.form = sides[SOURCE].form;
+        CHECK(sides[TARGET].form.kind == SOURCE_TEXT, STATUS_DATA,
+                "%s: expected a vocabulary in %s, found a form", h5_path(corpus->file),
+                corpus_names[TARGET].vocabulary.model);
         return STATUS_OK;
     }
     TRY(open_vocabulary(corpus, &sides[SOURCE], &corpus_joint));
     sides[TARGET].rows = sides[SOURCE].rows;
+    return STATUS_OK;
+}
+
+/* The tokens of a source that is not text, a row for each. */
+static enum status open_frames(struct corpus *corpus)
+{
+    const struct source_array *names = &corpus_sources[corpus->facts.form.kind];
+    size_t values = source_values(&corpus->facts.form);
+    struct side_data *data = &corpus->sides[SOURCE];
+    TRY(h5_reader_open(&data->tokens, corpus->file, names->name, names->type, 2));
+    CHECK(h5_reader_array(data->tokens)->shape[1] == values, STATUS_DATA,
+            "%s: %s: expected %zu values a row as in %s, found %zu", h5_path(corpus->file), names->name,
+            values, corpus_names[SOURCE].vocabulary.model, h5_reader_array(data->tokens)->shape[1]);
     return STATUS_OK;
 }
 
@@ -68,7 +88,10 @@ static enum status open_sides(struct corpus *corpus)
     for (int side = 0; side < SIDES; side++) {
         struct side_data *data = &corpus->sides[side];
         const struct side_arrays *names = &corpus_names[side];
-        TRY(h5_reader_open(&data->tokens, corpus->file, names->tokens, H5_INT32, 1));
+        if (side == SOURCE && corpus->facts.form.kind != SOURCE_TEXT)
+            TRY(open_frames(corpus));
+        else
+            TRY(h5_reader_open(&data->tokens, corpus->file, names->tokens, H5_INT32, 1));
         TRY(h5_reader_open(&data->offsets, corpus->file, names->offsets, H5_INT64, 1));
         corpus->facts.tokens[side] = array_rows(data->tokens);
         CHECK(array_rows(data->offsets) == corpus->facts.pairs + 1, STATUS_DATA,
@@ -116,6 +139,10 @@ static enum status check_offsets(
                 (long long)offsets[i - 1], (long long)tokens, (long long)offsets[i]);
         size_t length = (size_t)(offsets[i] - offsets[i - 1]);
         *longest = length > *longest ? length : *longest;
+        const struct source_form *form = &corpus->facts.form;
+        CHECK(side == TARGET || form->kind != SOURCE_IMAGES || length == form->height, STATUS_DATA,
+                "%s: %s[%zu]: expected an image of %zu rows, found %zu", path, name, first + i, form->height,
+                length);
     }
     CHECK(first + count < corpus->facts.pairs || offsets[count] == tokens, STATUS_DATA,
             "%s: %s[%zu]: expected %lld, the number of tokens, found %lld", path, name, first + count,
@@ -123,9 +150,27 @@ static enum status check_offsets(
     return STATUS_OK;
 }
 
+/* Frames are finite; `values` has room for CHECK_ROWS words. */
+static enum status check_frames(struct corpus *corpus, size_t first, size_t count, float *values)
+{
+    size_t width = source_values(&corpus->facts.form), step = CHECK_ROWS / width ? CHECK_ROWS / width : 1;
+    for (size_t done = 0, rows; done < count; done += rows) {
+        rows = count - done < step ? count - done : step;
+        TRY(h5_read_rows(corpus->sides[SOURCE].tokens, first + done, rows, values));
+        for (size_t i = 0; i < rows * width; i++)
+            CHECK(isfinite(values[i]), STATUS_DATA, "%s: %s[%zu]: expected finite values, found %g",
+                    h5_path(corpus->file), corpus_sources[SOURCE_FRAMES].name, first + done + i / width,
+                    (double)values[i]);
+    }
+    return STATUS_OK;
+}
+
 static enum status check_tokens(
         struct corpus *corpus, enum side side, size_t first, size_t count, int32_t *tokens)
 {
+    if (side == SOURCE && corpus->facts.form.kind != SOURCE_TEXT)
+        return corpus->facts.form.kind == SOURCE_FRAMES ? check_frames(corpus, first, count, (void *)tokens)
+                                                        : STATUS_OK;
     int64_t pieces = (int64_t)corpus_rows(corpus, side) - VOCABULARY_EXTRA;
     TRY(corpus_tokens(corpus, side, (int64_t)first, count, tokens));
     for (size_t i = 0; i < count; i++)
@@ -160,7 +205,8 @@ static enum status check_side(struct corpus *corpus, enum side side, void *buffe
 static enum status check_sides(struct corpus *corpus)
 {
     int64_t *buffer = NULL; /* token ids are checked in it too */
-    TRY(memory_new(&buffer, "corpus", CHECK_ROWS + 1, sizeof *buffer));
+    size_t room = source_words(&corpus->facts.form) > CHECK_ROWS ? SOURCE_WIDTH_MOST : CHECK_ROWS;
+    TRY(memory_new(&buffer, "corpus", room + 1, sizeof *buffer));
     enum status status = STATUS_OK;
     for (int side = 0; side < SIDES && status == STATUS_OK; side++)
         status = check_side(corpus, (enum side)side, buffer);
@@ -262,6 +308,11 @@ const void *corpus_vocabulary(const struct corpus *corpus, enum side side, size_
 size_t corpus_rows(const struct corpus *corpus, enum side side)
 {
     return corpus->sides[side].rows;
+}
+
+size_t corpus_words(const struct corpus *corpus, enum side side)
+{
+    return side == SOURCE ? source_words(&corpus->facts.form) : 1;
 }
 
 enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out)

@@ -84,16 +84,16 @@ static enum status drop_words(
 static enum status fill_side(struct entry *entry, const struct window *window, struct noise *noise,
         enum side side, const struct plan_item *items, size_t count)
 {
-    size_t end = 0, longest = 0;
+    size_t end = 0, longest = 0, words = window->words[side];
     for (size_t i = 0; i < count; i++) {
         size_t length;
         const int32_t *ids = window_sentence(window, side, &items[i], &length);
         entry->batch.stored_tokens += length;
         if (noise)
             TRY(noise_pieces(noise, side, entry->epoch, &items[i], &ids, &length));
-        TRY(memory_grow(
-                &entry->ids[side], "reader", &entry->id_room[side], end + length, sizeof **entry->ids));
-        memcpy(entry->ids[side] + end, ids, length * sizeof *ids);
+        TRY(memory_grow(&entry->ids[side], "reader", &entry->id_room[side], (end + length) * words,
+                sizeof **entry->ids));
+        memcpy(entry->ids[side] + end * words, ids, length * words * sizeof *ids);
         entry->offsets[side][i] = (int32_t)end;
         end += length;
         longest = length > longest ? length : longest;

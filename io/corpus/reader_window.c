@@ -39,10 +39,10 @@ static enum status load_run(struct window *window, const struct corpora *corpora
     struct corpus *corpus = corpora_of(corpora, place->run.first, &first);
     TRY(corpus_offsets(corpus, side, first, pairs, starts));
     int64_t from = starts[0];
-    size_t count = (size_t)(starts[pairs] - from);
-    TRY(memory_grow(&window->tokens[side], "reader", &window->token_room[side], *end + count,
+    size_t count = (size_t)(starts[pairs] - from), words = window->words[side];
+    TRY(memory_grow(&window->tokens[side], "reader", &window->token_room[side], (*end + count) * words,
             sizeof **window->tokens));
-    TRY(corpus_tokens(corpus, side, from, count, window->tokens[side] + *end));
+    TRY(corpus_tokens(corpus, side, from, count, window->tokens[side] + *end * words));
     for (size_t i = 0; i <= pairs; i++)
         starts[i] += (int64_t)*end - from;
     *end += count;
@@ -59,6 +59,7 @@ enum status window_load(
     TRY(copy_runs(window, now, &starts));
     for (int side = 0; side < SIDES; side++) {
         size_t end = 0;
+        window->words[side] = corpus_words(corpora_at(corpora, 0), (enum side)side);
         TRY(memory_grow(
                 &window->starts[side], "reader", &window->start_room[side], starts, sizeof **window->starts));
         for (size_t i = 0; i < window->run_count; i++)
@@ -87,5 +88,5 @@ const int32_t *window_sentence(
     ASSERT(item->run < window->run_count && within < place->run.count);
     const int64_t *starts = window->starts[side] + place->base + within;
     *count = (size_t)(starts[1] - starts[0]);
-    return window->tokens[side] + starts[0];
+    return window->tokens[side] + (size_t)starts[0] * window->words[side];
 }

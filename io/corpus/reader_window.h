@@ -18,7 +18,8 @@ struct window {
     size_t place_room;
     int64_t *starts[SIDES]; /* of each sentence in `tokens`, and one more a run */
     size_t start_room[SIDES];
-    int32_t *tokens[SIDES];
+    int32_t *tokens[SIDES]; /* words[side] of each */
+    size_t words[SIDES];
     size_t token_room[SIDES];
 };
 
@@ -27,7 +28,7 @@ enum status window_load(
         struct window *window, const struct corpora *corpora, const struct plan_window *now, int64_t epoch);
 void window_release(struct window *window);
 
-/* Ids of a sentence, </s> included; borrowed until the next load. */
+/* Tokens of a sentence, </s> included; borrowed until the next load. */
 const int32_t *window_sentence(
         const struct window *window, enum side side, const struct plan_item *item, size_t *count);
 

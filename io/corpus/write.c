@@ -24,6 +24,11 @@ struct corpus_writer {
     int64_t text_end, pairs, skipped;
 };
 
+static const struct source_form *form_of(const struct corpus_writer *writer)
+{
+    return vocabulary_form(writer->settings.vocabularies[SOURCE]);
+}
+
 static enum status declare(struct corpus_writer *writer, const char *name, enum h5_type type, size_t rows,
         const char *description, int *id)
 {
@@ -45,11 +50,30 @@ static enum status add_offset(struct corpus_writer *writer, struct stream *strea
     return h5_append(writer->file, stream->offsets, &stream->end, 1);
 }
 
+/* A row for each frame, about as many bytes a chunk as of token ids. */
+static enum status declare_frames(struct corpus_writer *writer, const struct source_form *form, int *id)
+{
+    const struct source_array *kind = &corpus_sources[form->kind];
+    size_t values = source_values(form), rows = TOKEN_ROWS / source_words(form);
+    struct h5_array array = {.type = kind->type,
+            .rank = 2,
+            .shape = {0, values},
+            .chunk_rows = rows > 0 ? rows : 1,
+            .compression = writer->settings.compression,
+            .description = kind->description};
+    snprintf(array.name, sizeof array.name, "%s", kind->name);
+    return h5_declare(writer->file, &array, id);
+}
+
 static enum status declare_side(struct corpus_writer *writer, enum side side)
 {
     struct stream *stream = &writer->streams[side];
-    TRY(declare(writer, corpus_names[side].tokens, H5_INT32, TOKEN_ROWS,
-            "token ids of all sentences, end to end; each ends with </s> (0)", &stream->tokens));
+    const struct source_form *form = form_of(writer);
+    if (side == SOURCE && form->kind != SOURCE_TEXT)
+        TRY(declare_frames(writer, form, &stream->tokens));
+    else
+        TRY(declare(writer, corpus_names[side].tokens, H5_INT32, TOKEN_ROWS,
+                "token ids of all sentences, end to end; each ends with </s> (0)", &stream->tokens));
     TRY(declare(writer, corpus_names[side].offsets, H5_INT64, OFFSET_ROWS,
             "sentence i is tokens[offsets[i]:offsets[i+1]]", &stream->offsets));
     return add_offset(writer, stream);
@@ -98,6 +122,8 @@ static enum status put_vocabulary(struct corpus_writer *writer, const struct voc
 {
     struct h5_array array = {
             .type = H5_BYTE, .rank = 1, .description = "SentencePiece model, as a .model file"};
+    if (vocabulary_form(vocabulary)->kind != SOURCE_TEXT)
+        array.description = "what a source is that is not text";
     snprintf(array.name, sizeof array.name, "%s", names->model);
     const void *model = vocabulary_model(vocabulary, &array.shape[0]);
     TRY(h5_put(writer->file, &array, model));
@@ -135,12 +161,14 @@ enum status corpus_create(
     return STATUS_OK;
 }
 
-static enum status add_tokens(
-        struct corpus_writer *writer, struct stream *stream, const int32_t *ids, size_t count)
+/* `words`: of each token. */
+static enum status add_tokens(struct corpus_writer *writer, struct stream *stream, const int32_t *tokens,
+        size_t count, size_t words)
 {
-    stream->token_crc = (uint32_t)crc32_z(stream->token_crc, (const Bytef *)ids, count * sizeof *ids);
+    stream->token_crc =
+            (uint32_t)crc32_z(stream->token_crc, (const Bytef *)tokens, count * words * sizeof *tokens);
     stream->end += (int64_t)count;
-    return h5_append(writer->file, stream->tokens, ids, count);
+    return h5_append(writer->file, stream->tokens, tokens, count);
 }
 
 enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SIDES],
@@ -149,8 +177,10 @@ enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SI
     static const int32_t end_mark = TOKEN_END;
     for (int side = 0; side < SIDES; side++) {
         struct stream *stream = &writer->streams[side];
-        TRY(add_tokens(writer, stream, ids[side], counts[side]));
-        TRY(add_tokens(writer, stream, &end_mark, 1));
+        bool is_text = side == TARGET || form_of(writer)->kind == SOURCE_TEXT;
+        TRY(add_tokens(writer, stream, ids[side], counts[side], is_text ? 1 : source_words(form_of(writer))));
+        if (is_text)
+            TRY(add_tokens(writer, stream, &end_mark, 1, 1));
         TRY(add_offset(writer, stream));
     }
     if (writer->settings.keep_text) {

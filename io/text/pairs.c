@@ -8,7 +8,8 @@
 
 struct pairs {
     const struct text_list *files; /* [width] */
-    int width;                     /* files side by side: SIDES, or 1 that holds both */
+    int width;                     /* files side by side: SIDES, or 1 that holds both, or the target */
+    struct source_reader *source;  /* NULL: text */
     int *spools[SIDES];            /* of each file its copy, or -1: none */
     struct text *open[SIDES];
     size_t next; /* file to be opened */
@@ -83,6 +84,17 @@ enum status pairs_open_joined(struct pairs **out, const struct text_list *files,
     return open_pairs(out, files, 1, again);
 }
 
+enum status pairs_open_source(
+        struct pairs **out, struct source_reader *source, const struct text_list *targets, bool again)
+{
+    enum status status = open_pairs(out, targets, 1, again);
+    if (status == STATUS_OK)
+        (*out)->source = source;
+    else
+        source_close(source);
+    return status;
+}
+
 static void close_files(struct pairs *pairs)
 {
     for (int side = 0; side < SIDES; side++) {
@@ -98,12 +110,15 @@ void pairs_close(struct pairs *pairs)
     close_files(pairs);
     for (int side = 0; side < pairs->width; side++)
         close_spools(pairs, side);
+    source_close(pairs->source);
     memory_free(pairs);
 }
 
 void pairs_rewind(struct pairs *pairs)
 {
     close_files(pairs);
+    if (pairs->source)
+        source_rewind(pairs->source);
     pairs->next = 0;
     pairs->number = 0;
 }
@@ -140,6 +155,49 @@ static enum status fail_counts(struct pairs *pairs, enum side longer)
             text_path(open[SOURCE]), text_path(open[TARGET]), counts[SOURCE], counts[TARGET]);
 }
 
+/* The source or the lines have ended: counts what is left to tell both. */
+static enum status fail_source(struct pairs *pairs, bool source_ended)
+{
+    long long sentences = source_number(pairs->source), lines = pairs->number;
+    const void *tokens;
+    size_t count;
+    if (source_ended)
+        return status_fail(STATUS_DATA, "expected as many lines as sentences in %s, found more than its %lld",
+                source_path(pairs->source), sentences);
+    do
+        TRY(source_next(pairs->source, &tokens, &count));
+    while (tokens);
+    return status_fail(STATUS_DATA, "expected as many lines as sentences in %s, found %lld and %lld",
+            source_path(pairs->source), lines, (long long)source_number(pairs->source));
+}
+
+/* The next line of the open file, a target, and its source. */
+static enum status read_with_source(struct pairs *pairs, struct pair *out)
+{
+    const void *tokens;
+    size_t count;
+    TRY(text_next(pairs->open[SOURCE], &out->text[TARGET], &out->bytes[TARGET], &out->faults[TARGET]));
+    if (!out->text[TARGET])
+        return STATUS_OK;
+    TRY(source_next(pairs->source, &tokens, &count));
+    if (!tokens)
+        return fail_source(pairs, true);
+    out->text[SOURCE] = tokens;
+    out->bytes[SOURCE] = count * source_words(source_reader_form(pairs->source)) * sizeof(int32_t);
+    return STATUS_OK;
+}
+
+/* After the last line: the source has no more either. */
+static enum status check_source_end(struct pairs *pairs)
+{
+    const void *tokens;
+    size_t count;
+    if (!pairs->source)
+        return STATUS_OK;
+    TRY(source_next(pairs->source, &tokens, &count));
+    return tokens ? fail_source(pairs, false) : STATUS_OK;
+}
+
 static void divide(struct pair *pair)
 {
     const char *line = pair->text[SOURCE];
@@ -156,6 +214,8 @@ static void divide(struct pair *pair)
 /* The next lines of the open files; both NULL at their end. */
 static enum status read_pair(struct pairs *pairs, struct pair *out)
 {
+    if (pairs->source)
+        return read_with_source(pairs, out);
     for (int side = 0; side < pairs->width; side++)
         TRY(text_next(pairs->open[side], &out->text[side], &out->bytes[side], &out->faults[side]));
     if (pairs->width == 1 && out->text[SOURCE])
@@ -172,7 +232,7 @@ enum status pairs_next(struct pairs *pairs, struct pair *out)
     memset(out, 0, sizeof *out);
     while (!out->text[SOURCE]) {
         if (!pairs->open[SOURCE] && pairs->next == pairs->files[SOURCE].count)
-            return STATUS_OK;
+            return check_source_end(pairs);
         if (!pairs->open[SOURCE])
             TRY(open_files(pairs));
         TRY(read_pair(pairs, out));
@@ -190,6 +250,8 @@ bool pair_is_good(const struct pair *pair)
 
 enum status pairs_fail(const struct pairs *pairs, const struct pair *pair)
 {
+    if (pairs->source)
+        return text_fail(pairs->open[SOURCE], pair->faults[TARGET]);
     for (int side = 0; side < pairs->width; side++)
         if (pair->faults[side] != TEXT_GOOD)
             return text_fail(pairs->open[side], pair->faults[side]);
@@ -204,5 +266,7 @@ enum status pairs_fail(const struct pairs *pairs, const struct pair *pair)
 
 const char *pairs_path(const struct pairs *pairs, enum side side)
 {
+    if (pairs->source && side == SOURCE)
+        return source_path(pairs->source);
     return text_path(pairs->open[pairs->width == SIDES ? side : SOURCE]);
 }

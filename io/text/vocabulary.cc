@@ -155,6 +155,7 @@ struct vocabulary {
     sentencepiece::SentencePieceProcessor processor;
     std::string model;
     size_t pieces = 0;
+    struct source_form form = {SOURCE_TEXT, 0, 0, 0};
 };
 
 extern "C" {
@@ -202,6 +203,8 @@ enum status vocabulary_open(struct vocabulary **out, const void *model, size_t b
         quiet_library();
         made = new struct vocabulary;
         made->model.assign(static_cast<const char *>(model), bytes);
+        if (source_read_form(&made->form, model, bytes))
+            return STATUS_OK;
         auto result = made->processor.LoadFromSerializedProto(made->model);
         CHECK(result.ok(), STATUS_DATA, "%s: expected a SentencePiece model, found %zu other bytes (%s)",
                 where, bytes, result.ToString().c_str());
@@ -225,6 +228,11 @@ enum status vocabulary_open(struct vocabulary **out, const void *model, size_t b
 void vocabulary_close(struct vocabulary *vocabulary)
 {
     delete vocabulary;
+}
+
+const struct source_form *vocabulary_form(const struct vocabulary *vocabulary)
+{
+    return &vocabulary->form;
 }
 
 size_t vocabulary_pieces(const struct vocabulary *vocabulary)

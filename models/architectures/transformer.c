@@ -21,7 +21,8 @@ struct decoder_layer {
 };
 
 struct transformer {
-    struct embedding_layer source, target;
+    struct source_layer source;
+    struct embedding_layer target;
     struct encoder_layer *encoder; /* [encoder_layers] */
     struct norm_layer encoder_norm;
     struct linear_layer memory;    /* cross-attention's keys and values */
@@ -41,7 +42,10 @@ static enum status check(const struct model_options *options, bool joint)
             "model.width %lld is not divisible by model.heads %lld: change one of them or set "
             "model.head_width",
             (long long)options->width, (long long)options->heads);
-    CHECK(joint || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
+    bool text = options->source.kind == SOURCE_TEXT;
+    CHECK(options->source.kind != SOURCE_IMAGES, STATUS_CONFIG,
+            "the transformer reads text and frames, found a corpus of images");
+    CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
             "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
             "use model.tie decoder, or prepare the corpus with --joint",
             options->tie->name);
@@ -53,7 +57,7 @@ static enum status check(const struct model_options *options, bool joint)
 static enum status declare_encoder(struct model *model, struct transformer *t)
 {
     char prefix[64];
-    TRY(embedding_declare(&t->source, model, SOURCE, NULL));
+    TRY(source_declare(&t->source, model));
     for (int64_t i = 0; i < model->options.encoder_layers; i++) {
         snprintf(prefix, sizeof prefix, "encoder/%lld/self_attention", (long long)i);
         TRY(attention_declare(&t->encoder[i].attention, model, prefix, false));
@@ -71,7 +75,8 @@ static enum status declare_decoder(struct model *model, struct transformer *t)
     TRY(linear_declare(&t->memory, model, "decoder/cross_attention/key_value", &memory,
             "encoder rows to keys, then values, of each decoder layer in turn "
             "[layers·2·heads·head_width, width]"));
-    TRY(embedding_declare(&t->target, model, TARGET, &t->source));
+    bool text = model->options.source.kind == SOURCE_TEXT;
+    TRY(embedding_declare(&t->target, model, TARGET, text ? &t->source.embedding : NULL));
     for (size_t i = 0; i < layers; i++) {
         snprintf(prefix, sizeof prefix, "decoder/%zu/self_attention", i);
         TRY(attention_declare(&t->decoder[i].attention, model, prefix, false));
@@ -200,8 +205,7 @@ static struct tensor *encode(struct model *model, struct tape *tape, const struc
 {
     const struct transformer *t = layout(model);
     size_t layers = (size_t)model->options.encoder_layers;
-    struct tensor *x =
-            embedding_apply(model, tape, &t->source, source->ids, positions_of(tape, source), source->tokens);
+    struct tensor *x = source_apply(model, tape, &t->source, source);
     struct residual r = residual_start(model, tape, x, &t->encoder[0].attention.norm);
     for (size_t i = 0; i < layers; i++)
         layer_apply(tape, &r, &(struct layer){model, i, i + 1 == layers, source, NULL});

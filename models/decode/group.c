@@ -92,7 +92,8 @@ static enum status decode_some(struct group *group, size_t first, size_t size, s
         TRY(beam_init(&group->beams[b], group, first + b));
     for (size_t b = 0; b <= size; b++)
         group->batch_offsets[b] = offsets[b] - offsets[0];
-    struct sentences source = sentences_make(ids + offsets[0], group->batch_offsets, size);
+    size_t words = source_words(&model_options(group->ensemble->models[0])->source);
+    struct sentences source = sentences_make(ids + (size_t)offsets[0] * words, group->batch_offsets, size);
     TRY(search_batch(group->ensemble, group->options, &source, group->beams));
     for (size_t b = 0; b < size; b++)
         TRY(beam_translation(&group->beams[b], group->options, &out[first + b]));

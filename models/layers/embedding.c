@@ -37,8 +37,10 @@ static enum status declare_table(struct embedding_layer *out, struct model *mode
     return layer_declare(model, &table, prefix, "weight", &out->table);
 }
 
-static enum status declare_positions(struct embedding_layer *out, struct model *model, enum side side)
+enum status positions_declare(struct embedding_layer *out, struct model *model, enum side side)
 {
+    if (!model_position(model)->learned)
+        return STATUS_OK;
     size_t width = (size_t)model->options.width;
     struct parameter positions = {
             .array = {.rank = 2,
@@ -54,11 +56,11 @@ static enum status declare_positions(struct embedding_layer *out, struct model *
 enum status embedding_declare(struct embedding_layer *out, struct model *model, enum side side,
         const struct embedding_layer *source)
 {
-    if (side == TARGET && model_tie(model)->sides)
+    if (source && model_tie(model)->sides)
         out->table = source->table;
     else
         TRY(declare_table(out, model, side));
-    return model_position(model)->learned ? declare_positions(out, model, side) : STATUS_OK;
+    return positions_declare(out, model, side);
 }
 
 static enum status declare_own_weight(struct output_layer *out, struct model *model)
@@ -92,19 +94,40 @@ enum status output_declare(
     return layer_declare(model, &bias, "output", "bias", &out->bias);
 }
 
+/* Rows of a table at their positions. */
+static struct tensor *place(const struct model *model, struct tape *tape, const struct embedding_layer *layer,
+        struct embedding embedding, struct tensor *table)
+{
+    const struct position_kind *kind = model_position(model);
+    if (!kind->learned && !kind->fill)
+        embedding.positions = NULL;
+    struct tensor *learned = kind->learned ? tape_parameter(tape, layer->position) : NULL;
+    return op_embedding(tape, &embedding, table, kind->fill ? model->positions : NULL, learned,
+            tape_dropout(tape, model->options.dropout));
+}
+
 struct tensor *embedding_apply(const struct model *model, struct tape *tape,
         const struct embedding_layer *layer, const int32_t *ids, const int32_t *positions, size_t rows)
 {
-    const struct position_kind *kind = model_position(model);
     struct embedding embedding = {
             .ids = ids,
-            .positions = kind->learned || kind->fill ? positions : NULL,
+            .positions = positions,
             .rows = rows,
             .scale = model->options.embedding_scale ? (float)sqrt((double)model->options.width) : 1,
     };
-    struct tensor *learned = kind->learned ? tape_parameter(tape, layer->position) : NULL;
-    return op_embedding(tape, &embedding, tape_parameter(tape, layer->table),
-            kind->fill ? model->positions : NULL, learned, tape_dropout(tape, model->options.dropout));
+    return place(model, tape, layer, embedding, tape_parameter(tape, layer->table));
+}
+
+struct tensor *positions_apply(const struct model *model, struct tape *tape,
+        const struct embedding_layer *layer, struct tensor *x, const int32_t *positions)
+{
+    if (!x)
+        return NULL;
+    int32_t *own = arena_take(tape_arena(tape), x->rows, sizeof *own);
+    for (size_t i = 0; own && i < x->rows; i++)
+        own[i] = (int32_t)i;
+    struct embedding embedding = {.ids = own, .positions = positions, .rows = x->rows, .scale = 1};
+    return own ? place(model, tape, layer, embedding, x) : NULL;
 }
 
 struct prediction output_apply(

@@ -104,11 +104,14 @@ struct output_layer {
     size_t weight, bias; /* [rows, width], [rows] */
 };
 
-/* tie all: the target's table is the source's. */
+/* tie all: the target's table is the source's, if that is text (`source` not NULL). */
 enum status embedding_declare(struct embedding_layer *out, struct model *model, enum side side,
         const struct embedding_layer *source);
 enum status output_declare(
         struct output_layer *out, struct model *model, const struct embedding_layer *target);
+
+/* Learned positions of a side, where the model has them. */
+enum status positions_declare(struct embedding_layer *out, struct model *model, enum side side);
 
 /* Rows of ids (-1: zero vector) at `positions`; both must live as long as the tape. */
 struct tensor *embedding_apply(const struct model *model, struct tape *tape,
@@ -116,7 +119,24 @@ struct tensor *embedding_apply(const struct model *model, struct tape *tape,
 struct prediction output_apply(const struct model *model, struct tape *tape, const struct output_layer *layer,
         struct tensor *hidden);
 
+/* x_i + P[p_i], with dropout: rows that are no embeddings at their positions, which live as long as the tape. */
+struct tensor *positions_apply(const struct model *model, struct tape *tape,
+        const struct embedding_layer *layer, struct tensor *x, const int32_t *positions);
+
 /* 0, 1, 2 ... within each sentence, on the tape's arena; NULL on a tape that failed. */
 int32_t *positions_of(struct tape *tape, const struct sentences *sentences);
+
+/* ---- the source, text or not (layers/source.c) ---- */
+
+struct source_layer {
+    struct embedding_layer embedding; /* text: its table; positions */
+    struct linear_layer frames;       /* values of a frame to the width */
+};
+
+enum status source_declare(struct source_layer *out, struct model *model);
+
+/* What an encoder starts from [source tokens, width]. */
+struct tensor *source_apply(const struct model *model, struct tape *tape, const struct source_layer *layer,
+        const struct sentences *source);
 
 #endif

@@ -113,6 +113,19 @@ static void test_decode__cached_steps_equal_teacher_forcing(void **state)
     }
 }
 
+static void test_decode__cached_steps_read_sources_that_are_not_text(void **state)
+{
+    (void)state;
+    struct model_options options = tiny_options(NULL);
+    options.source = (struct source_form){SOURCE_FRAMES, 3, 0, 0};
+    struct model *model = tiny_model(&options, false);
+    struct tiny_batch tiny;
+    tiny_batch_fill(&tiny, 12, 60, 3);
+    tiny_batch_source(&tiny, &options.source);
+    steps_against_whole(model, &tiny);
+    model_close(model);
+}
+
 /* Children of one parent go different ways; none disturbs another (what a beam does). */
 static void test_decode__rows_may_have_several_children(void **state)
 {
@@ -292,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_decode__cached_steps_equal_teacher_forcing),
+            cmocka_unit_test(test_decode__cached_steps_read_sources_that_are_not_text),
             cmocka_unit_test(test_decode__rows_may_have_several_children),
             cmocka_unit_test(test_decode__takes_the_best_token_at_each_step),
             cmocka_unit_test(test_decode__does_not_depend_on_the_batch),

@@ -36,6 +36,8 @@ static const struct variant variants[] = {
         {"start zero, no scale", true, {"model.start", "zero", "model.embedding_scale", "false", NULL}},
         {"head width of its own", true, {"model.head_width", "5", "model.encoder_layers", "1", NULL}},
         {"odd width", true, {"model.width", "9", "model.heads", "3", NULL}},
+        {"frames", false, {NULL}},
+        {"frames, learned positions, post", false, {"model.position", "learned", "model.norm", "post", NULL}},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -51,10 +53,32 @@ static void assert_near(const float *a, const float *b, size_t count, double tol
                     (double)b[i], scale);
 }
 
-static struct model *variant_model(const struct variant *variant)
+/* What its source is: the first word of its name, or text. */
+static struct source_form variant_source(const struct variant *variant)
+{
+    static const struct source_form text, frames = {SOURCE_FRAMES, 3, 0, 0};
+    return strncmp(variant->what, "frames", 6) == 0 ? frames : text;
+}
+
+static struct model_options variant_options(const struct variant *variant)
 {
     struct model_options options = tiny_options(variant->changes);
+    options.source = variant_source(variant);
+    return options;
+}
+
+static struct model *variant_model(const struct variant *variant)
+{
+    struct model_options options = variant_options(variant);
     return tiny_model(&options, variant->joint);
+}
+
+static void variant_batch(
+        const struct variant *variant, struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed)
+{
+    tiny_batch_fill(tiny, pairs, longest, seed);
+    struct source_form source = variant_source(variant);
+    tiny_batch_source(tiny, &source);
 }
 
 /* ---- options ---- */
@@ -151,7 +175,7 @@ static void test_model__packed_equals_one_sentence_at_a_time(void **state)
     for (size_t v = 0; v < VARIANTS; v++) {
         struct model *model = variant_model(&variants[v]);
         struct tiny_batch tiny, one;
-        tiny_batch_fill(&tiny, 9, 12, 3);
+        variant_batch(&variants[v], &tiny, 9, 12, 3);
         float *packed = tiny_floats(tiny.batch.tokens[TARGET] * TINY_PIECES);
         float *single = tiny_floats(tiny.batch.longest[TARGET] * TINY_PIECES);
         assert_int_equal(model_logits(model, &tiny.batch, packed), STATUS_OK);
@@ -320,12 +344,12 @@ static void check_slope(
 
 static void check_slopes(const struct variant *variant, double r_drop)
 {
-    struct model_options options = tiny_options(variant->changes);
+    struct model_options options = variant_options(variant);
     options.attention_dropout = options.activation_dropout = 0.1;
     struct model *model = tiny_model(&options, variant->joint);
     const struct parameters *parameters = model_parameters(model);
     struct tiny_batch tiny;
-    tiny_batch_fill(&tiny, 5, 7, 2);
+    variant_batch(variant, &tiny, 5, 7, 2);
     float *gradient = tiny_floats(parameters->floats);
     const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what};
     double loss = objective(&slopes, gradient);
@@ -397,7 +421,7 @@ static void test_model__ready_tells_final_parts_only(void **state)
         struct model *model = variant_model(&variants[v / 2]);
         size_t floats = model_parameters(model)->floats;
         struct tiny_batch tiny;
-        tiny_batch_fill(&tiny, 5, 7, 2);
+        variant_batch(&variants[v / 2], &tiny, 5, 7, 2);
         struct watched watched = {tiny_floats(floats), tiny_floats(floats), floats, floats, 0};
         struct pass pass = tiny_pass((float *)watched.gradient);
         pass.recompute = v % 2;
@@ -427,12 +451,12 @@ static struct loss loss_of(
 
 static void check_recompute(const struct variant *variant, double r_drop)
 {
-    struct model_options options = tiny_options(variant->changes);
+    struct model_options options = variant_options(variant);
     options.encoder_layers = options.decoder_layers = 3;
     options.dropout = options.attention_dropout = options.activation_dropout = 0.2;
     struct model *model = tiny_model(&options, variant->joint);
     struct tiny_batch tiny;
-    tiny_batch_fill(&tiny, 9, 12, 2);
+    variant_batch(variant, &tiny, 9, 12, 2);
     size_t floats = model_parameters(model)->floats;
     float *kept = tiny_floats(floats), *again = tiny_floats(floats);
     struct loss first = loss_of(model, &tiny.batch, false, r_drop, kept);
@@ -467,7 +491,7 @@ static void test_model__frozen_parameters_have_no_gradient_made(void **state)
         bool frozen[128];
         assert_true(parameters->count <= sizeof frozen);
         struct tiny_batch tiny;
-        tiny_batch_fill(&tiny, 5, 7, 2);
+        variant_batch(&variants[v / 4], &tiny, 5, 7, 2);
         float *all = tiny_floats(parameters->floats), *some = tiny_floats(parameters->floats);
         struct pass pass = tiny_pass(some);
         struct loss loss = loss_of(model, &tiny.batch, v % 2, 0, all);

@@ -19,7 +19,7 @@ struct model_options tiny_options(const char *const *changes)
     static const char *const small[] = {"model.width", "8", "model.encoder_layers", "2",
             "model.decoder_layers", "2", "model.heads", "2", "model.ffn_width", "12", "model.position_limit",
             "64", "model.activation", "gelu", NULL};
-    struct model_options options;
+    struct model_options options = {0}; /* what commands set has no row */
     ASSERT(options_defaults(&schema, &options) == STATUS_OK);
     for (size_t i = 0; small[i]; i += 2)
         set(&options, small[i], small[i + 1]);
@@ -78,6 +78,26 @@ void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint
             tiny->offsets[side][p + 1] = end;
         }
     }
+    tiny->words = 1;
+    finish(tiny, pairs);
+}
+
+void tiny_batch_source(struct tiny_batch *tiny, const struct source_form *form)
+{
+    if (form->kind == SOURCE_TEXT)
+        return;
+    size_t pairs = tiny->batch.pairs;
+    tiny->words = source_words(form);
+    for (size_t p = 0; form->kind == SOURCE_IMAGES && p < pairs; p++)
+        tiny->offsets[SOURCE][p + 1] = (int32_t)((p + 1) * form->height);
+    size_t words = (size_t)tiny->offsets[SOURCE][pairs] * tiny->words;
+    ASSERT(words <= TINY_TOKENS);
+    struct random_stream stream = random_stream(9, RANDOM_TEST, 2, 0, 0);
+    for (size_t i = 0; i < words; i++) {
+        float value = (float)random_normal(&stream, i);
+        uint32_t pixels = (uint32_t)random_below(&stream, i, UINT32_MAX);
+        memcpy(&tiny->ids[SOURCE][i], form->kind == SOURCE_FRAMES ? (void *)&value : &pixels, sizeof value);
+    }
     finish(tiny, pairs);
 }
 
@@ -105,7 +125,9 @@ void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size
 {
     for (int side = 0; side < SIDES; side++) {
         int32_t first = from->offsets[side][pair], end = from->offsets[side][pair + 1];
-        memcpy(tiny->ids[side], from->ids[side] + first, (size_t)(end - first) * sizeof(int32_t));
+        size_t words = side == SOURCE ? from->words : 1;
+        memcpy(tiny->ids[side], from->ids[side] + (size_t)first * words,
+                (size_t)(end - first) * words * sizeof(int32_t));
         tiny->offsets[side][0] = 0;
         tiny->offsets[side][1] = end - first;
     }

@@ -17,6 +17,7 @@ struct model *tiny_model(const struct model_options *options, bool joint);
 struct tiny_batch {
     int32_t ids[SIDES][TINY_TOKENS];
     int32_t offsets[SIDES][TINY_PAIRS + 1];
+    size_t words; /* of a source token; 0: 1 */
     struct batch batch;
 };
 
@@ -25,6 +26,9 @@ void tiny_batch_fill(struct tiny_batch *tiny, size_t pairs, size_t longest, uint
 
 /* As tiny_batch_fill(), then the sources longest first. */
 void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed);
+
+/* The sources become random ones of this form, frames as many as there were tokens; nothing to do for text. */
+void tiny_batch_source(struct tiny_batch *tiny, const struct source_form *form);
 
 /* Pair `pair` of a batch as a batch of its own. */
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair);

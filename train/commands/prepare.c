@@ -22,6 +22,11 @@ static const struct option rows[] = {
                 .help = "target text, line by line with the source; several files pair in order"},
         {"pairs", OPTION_LIST, AT(joined), .placeholder = "FILE",
                 .help = "instead of these: text with source, a tab and target on each line"},
+        {"source-features", OPTION_TEXT, AT(features), .placeholder = "F.h5:/DATASET",
+                .help = "instead of --source: frames of numbers from an HDF5 file, [sentences, frames, "
+                        "values]; "
+                        "or F.h5:/DATASET:/OFFSETS, [all frames, values] and where sentences start "
+                        "[sentences + 1]"},
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
@@ -95,9 +100,21 @@ static enum status check_output(const struct prepare_options *options)
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
 }
 
+/* A source that is not text stands beside target files, and alone. */
+static enum status check_source(const struct prepare_options *options)
+{
+    CHECK(options->text[SOURCE].count + options->joined.count == 0, STATUS_USAGE,
+            "--source-features and --%s both give the source: expected one of these, found both",
+            options->joined.count > 0 ? "pairs" : "source");
+    CHECK(options->text[TARGET].count > 0, STATUS_USAGE, "--target FILE is missing");
+    return STATUS_OK;
+}
+
 /* Two files side by side, or one that holds both sides. */
 static enum status check_text(const struct prepare_options *options)
 {
+    if (!prepare_is_text(options))
+        return check_source(options);
     for (int side = 0; side < SIDES; side++) {
         bool given = options->text[side].count > 0;
         CHECK(!given || options->joined.count == 0, STATUS_USAGE,
@@ -108,9 +125,21 @@ static enum status check_text(const struct prepare_options *options)
     return STATUS_OK;
 }
 
+/* Only text has a vocabulary to share, and lines that may be the same. */
+static enum status check_text_only(int argc, char **argv)
+{
+    static const char *const names[] = {"joint", "separate", "identical"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK(!options_given(argc, argv, names[i]), STATUS_USAGE,
+                "--%s is about a source of text: leave it out", names[i]);
+    return STATUS_OK;
+}
+
 static enum status check(struct prepare_options *options, int argc, char **argv)
 {
     TRY(check_text(options));
+    if (!prepare_is_text(options))
+        TRY(check_text_only(argc, argv));
     TRY(options_check_needs(&schema, options));
     CHECK(options->min_length <= options->max_length, STATUS_USAGE,
             "--min-length %lld leaves no pair within --max-length %lld", (long long)options->min_length,
@@ -125,6 +154,13 @@ static enum status check(struct prepare_options *options, int argc, char **argv)
 static void print_side(
         enum side side, const struct prepare_counts *counts, const struct vocabulary *vocabulary, bool joint)
 {
+    if (vocabulary_form(vocabulary)->kind != SOURCE_TEXT) {
+        char form[SOURCE_FORM_BYTES];
+        source_describe(vocabulary_form(vocabulary), form);
+        printf("  %s      %s; %lld frames, %.1f a sentence\n", side_names[side], form,
+                (long long)counts->tokens[side], (double)counts->tokens[side] / (double)counts->pairs);
+        return;
+    }
     printf("  %s      %lld tokens, %.1f a sentence, %.2f %% unknown; vocabulary of %zu pieces%s\n",
             side_names[side], (long long)counts->tokens[side],
             (double)counts->tokens[side] / (double)counts->pairs,
@@ -174,7 +210,8 @@ const struct command prepare_command = {
         .summary = "makes a corpus file from parallel text",
         .usage = "--source FILE... --target FILE... --output O.h5\n"
                  "--source FILE... --target FILE... --vocab FILE --output O.h5\n"
-                 "--pairs FILE... [--vocab FILE] --output O.h5",
+                 "--pairs FILE... [--vocab FILE] --output O.h5\n"
+                 "--source-features F.h5:/DATASET --target FILE... --output O.h5",
         .examples = "seqtrain prepare --source train.en --target train.de --output train.h5\n"
                     "seqtrain prepare --source valid.en --target valid.de \\\n"
                     "    --output valid.h5 --vocab train.h5\n"

@@ -59,7 +59,7 @@ static enum status open_pairs(void *context)
     struct scoring *s = context;
     for (int side = 0; side < SIDES; side++)
         TRY(text_check_output(s->settings->output, &s->files[side]));
-    return pairs_open(&s->pairs, s->files, false);
+    return saved_ensemble_open_pairs(&s->rounds.saved, &s->pairs, s->files);
 }
 
 static enum status read_round(void *context)

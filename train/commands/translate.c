@@ -23,7 +23,9 @@ struct settings {
 
 static const struct option rows[] = {
         {"input", OPTION_TEXT, offsetof(struct settings, input), .value = "-", .placeholder = "FILE",
-                .help = "text to translate, a sentence a line; - is standard input, .gz is read as it is"},
+                .help = "text to translate, a sentence a line; - is standard input, .gz is read as it is; "
+                        "for a "
+                        "model of frames what prepare takes"},
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "translations, a line for each; - is standard output"},
         {"prefix", OPTION_TEXT, offsetof(struct settings, prefix), .placeholder = "FILE",
@@ -47,6 +49,7 @@ struct translating {
     struct decode_options decode;
     struct rounds rounds;
     struct text *text[SIDES];          /* rank 0: the input, the prefixes or NULL */
+    struct source_reader *source;      /* rank 0: the input if it is not text */
     struct sentence_list round[SIDES]; /* sentences, prefixes */
     struct sentence_list batch[SIDES];
     int64_t *numbers;            /* [decode.batch] of the lines of a batch */
@@ -78,7 +81,13 @@ static enum status open_texts(void *context)
     TRY(decode_check(&t->decode, &t->rounds.saved.ensemble));
     TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(t->settings->output, &files));
-    TRY(text_open(&t->text[SOURCE], t->settings->input));
+    const struct source_form *form = saved_ensemble_form(&t->rounds.saved);
+    CHECK(form->kind == SOURCE_TEXT || !t->settings->attention, STATUS_USAGE,
+            "--attention tells pieces of text, but the source of this model is none: leave it out");
+    if (form->kind == SOURCE_TEXT)
+        TRY(text_open(&t->text[SOURCE], t->settings->input));
+    else
+        TRY(source_open(&t->source, t->settings->input, form));
     if (t->settings->prefix)
         TRY(text_open(&t->text[TARGET], t->settings->prefix));
     return t->settings->attention ? open_attention(t, &files) : STATUS_OK;
@@ -108,6 +117,13 @@ static enum status read_line(struct translating *t, bool *end)
                 &t->rounds.saved, TARGET, t->text[TARGET], LINE_PREFIX, prefixes, &prefix_end));
         if (!prefix_end && sentence_list_length(prefixes, prefixes->count - 1) > 0)
             form = LINE_SENTENCE;
+    }
+    if (t->source) {
+        TRY(saved_ensemble_read_source(&t->rounds.saved, t->source, &t->round[SOURCE], end));
+        CHECK(!t->text[TARGET] || *end == prefix_end, STATUS_DATA,
+                "expected as many lines in %s as sentences in %s, found %s", text_path(t->text[TARGET]),
+                source_path(t->source), *end ? "more" : "fewer");
+        return STATUS_OK;
     }
     TRY(saved_ensemble_read(&t->rounds.saved, SOURCE, t->text[SOURCE], form, &t->round[SOURCE], end));
     if (t->text[TARGET] && *end != prefix_end)
@@ -224,6 +240,7 @@ static void free_round(void *context)
 
 static void release(struct translating *t)
 {
+    source_close(t->source);
     for (int side = 0; side < SIDES; side++) {
         text_close(t->text[side]);
         sentence_list_release(&t->round[side]);

@@ -58,7 +58,7 @@ static enum status open_pairs(void *context)
     struct evaluating *e = context;
     for (int side = 0; side < SIDES; side++)
         TRY(text_check_output(e->options->output, &e->files[side]));
-    return pairs_open(&e->pairs, e->files, false);
+    return saved_ensemble_open_pairs(&e->rounds.saved, &e->pairs, e->files);
 }
 
 static enum status read_round(void *context)
@@ -143,7 +143,8 @@ static enum status work(void *context, const size_t *items, size_t count, struct
     struct translation *found = NULL;
     int64_t *numbers = NULL;
     size_t full = count;
-    while (full > 0 && length(e, items[full - 1]) == 1)
+    bool text = saved_ensemble_form(&e->rounds.saved)->kind == SOURCE_TEXT;
+    while (text && full > 0 && length(e, items[full - 1]) == 1)
         full--;
     TRY(add_losses(e, items, count, &sum));
     enum status status = memory_new(&found, "translations", count, sizeof *found);

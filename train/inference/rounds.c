@@ -62,13 +62,15 @@ static size_t round_windows(const struct spread *spread)
     return divide_up(ranks * ROUND_BATCHES, divide_up(spread->window, spread->batch));
 }
 
-/* Tokens of the sentences from `first` on. */
+/* Tokens, or words of frames, of the sentences from `first` on. */
 static size_t tokens_from(const struct rounds *rounds, size_t first)
 {
     size_t tokens = 0;
     for (int side = 0; side < SIDES && rounds->lists[side]; side++)
         if (first < rounds->lists[side]->count)
-            tokens += sentence_list_tokens(rounds->lists[side]) - (size_t)rounds->lists[side]->offsets[first];
+            tokens += (sentence_list_tokens(rounds->lists[side]) -
+                              (size_t)rounds->lists[side]->offsets[first]) *
+                      sentence_list_words(rounds->lists[side]);
     return tokens;
 }
 

@@ -132,6 +132,44 @@ enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side si
     return *end ? STATUS_OK : add_line(saved, side, &line, form, list);
 }
 
+const struct source_form *saved_ensemble_form(const struct saved_ensemble *saved)
+{
+    return vocabulary_form(saved->vocabularies[SOURCE]);
+}
+
+static enum status add_source(const struct saved_ensemble *saved, const char *path, int64_t number,
+        const void *tokens, size_t count, struct sentence_list *list)
+{
+    const struct source_form *form = saved_ensemble_form(saved);
+    size_t longest = ensemble_longest(&saved->ensemble);
+    CHECK(count > 0 && count <= longest, STATUS_CONFIG,
+            "%s: sentence %lld: expected from 1 to %zu frames (model.position_limit), found %zu", path,
+            (long long)number, longest, count);
+    return sentence_list_add_tokens(list, source_words(form), tokens, count);
+}
+
+enum status saved_ensemble_read_source(const struct saved_ensemble *saved, struct source_reader *source,
+        struct sentence_list *list, bool *end)
+{
+    const void *tokens;
+    size_t count;
+    TRY(source_next(source, &tokens, &count));
+    *end = tokens == NULL;
+    return *end ? STATUS_OK
+                : add_source(saved, source_path(source), source_number(source), tokens, count, list);
+}
+
+enum status saved_ensemble_open_pairs(
+        const struct saved_ensemble *saved, struct pairs **out, const struct text_list files[SIDES])
+{
+    struct source_reader *source;
+    const struct source_form *form = saved_ensemble_form(saved);
+    if (form->kind == SOURCE_TEXT)
+        return pairs_open(out, files, false);
+    TRY(source_open(&source, files[SOURCE].items[0], form));
+    return pairs_open_source(out, source, &files[TARGET], false);
+}
+
 enum status saved_ensemble_read_pair(const struct saved_ensemble *saved, struct pairs *pairs,
         struct sentence_list lists[SIDES], struct pair *pair)
 {
@@ -140,7 +178,12 @@ enum status saved_ensemble_read_pair(const struct saved_ensemble *saved, struct 
         return STATUS_OK;
     if (!pair_is_good(pair))
         return pairs_fail(pairs, pair);
-    for (int side = 0; side < SIDES; side++) {
+    size_t words = source_words(saved_ensemble_form(saved));
+    bool text = saved_ensemble_form(saved)->kind == SOURCE_TEXT;
+    if (!text)
+        TRY(add_source(saved, pairs_path(pairs, SOURCE), pair->number, pair->text[SOURCE],
+                pair->bytes[SOURCE] / (words * sizeof(int32_t)), &lists[SOURCE]));
+    for (int side = text ? SOURCE : TARGET; side < SIDES; side++) {
         const struct text_line line = {.text = pair->text[side],
                 .path = pairs_path(pairs, (enum side)side),
                 .bytes = pair->bytes[side],

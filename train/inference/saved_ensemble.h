@@ -35,6 +35,17 @@ void saved_ensemble_close(struct saved_ensemble *saved);
 enum status saved_ensemble_read(const struct saved_ensemble *saved, enum side side, struct text *text,
         enum line_form form, struct sentence_list *list, bool *end);
 
+/* What the models take as their source. */
+const struct source_form *saved_ensemble_form(const struct saved_ensemble *saved);
+
+/* As saved_ensemble_read() for the next sentence of a source that is not text. */
+enum status saved_ensemble_read_source(const struct saved_ensemble *saved, struct source_reader *source,
+        struct sentence_list *list, bool *end);
+
+/* The pairs of two files, of which the first is what the models take as their source (source.h). */
+enum status saved_ensemble_open_pairs(
+        const struct saved_ensemble *saved, struct pairs **out, const struct text_list files[SIDES]);
+
 /* As saved_ensemble_read() for the next pair, a sentence on each side; no text in *pair: there was none. */
 enum status saved_ensemble_read_pair(const struct saved_ensemble *saved, struct pairs *pairs,
         struct sentence_list lists[SIDES], struct pair *pair);

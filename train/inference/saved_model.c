@@ -35,6 +35,7 @@ static enum status build(struct saved_model *saved, const struct checkpoint *che
     TRY(open_vocabularies(saved, checkpoint));
     const size_t rows[SIDES] = {
             vocabulary_rows(saved->vocabularies[SOURCE]), vocabulary_rows(saved->vocabularies[TARGET])};
+    saved->config.model.source = *vocabulary_form(saved->vocabularies[SOURCE]);
     return model_open(&saved->model, &saved->config.model, rows, saved->joint);
 }
 

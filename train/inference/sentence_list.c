@@ -23,6 +23,11 @@ size_t sentence_list_tokens(const struct sentence_list *list)
     return list->count ? (size_t)list->offsets[list->count] : 0;
 }
 
+size_t sentence_list_words(const struct sentence_list *list)
+{
+    return list->words > 0 ? list->words : 1;
+}
+
 size_t sentence_list_length(const struct sentence_list *list, size_t sentence)
 {
     return (size_t)(list->offsets[sentence + 1] - list->offsets[sentence]);
@@ -30,9 +35,24 @@ size_t sentence_list_length(const struct sentence_list *list, size_t sentence)
 
 static enum status reserve(struct sentence_list *list, size_t count, size_t tokens)
 {
-    CHECK(tokens <= INT32_MAX, STATUS_DATA, "%zu tokens at once; expected at most %d", tokens, INT32_MAX);
+    size_t words;
+    CHECK(tokens <= INT32_MAX && size_multiply(&words, tokens, sentence_list_words(list)), STATUS_DATA,
+            "%zu tokens at once; expected at most %d", tokens, INT32_MAX);
     TRY(memory_grow(&list->offsets, "sentences", &list->offset_room, count + 1, sizeof *list->offsets));
-    return memory_grow(&list->ids, "sentences", &list->id_room, tokens, sizeof *list->ids);
+    return memory_grow(&list->ids, "sentences", &list->id_room, words, sizeof *list->ids);
+}
+
+enum status sentence_list_add_tokens(
+        struct sentence_list *list, size_t words, const void *tokens, size_t count)
+{
+    size_t first = sentence_list_tokens(list);
+    ASSERT(list->count == 0 || sentence_list_words(list) == words);
+    list->words = words;
+    TRY(reserve(list, list->count + 1, first + count));
+    memcpy(list->ids + first * words, tokens, count * words * sizeof *list->ids);
+    list->offsets[0] = 0;
+    list->offsets[++list->count] = (int32_t)(first + count);
+    return STATUS_OK;
 }
 
 enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
@@ -55,7 +75,8 @@ enum status sentence_list_add(struct sentence_list *list, const struct vocabular
 enum status sentence_list_pick(
         struct sentence_list *out, const struct sentence_list *from, const size_t *items, size_t count)
 {
-    size_t tokens = 0;
+    size_t tokens = 0, words = sentence_list_words(from);
+    out->words = words;
     for (size_t i = 0; i < count; i++)
         tokens += sentence_list_length(from, items[i]);
     TRY(reserve(out, count, tokens));
@@ -63,8 +84,8 @@ enum status sentence_list_pick(
     for (size_t i = 0; i < count; i++) {
         size_t length = sentence_list_length(from, items[i]);
         if (length > 0)
-            memcpy(out->ids + out->offsets[i], from->ids + from->offsets[items[i]],
-                    length * sizeof *out->ids);
+            memcpy(out->ids + (size_t)out->offsets[i] * words,
+                    from->ids + (size_t)from->offsets[items[i]] * words, length * words * sizeof *out->ids);
         out->offsets[i + 1] = out->offsets[i] + (int32_t)length;
     }
     out->count = count;
@@ -77,6 +98,7 @@ static enum status read_offsets(struct sentence_list *out, struct corpus *corpus
 {
     TRY(corpus_offsets(corpus, side, first, count, flat));
     size_t tokens = (size_t)(flat[count] - flat[0]);
+    out->words = corpus_words(corpus, side);
     TRY(reserve(out, count, tokens));
     for (size_t i = 0; i <= count; i++)
         out->offsets[i] = (int32_t)(flat[i] - flat[0]);
@@ -126,10 +148,11 @@ enum status sentence_list_batch(struct batch *out, struct sentence_list lists[SI
 
 enum status sentence_list_broadcast(struct sentence_list *list)
 {
-    uint64_t sizes[2] = {list->count, sentence_list_tokens(list)};
+    uint64_t sizes[3] = {list->count, sentence_list_tokens(list), list->words};
     TRY(world_broadcast(sizes, sizeof sizes, 0));
+    list->words = sizes[2];
     TRY(status_agree(reserve(list, sizes[0], sizes[1])));
     list->count = sizes[0];
     TRY(world_broadcast(list->offsets, (list->count + 1) * sizeof *list->offsets, 0));
-    return world_broadcast(list->ids, sizes[1] * sizeof *list->ids, 0);
+    return world_broadcast(list->ids, sizes[1] * sentence_list_words(list) * sizeof *list->ids, 0);
 }

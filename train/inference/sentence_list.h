@@ -9,7 +9,8 @@
 
 struct sentence_list {
     size_t count;     /* sentences */
-    int32_t *ids;     /* [offsets[count]] */
+    size_t words;     /* 4-byte words of a token (source.h); 0: 1 */
+    int32_t *ids;     /* [offsets[count] · words] */
     int32_t *offsets; /* [count + 1]; NULL while nothing was added */
     size_t id_room, offset_room;
     int32_t *line; /* of the vocabulary, between calls */
@@ -20,14 +21,19 @@ struct sentence_list {
 void sentence_list_clear(struct sentence_list *list);
 void sentence_list_release(struct sentence_list *list);
 
-/* Tokens of all sentences, and of one. */
+/* Tokens of all sentences, and of one; 4-byte words of a token. */
 size_t sentence_list_tokens(const struct sentence_list *list);
+size_t sentence_list_words(const struct sentence_list *list);
 size_t sentence_list_length(const struct sentence_list *list, size_t sentence);
 
 /* What becomes of a line: its ids and </s>; the same, but of a line without pieces nothing at all; its ids alone. */
 enum line_form { LINE_SENTENCE, LINE_OR_NOTHING, LINE_PREFIX };
 enum status sentence_list_add(struct sentence_list *list, const struct vocabulary *vocabulary,
         const char *line, size_t bytes, enum line_form form);
+
+/* A sentence of `count` tokens of so many words as they are. */
+enum status sentence_list_add_tokens(
+        struct sentence_list *list, size_t words, const void *tokens, size_t count);
 
 /* `out` becomes items[count] of `from`. */
 enum status sentence_list_pick(

@@ -54,6 +54,13 @@ enum status info_add_vocabulary(cJSON *facts, const void *model, size_t bytes, c
     const struct kind *kind;
     struct model_piece *pieces;
     size_t count;
+    struct source_form form;
+    if (source_read_form(&form, model, bytes)) {
+        char text[SOURCE_FORM_BYTES];
+        source_describe(&form, text);
+        cJSON_AddStringToObject(facts, "form", text);
+        return STATUS_OK;
+    }
     TRY(vocabulary_model_read(model, bytes, where, &kind, &pieces, &count));
     memory_free(pieces);
     cJSON_AddNumberToObject(facts, "vocabulary", (double)(count + VOCABULARY_EXTRA));

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Pairs of a block, and the text they may hold together. */
-enum { BLOCK_PAIRS = 4096, BLOCK_BYTES = 1 << 24, TILE_PAIRS = 64 };
+enum { BLOCK_PAIRS = 4096, BLOCK_BYTES = 1 << 24, TILE_PAIRS = 64, ALIGNED = 8 /* frames in the text */ };
 
 /* A pair between reading and writing. */
 struct line_pair {
@@ -22,6 +22,7 @@ struct line_pair {
 };
 
 struct block {
+    size_t words;            /* of a source token; 0: text */
     struct line_pair *pairs; /* [BLOCK_PAIRS] */
     size_t count;
     char *text;
@@ -42,6 +43,7 @@ static enum status block_add(struct block *block, const struct pair *pair, enum 
     struct line_pair *line = &block->pairs[block->count++];
     line->number = pair->number;
     line->reason = reason;
+    block->used = (block->used + ALIGNED - 1) / ALIGNED * ALIGNED;
     for (int side = 0; side < SIDES; side++) {
         size_t bytes = reason == SKIP_NOT ? pair->bytes[side] : 0;
         TRY(memory_grow(&block->text, "text", &block->room, block->used + bytes + 1, 1));
@@ -50,6 +52,8 @@ static enum status block_add(struct block *block, const struct pair *pair, enum 
         line->bytes[side] = bytes;
         block->used += bytes;
     }
+    if (block->words > 0)
+        line->counts[SOURCE] = line->bytes[SOURCE] / (block->words * sizeof(int32_t));
     return STATUS_OK;
 }
 
@@ -75,7 +79,7 @@ static void block_encode(struct block *block, struct encoder *const encoders[SID
 #pragma omp for schedule(dynamic, TILE_PAIRS)
     for (size_t i = 0; i < block->count; i++) {
         struct line_pair *line = &block->pairs[i];
-        for (int side = 0; side < SIDES && goes_on; side++)
+        for (int side = block->words > 0 ? TARGET : SOURCE; side < SIDES && goes_on; side++)
             line->statuses[side] = encoder_encode(encoders[side], block->text + line->starts[side],
                     line->bytes[side], &line->ids[side], &line->rooms[side], &line->counts[side]);
     }
@@ -94,12 +98,14 @@ static enum status block_check(struct block *block, struct vocabulary *const voc
     return STATUS_OK;
 }
 
-static void count_pair(const struct line_pair *line, struct prepare_counts *counts)
+/* Text ends in </s>. */
+static void count_pair(const struct line_pair *line, bool text, struct prepare_counts *counts)
 {
     counts->pairs++;
     for (int side = 0; side < SIDES; side++) {
-        counts->tokens[side] += (int64_t)line->counts[side] + 1;
-        for (size_t i = 0; i < line->counts[side]; i++)
+        bool ids = side == TARGET || text;
+        counts->tokens[side] += (int64_t)(line->counts[side] + ids);
+        for (size_t i = 0; ids && i < line->counts[side]; i++)
             counts->unknown[side] += line->ids[side][i] == TOKEN_UNKNOWN;
     }
 }
@@ -107,18 +113,22 @@ static void count_pair(const struct line_pair *line, struct prepare_counts *coun
 static enum status block_write(const struct block *block, const struct prepare_options *options,
         struct corpus_writer *writer, struct prepare_counts *counts)
 {
+    bool text = block->words == 0;
     for (size_t i = 0; i < block->count; i++) {
         const struct line_pair *line = &block->pairs[i];
+        const size_t lengths[SIDES] = {line->counts[SOURCE] + text, line->counts[TARGET] + 1};
+        const char *frames = block->text + line->starts[SOURCE];
+        const int32_t *tokens[SIDES] = {text ? line->ids[SOURCE] : (const void *)frames, line->ids[TARGET]};
         enum skip_reason reason =
-                line->reason == SKIP_NOT ? prepare_filter_tokens(options, line->counts) : line->reason;
+                line->reason == SKIP_NOT ? prepare_filter_tokens(options, lengths) : line->reason;
         if (reason != SKIP_NOT) {
             counts->skipped[reason]++;
             TRY(corpus_skip(writer, line->number, reason));
             continue;
         }
-        count_pair(line, counts);
-        TRY(corpus_add(writer, (const int32_t *const *)line->ids, line->counts,
-                block->text + line->starts[TARGET], line->bytes[TARGET]));
+        count_pair(line, text, counts);
+        TRY(corpus_add(
+                writer, tokens, line->counts, block->text + line->starts[TARGET], line->bytes[TARGET]));
     }
     return STATUS_OK;
 }
@@ -126,12 +136,13 @@ static enum status block_write(const struct block *block, const struct prepare_o
 /* ---- the encoders of a thread ---- */
 
 struct encoders {
-    struct encoder *sides[SIDES]; /* the same one twice: joint */
+    struct encoder *sides[SIDES]; /* the same one twice: joint; NULL: no text */
 };
 
 static enum status open_encoders(struct encoders *encoders, struct vocabulary *const vocabularies[SIDES])
 {
-    TRY(encoder_open(&encoders->sides[SOURCE], vocabularies[SOURCE]));
+    if (vocabulary_form(vocabularies[SOURCE])->kind == SOURCE_TEXT)
+        TRY(encoder_open(&encoders->sides[SOURCE], vocabularies[SOURCE]));
     encoders->sides[TARGET] = encoders->sides[SOURCE];
     return vocabularies[TARGET] == vocabularies[SOURCE]
                    ? STATUS_OK
@@ -202,8 +213,11 @@ static enum status write_all(const struct work *work, struct block blocks[2])
 /* With what the blocks and the threads need. */
 static enum status equip(struct work *work, struct block blocks[2], int threads)
 {
-    for (int i = 0; i < 2; i++)
+    const struct source_form *form = &work->text->form;
+    for (int i = 0; i < 2; i++) {
+        blocks[i].words = form->kind == SOURCE_TEXT ? 0 : source_words(form);
         TRY(memory_new(&blocks[i].pairs, "text", BLOCK_PAIRS, sizeof *blocks[i].pairs));
+    }
     TRY(memory_new(&work->encoders, "encoder", (size_t)threads, sizeof *work->encoders));
     for (int i = 0; i < threads; i++)
         TRY(open_encoders(&work->encoders[i], work->vocabularies));

@@ -56,13 +56,30 @@ static enum status find_duplicates(struct prepare_text *text)
     return STATUS_OK;
 }
 
+static enum status open_source(struct prepare_text *text, bool again)
+{
+    const struct prepare_options *options = text->options;
+    struct source_form form = {.kind = SOURCE_FRAMES};
+    struct source_reader *source;
+    TRY(source_open(&source, options->features, &form));
+    text->form = *source_reader_form(source);
+    return pairs_open_source(&text->pairs, source, &options->text[TARGET], again);
+}
+
+static enum status open_pairs(struct prepare_text *text, bool again)
+{
+    const struct prepare_options *options = text->options;
+    if (!prepare_is_text(options))
+        return open_source(text, again);
+    return options->joined.count ? pairs_open_joined(&text->pairs, &options->joined, again)
+                                 : pairs_open(&text->pairs, options->text, again);
+}
+
 enum status prepare_open_text(struct prepare_text *text, const struct prepare_options *options)
 {
     bool unique = options->duplicates == &pair_ways[PAIRS_DROP];
-    bool again = unique || !options->vocab;
     *text = (struct prepare_text){.options = options};
-    TRY(options->joined.count ? pairs_open_joined(&text->pairs, &options->joined, again)
-                              : pairs_open(&text->pairs, options->text, again));
+    TRY(open_pairs(text, unique || !options->vocab));
     enum status status = unique ? find_duplicates(text) : STATUS_OK;
     if (status != STATUS_OK)
         prepare_close_text(text);
@@ -107,12 +124,17 @@ enum status prepare_next(const struct prepare_text *text, struct pair *pair, enu
     return STATUS_OK;
 }
 
-enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t counts[SIDES])
+bool prepare_is_text(const struct prepare_options *options)
 {
-    bool source_is_longer = counts[SOURCE] > counts[TARGET];
-    int64_t longer = (int64_t)counts[source_is_longer ? SOURCE : TARGET] + 1;
-    int64_t shorter = (int64_t)counts[source_is_longer ? TARGET : SOURCE] + 1;
-    if (shorter == 1)
+    return !options->features;
+}
+
+enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t lengths[SIDES])
+{
+    bool source_is_longer = lengths[SOURCE] > lengths[TARGET];
+    int64_t longer = (int64_t)lengths[source_is_longer ? SOURCE : TARGET];
+    int64_t shorter = (int64_t)lengths[source_is_longer ? TARGET : SOURCE];
+    if (lengths[TARGET] == 1 || lengths[SOURCE] == prepare_is_text(options))
         return SKIP_EMPTY;
     if (longer > options->max_length)
         return SKIP_LONG;

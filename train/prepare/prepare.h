@@ -10,6 +10,7 @@
 
 struct prepare_options {
     struct text_list text[SIDES], joined; /* two files side by side, or files that hold both sides */
+    char *features;                       /* a source that is not text */
     char *output, *vocab;
     int64_t vocab_size, vocab_sample;
     const struct kind *vocab_kind;
@@ -30,6 +31,7 @@ extern const struct kind_table pair_way_kinds; /* keep, drop */
 /* The text that is prepared, with what is known of it. */
 struct prepare_text {
     const struct prepare_options *options;
+    struct source_form form; /* of the source */
     struct pairs *pairs;
     struct duplicates *duplicates; /* NULL: not looked for */
 };
@@ -41,8 +43,11 @@ void prepare_close_text(struct prepare_text *text);
  * is not good, unless such are skipped. */
 enum status prepare_next(const struct prepare_text *text, struct pair *pair, enum skip_reason *reason);
 
-/* Why a pair is left out as far as its numbers of tokens, </s> not included, tell. */
-enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t counts[SIDES]);
+/* Whether the source is text, and what it is if not. */
+bool prepare_is_text(const struct prepare_options *options);
+
+/* Why a pair is left out as far as its numbers of tokens, </s> included, tell. */
+enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t lengths[SIDES]);
 
 enum { PREPARE_TOLD = 512 }; /* bytes enough for all reasons */
 
@@ -54,6 +59,8 @@ const char *prepare_tell_skipped(const int64_t skipped[SKIP_REASONS], char *out,
 /* Learns the vocabularies from a seeded sample of the pairs, or reads those of options->vocab. The same pointer twice:
  * joint. The caller closes with prepare_release_vocabularies(). */
 enum status prepare_vocabularies(const struct prepare_text *text, struct vocabulary *out[SIDES]);
+/* What the source of such a file as --vocab names is. */
+enum status prepare_vocabulary_form(const char *path, struct source_form *out);
 void prepare_release_vocabularies(struct vocabulary *vocabularies[SIDES]);
 
 struct prepare_counts {

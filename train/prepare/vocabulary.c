@@ -70,6 +70,8 @@ static enum status sample_read(struct sample *sample, const struct prepare_text 
             return STATUS_OK;
         if (reason != SKIP_NOT)
             continue;
+        if (text->form.kind != SOURCE_TEXT)
+            pair.bytes[SOURCE] = 0;
         if (pair.bytes[SOURCE] > VOCABULARY_LINE_LIMIT || pair.bytes[TARGET] > VOCABULARY_LINE_LIMIT)
             sample->too_long++;
         else
@@ -130,6 +132,8 @@ static enum status learn_all(
     if (sample->too_long)
         log_line(LOG_INFO, "no vocabulary is learned from %lld pairs with a line longer than %d bytes",
                 (long long)sample->too_long, VOCABULARY_LINE_LIMIT);
+    if (text->form.kind != SOURCE_TEXT)
+        return learn(options, sample, TARGET, SIDES, &out[TARGET]);
     if (options->separate) {
         TRY(learn(options, sample, SOURCE, TARGET, &out[SOURCE]));
         return learn(options, sample, TARGET, SIDES, &out[TARGET]);
@@ -217,6 +221,35 @@ static enum status read_all(const char *path, struct vocabulary *out[SIDES])
     return status;
 }
 
+enum status prepare_vocabulary_form(const char *path, struct source_form *out)
+{
+    struct vocabulary *vocabularies[SIDES] = {NULL, NULL};
+    enum status status = read_all(path, vocabularies);
+    if (status == STATUS_OK)
+        *out = *vocabulary_form(vocabularies[SOURCE]);
+    prepare_release_vocabularies(vocabularies);
+    return status;
+}
+
+/* A source that is not text has its form in place of a vocabulary; one of --vocab must be the same. */
+static enum status put_form(const struct prepare_text *text, struct vocabulary *out[SIDES])
+{
+    char is[SOURCE_FORM_BYTES], was[SOURCE_FORM_BYTES], form[SOURCE_FORM_BYTES];
+    struct vocabulary *source = out[SOURCE];
+    source_describe(&text->form, is);
+    source_describe(source ? vocabulary_form(source) : &text->form, was);
+    bool same = strcmp(is, was) == 0, was_text = source && vocabulary_form(source)->kind == SOURCE_TEXT;
+    CHECK(same || (was_text && text->form.kind != SOURCE_TEXT), STATUS_DATA,
+            "--vocab %s: expected a source of %s, found %s", text->options->vocab, is, was);
+    if (text->form.kind == SOURCE_TEXT)
+        return STATUS_OK;
+    if (source != out[TARGET])
+        vocabulary_close(source);
+    out[SOURCE] = NULL;
+    source_write_form(&text->form, form);
+    return vocabulary_open(&out[SOURCE], form, strlen(form), "the source");
+}
+
 enum status prepare_vocabularies(const struct prepare_text *text, struct vocabulary *out[SIDES])
 {
     const struct prepare_options *options = text->options;
@@ -226,11 +259,14 @@ enum status prepare_vocabularies(const struct prepare_text *text, struct vocabul
         status = read_all(options->vocab, out);
     } else {
         size_t lines = (size_t)options->vocab_sample;
-        struct sample sample = {.limit = options->separate ? lines : (lines + 1) / 2};
+        bool one = options->separate || text->form.kind != SOURCE_TEXT;
+        struct sample sample = {.limit = one ? lines : (lines + 1) / 2};
         status = learn_all(text, &sample, out);
         sample_release(&sample);
         pairs_rewind(text->pairs);
     }
+    if (status == STATUS_OK)
+        status = put_form(text, out);
     if (status != STATUS_OK)
         prepare_release_vocabularies(out);
     return status;

@@ -123,18 +123,20 @@ static void weigh(const struct batch *batch, double out[WEIGHTS])
     }
 }
 
-static enum status keep(struct heaviest *heaviest, const struct batch *batch, double weight)
+static enum status keep(
+        struct heaviest *heaviest, const struct corpus *corpus, const struct batch *batch, double weight)
 {
     heaviest->weight = weight;
     heaviest->batch = *batch;
     heaviest->batch.inputs = NULL; /* the reader's, as pair_numbers: what is not dropped weighs the same */
     heaviest->batch.pair_numbers = NULL;
     for (int side = 0; side < SIDES; side++) {
-        size_t tokens = batch->tokens[side], offsets = batch->pairs + 1;
-        TRY(memory_grow(&heaviest->ids[side], "estimate", &heaviest->id_room[side], tokens, sizeof(int32_t)));
+        size_t offsets = batch->pairs + 1;
+        size_t words = batch->tokens[side] * corpus_words(corpus, (enum side)side);
+        TRY(memory_grow(&heaviest->ids[side], "estimate", &heaviest->id_room[side], words, sizeof(int32_t)));
         TRY(memory_grow(&heaviest->offsets[side], "estimate", &heaviest->offset_room[side], offsets,
                 sizeof(int32_t)));
-        memcpy(heaviest->ids[side], batch->ids[side], tokens * sizeof(int32_t));
+        memcpy(heaviest->ids[side], batch->ids[side], words * sizeof(int32_t));
         memcpy(heaviest->offsets[side], batch->offsets[side], offsets * sizeof(int32_t));
         heaviest->batch.ids[side] = heaviest->ids[side];
         heaviest->batch.offsets[side] = heaviest->offsets[side];
@@ -149,7 +151,7 @@ static enum status see_batch(struct work *work, const struct batch *batch, struc
     weigh(batch, weights);
     for (int w = 0; w < WEIGHTS; w++)
         if (weights[w] > work->heaviest[w].weight)
-            TRY(keep(&work->heaviest[w], batch, weights[w]));
+            TRY(keep(&work->heaviest[w], work->trainer.corpus, batch, weights[w]));
     out->micro_batches++;
     out->pairs += (int64_t)batch->pairs;
     for (int side = 0; side < SIDES; side++)

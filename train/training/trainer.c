@@ -168,8 +168,10 @@ static enum status open_model(struct trainer *trainer)
 {
     const struct config *config = trainer->config;
     size_t rows[SIDES] = {corpus_rows(trainer->corpus, SOURCE), corpus_rows(trainer->corpus, TARGET)};
+    struct model_options options = config->model;
+    options.source = corpus_facts(trainer->corpus)->form;
     TRY(check_valid(trainer));
-    TRY(model_open(&trainer->model, &config->model, rows, corpus_facts(trainer->corpus)->joint));
+    TRY(model_open(&trainer->model, &options, rows, corpus_facts(trainer->corpus)->joint));
     const struct parameters *parameters = model_parameters(trainer->model);
     TRY(memory_new(&trainer->arrays, "trainer", parameters->count, sizeof *trainer->arrays));
     for (size_t i = 0; i < parameters->count; i++)

@@ -176,6 +176,12 @@ static enum status take(void *context, size_t item, const void *record, size_t b
 static enum status show_source(struct text_work *work, size_t sample)
 {
     size_t ids = sentence_list_length(&work->sources, sample);
+    char form[SOURCE_FORM_BYTES];
+    if (corpus_facts(work->corpus)->form.kind != SOURCE_TEXT) {
+        source_describe(&corpus_facts(work->corpus)->form, form);
+        log_line(LOG_INFO, "sample %zu  source       %zu of %s", sample + 1, ids, form);
+        return STATUS_OK;
+    }
     TRY(to_text(work, SOURCE, work->sources.ids + work->sources.offsets[sample], ids));
     log_line(LOG_INFO, "sample %zu  source       %s", sample + 1, work->line);
     return STATUS_OK;

@@ -1,0 +1,151 @@
+#include "io/h5_foreign.h"
+
+#include "comm/memory.h"
+#include "io/h5/internal.h"
+
+#include <unistd.h>
+
+enum { CHUNK_BYTES_MOST = 1 << 28, CACHE_SLOTS = 521 };
+
+struct h5_foreign {
+    char *path, *name;
+    hid_t file, dataset;
+    int rank;
+    uint64_t shape[H5_FOREIGN_RANK];
+};
+
+/* The cache holds a chunk, so that one is unpacked once for the rows that are read from it in turn. Locked. */
+static hid_t open_dataset(hid_t file, const char *name)
+{
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+    H5Pset_chunk_cache(access, CACHE_SLOTS, CHUNK_BYTES_MOST, H5D_CHUNK_CACHE_W0_DEFAULT);
+    hid_t dataset = H5Dopen2(file, name, access);
+    H5Pclose(access);
+    return dataset;
+}
+
+static bool is_number(hid_t dataset)
+{
+    hid_t type = H5Dget_type(dataset);
+    H5T_class_t kind = H5Tget_class(type);
+    H5Tclose(type);
+    return kind == H5T_INTEGER || kind == H5T_FLOAT;
+}
+
+static bool has_small_chunks(hid_t dataset)
+{
+    hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
+    hsize_t sizes[H5_FOREIGN_RANK] = {0}, bytes = H5Tget_size(type);
+    int rank = H5Pget_layout(creation) == H5D_CHUNKED ? H5Pget_chunk(creation, H5_FOREIGN_RANK, sizes) : 0;
+    for (int i = 0; i < rank; i++)
+        bytes = sizes[i] > CHUNK_BYTES_MOST ? CHUNK_BYTES_MOST + 1ULL : bytes * sizes[i];
+    H5Tclose(type);
+    H5Pclose(creation);
+    return bytes <= CHUNK_BYTES_MOST;
+}
+
+/* Locked. */
+static enum status look(struct h5_foreign *foreign)
+{
+    hid_t space = H5Dget_space(foreign->dataset);
+    hsize_t shape[H5S_MAX_RANK] = {0};
+    foreign->rank = H5Sget_simple_extent_dims(space, shape, NULL);
+    H5Sclose(space);
+    CHECK(foreign->rank > 0 && foreign->rank <= H5_FOREIGN_RANK, STATUS_DATA,
+            "%s:%s: expected an array of 1 to %d dimensions, found %d", foreign->path, foreign->name,
+            H5_FOREIGN_RANK, foreign->rank);
+    for (int i = 0; i < foreign->rank; i++)
+        foreign->shape[i] = shape[i];
+    CHECK(is_number(foreign->dataset), STATUS_DATA, "%s:%s: expected numbers, found another type",
+            foreign->path, foreign->name);
+    CHECK(has_small_chunks(foreign->dataset), STATUS_DATA,
+            "%s:%s: expected chunks of at most %d MB, found larger ones", foreign->path, foreign->name,
+            CHUNK_BYTES_MOST >> 20);
+    return STATUS_OK;
+}
+
+/* Locked. */
+static enum status open_file(struct h5_foreign *foreign)
+{
+    foreign->file = H5Fopen(foreign->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    CHECK(foreign->file >= 0, STATUS_DATA, "%s: expected an HDF5 file, found something else", foreign->path);
+    foreign->dataset = open_dataset(foreign->file, foreign->name);
+    CHECK(foreign->dataset >= 0, STATUS_DATA, "%s: expected a dataset %s, found none", foreign->path,
+            foreign->name);
+    return look(foreign);
+}
+
+enum status h5_foreign_open(struct h5_foreign **out, const char *path, const char *name)
+{
+    struct h5_foreign *foreign = NULL;
+    if (access(path, R_OK) != 0)
+        return status_fail_errno("read", path);
+    TRY(memory_new(&foreign, "h5", 1, sizeof *foreign));
+    foreign->file = foreign->dataset = -1;
+    enum status status = memory_text(&foreign->path, "h5", path);
+    if (status == STATUS_OK)
+        status = memory_text(&foreign->name, "h5", name);
+    h5_lock();
+    if (status == STATUS_OK)
+        status = open_file(foreign);
+    h5_unlock();
+    if (status != STATUS_OK)
+        h5_foreign_close(foreign);
+    else
+        *out = foreign;
+    return status;
+}
+
+void h5_foreign_close(struct h5_foreign *foreign)
+{
+    if (!foreign)
+        return;
+    h5_lock();
+    if (foreign->dataset >= 0)
+        H5Dclose(foreign->dataset);
+    if (foreign->file >= 0)
+        H5Fclose(foreign->file);
+    h5_unlock();
+    memory_free(foreign->path);
+    memory_free(foreign->name);
+    memory_free(foreign);
+}
+
+int h5_foreign_rank(const struct h5_foreign *foreign)
+{
+    return foreign->rank;
+}
+
+const uint64_t *h5_foreign_shape(const struct h5_foreign *foreign)
+{
+    return foreign->shape;
+}
+
+static enum status read_rows(
+        struct h5_foreign *foreign, uint64_t first, uint64_t count, hid_t type, void *out)
+{
+    hsize_t starts[H5_FOREIGN_RANK] = {first}, counts[H5_FOREIGN_RANK] = {count};
+    ASSERT(first <= foreign->shape[0] && count <= foreign->shape[0] - first);
+    for (int i = 1; i < foreign->rank; i++)
+        counts[i] = foreign->shape[i];
+    h5_lock();
+    hid_t from = H5Dget_space(foreign->dataset), to = H5Screate_simple(foreign->rank, counts, NULL);
+    bool read = H5Sselect_hyperslab(from, H5S_SELECT_SET, starts, NULL, counts, NULL) >= 0 &&
+                H5Dread(foreign->dataset, type, to, from, H5P_DEFAULT, out) >= 0;
+    H5Sclose(to);
+    H5Sclose(from);
+    h5_unlock();
+    CHECK(read, STATUS_DATA, "%s:%s[%llu]: expected %llu rows that can be read, found damaged ones",
+            foreign->path, foreign->name, (unsigned long long)first, (unsigned long long)count);
+    return STATUS_OK;
+}
+
+enum status h5_foreign_floats(struct h5_foreign *foreign, uint64_t first, uint64_t count, float *out)
+{
+    return count > 0 ? read_rows(foreign, first, count, H5T_NATIVE_FLOAT, out) : STATUS_OK;
+}
+
+enum status h5_foreign_integers(struct h5_foreign *foreign, uint64_t first, uint64_t count, int64_t *out)
+{
+    return count > 0 ? read_rows(foreign, first, count, H5T_NATIVE_INT64, out) : STATUS_OK;
+}

@@ -1,0 +1,37 @@
+#include "models/layers/layers.h"
+
+#include <string.h>
+
+enum status source_declare(struct source_layer *out, struct model *model)
+{
+    const struct source_form *form = &model->options.source;
+    if (form->kind == SOURCE_TEXT)
+        return embedding_declare(&out->embedding, model, SOURCE, NULL);
+    struct linear_shape frames = {source_values(form), (size_t)model->options.width, 1};
+    TRY(linear_declare(
+            &out->frames, model, "source/frames", &frames, "values of a frame to the width [width, values]"));
+    return positions_declare(&out->embedding, model, SOURCE);
+}
+
+/* The floats of all frames, as the tape has them until backward. */
+static struct tensor *frames_input(
+        const struct model *model, struct tape *tape, const struct sentences *source)
+{
+    size_t values = source_values(&model->options.source);
+    float *floats = arena_take(tape_arena(tape), source->tokens * values, sizeof *floats);
+    if (!floats)
+        return NULL;
+    memcpy(floats, source->ids, source->tokens * values * sizeof *floats);
+    return tape_input(tape, source->tokens, values, floats, false);
+}
+
+struct tensor *source_apply(const struct model *model, struct tape *tape, const struct source_layer *layer,
+        const struct sentences *source)
+{
+    int32_t *positions = positions_of(tape, source);
+    if (model->options.source.kind == SOURCE_TEXT)
+        return embedding_apply(model, tape, &layer->embedding, source->ids, positions, source->tokens);
+    struct tensor *frames = frames_input(model, tape, source);
+    struct tensor *x = frames ? linear_apply(tape, &layer->frames, frames, NULL, (struct dropout){0}) : NULL;
+    return positions_apply(model, tape, &layer->embedding, x, positions);
+}
