@@ -82,7 +82,7 @@ static enum status open_texts(void *context)
     TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(t->settings->output, &files));
     const struct source_form *form = saved_ensemble_form(&t->rounds.saved);
-    CHECK(form->kind == SOURCE_TEXT || !t->decode.alignment, STATUS_USAGE,
+    CHECK(form->kind == SOURCE_TEXT || (!t->decode.alignment && !t->settings->attention), STATUS_USAGE,
             "--%s tells pieces of text, but the source of this model is none: leave it out",
             t->settings->attention ? "attention" : "alignment");
     if (form->kind == SOURCE_TEXT)
