@@ -50,11 +50,11 @@ struct architecture {
     /* From now on there are `rows` rows and row r goes on from what was row parents[r]: rows that ended are left out,
      * a row may have several children (beam). */
     enum status (*decode_keep)(void *state, const int32_t *parents, size_t rows);
-    bool attends;                                                    /* a step can tell its attention: */
+    bool (*attends)(const struct model *model);                      /* a step can tell its attention: */
     struct attention_planes (*attention)(const struct model *model); /* NULL: one layer, one head */
 };
 
-extern const struct architecture transformer_architecture;
+extern const struct architecture transformer_architecture, recurrent_architecture;
 
 /* Rows of the tables of choices; each begins with its struct kind. */
 struct architecture_kind {
@@ -83,6 +83,27 @@ struct tie_kind {
 struct start_kind {
     struct kind kind;
     int32_t id; /* first decoder input; -1: a zero vector */
+};
+
+/* How the decoder's state begins, given the encoder's end. */
+struct bridge_kind {
+    struct kind kind;
+    bool learned, zero; /* tanh of a linear layer; zeros; else as it is */
+};
+
+/* Attention of a recurrent decoder. */
+struct attention_kind {
+    struct kind kind;
+    bool attends;
+    bool before; /* the state before a step asks, and what it gets goes into the cells; else the one after */
+    int score;   /* of score_kinds */
+    bool query, key; /* products before the score: of the state, of the encoder's rows */
+    bool scaled;     /* by 1 / sqrt(width) */
+};
+
+struct context_kind {
+    struct kind kind;
+    bool every; /* the encoder's end goes into every step */
 };
 
 struct model {

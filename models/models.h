@@ -31,10 +31,20 @@ struct model_options {
     double dropout, attention_dropout, activation_dropout;
 
     struct source_form source; /* set by commands; no row */
+
+    /* recurrent */
+    const struct kind *cell; /* rnn, gru, lstm */
+    bool encoder_bidirectional;
+    bool residual, layer_norm;
+    const struct kind *bridge;    /* linear, none, zero */
+    const struct kind *attention; /* none, bahdanau, luong_dot ... */
+    bool input_feeding;
+    const struct kind *context; /* start, every_step */
 };
 
 extern const struct option_group model_group;
 extern const struct kind_table architecture_kinds, norm_kinds, position_kinds, tie_kinds, start_kinds;
+extern const struct kind_table cell_kinds, bridge_kinds, attention_kinds, context_kinds;
 
 struct model;
 

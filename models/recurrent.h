@@ -15,12 +15,12 @@
 
 /* One step of one sentence. What is written may lie over x or z. */
 struct cell_step {
-    const float *x, *z;            /* [G·d] */
-    const float *bias;             /* [G·d], added to z */
+    const float *x, *z;               /* [G·d] */
+    const float *bias;                /* [G·d], added to z */
     const float *h_before, *c_before; /* [d]; c: cells of two states */
-    float *h, *c;                  /* [d], may be those before */
-    float *gates;                  /* [G·d] after activation, for backward */
-    float *kept;                   /* [kept·d], for backward */
+    float *h, *c;                     /* [d], may be those before */
+    float *gates;                     /* [G·d] after activation, for backward */
+    float *kept;                      /* [kept·d], for backward */
 };
 
 /* Backward of it. dh, dc: of the state after; they become those of the state before, without what comes through z. */
@@ -96,8 +96,8 @@ struct row_range {
 };
 
 /* x Wᵀ + bias of the first `rows` rows of x [>= rows, in], + rows of `base` (which then has the bias); [rows, out]. */
-struct tensor *op_stepwise(struct tape *tape, struct stepwise *stepwise, struct tensor *x, size_t rows,
-        struct row_range base);
+struct tensor *op_stepwise(
+        struct tape *tape, struct stepwise *stepwise, struct tensor *x, size_t rows, struct row_range base);
 
 /* ---- rows (ops/rows.c); inputs may be fleeting ---- */
 

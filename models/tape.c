@@ -382,6 +382,18 @@ static void run_backward(struct tape *tape, struct node *node)
 
 static void go_back(struct tape *tape);
 
+/* Whether there is a gradient to hand on: of an output, or the node's own where it has none. */
+static bool concerned(const struct node *node)
+{
+    bool outputs = false;
+    for (size_t i = 0; i < NODE_OUTPUTS; i++) {
+        if (node->outputs[i] && node->outputs[i]->has_gradient)
+            return true;
+        outputs = outputs || node->outputs[i];
+    }
+    return !outputs;
+}
+
 /* Runs a segment again, with its nodes on a tape of their own, and those backwards. Values and gradients of its inputs
  * outlive it. */
 static void replay_backward(struct tape *tape, struct node *node)
@@ -432,7 +444,9 @@ static void go_back(struct tape *tape)
         const size_t before = node->before;
         const char *first = node->bounds.first;
         previous = node->previous;
-        if (node->op)
+        if (!concerned(node))
+            ; /* nothing that counts was made of it */
+        else if (node->op)
             run_backward(tape, node);
         else
             replay_backward(tape, node);

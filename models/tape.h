@@ -173,8 +173,8 @@ float *tensor_gradient(struct tape *tape, struct tensor *tensor, bool *add);
  * adds. */
 float *tensor_gradient_part(struct tape *tape, struct tensor *tensor);
 
-/* Runs the nodes backwards. Each output's gradient must have been written by later nodes; the last
- * op's backward starts. */
+/* Runs the nodes backwards; the last op's backward starts. A node none of whose outputs has a gradient from later nodes is
+ * passed over; of two outputs one may have none. */
 enum status tape_backward(struct tape *tape);
 
 #endif

@@ -246,18 +246,6 @@ static struct tensor *whole_cross(struct reach *reach, struct tape *tape, size_t
             2 * layer * attention_width(whole->model), &whole->sides[SOURCE]);
 }
 
-/* The target moved one place to the right: each token is predicted from those before it. */
-static int32_t *shifted(struct tape *tape, const struct sentences *target, int32_t start)
-{
-    int32_t *ids = arena_take(tape_arena(tape), target->tokens, sizeof *ids);
-    for (size_t s = 0; ids && s < target->count; s++) {
-        int32_t first = target->offsets[s], end = target->offsets[s + 1];
-        for (int32_t t = first; t < end; t++)
-            ids[t] = t == first ? start : target->ids[t - 1];
-    }
-    return ids;
-}
-
 static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
 {
     const struct sentences *target = &sides[TARGET];
@@ -266,7 +254,7 @@ static struct prediction predict(struct model *model, struct tape *tape, const s
         return (struct prediction){0};
     struct tensor *memory = encode(model, tape, &sides[SOURCE]);
     *whole = (struct whole_reach){{whole_self, whole_cross, memory}, model, sides};
-    int32_t *ids = shifted(tape, target, model_start_id(model));
+    int32_t *ids = shifted_ids(tape, target, model_start_id(model));
     return decode(model, tape, &whole->reach, ids, positions_of(tape, target), target->tokens);
 }
 
@@ -438,6 +426,12 @@ static struct attention_planes attention(const struct model *model)
     return (struct attention_planes){(size_t)model->options.decoder_layers, (size_t)model->options.heads};
 }
 
+static bool attends(const struct model *model)
+{
+    (void)model;
+    return true;
+}
+
 const struct architecture transformer_architecture = {
         .check = check,
         .declare = declare,
@@ -445,6 +439,6 @@ const struct architecture transformer_architecture = {
         .decode_start = decode_start,
         .decode_step = decode_step,
         .decode_keep = decode_keep,
-        .attends = true,
+        .attends = attends,
         .attention = attention,
 };

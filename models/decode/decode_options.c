@@ -107,8 +107,9 @@ static enum status check_models(const struct ensemble *ensemble, bool attention)
         CHECK(weight > 0, STATUS_USAGE, "weights of an ensemble must be above 0, found %g for model %zu",
                 weight, m + 1);
         sum += weight;
-        CHECK(!attention || model->architecture->attends, STATUS_CONFIG,
-                "alignments need a model with attention: model.kind %s has none", model->options.kind->name);
+        CHECK(!attention || model->architecture->attends(model), STATUS_CONFIG,
+                "alignments need a model with attention, which this model.kind %s has not",
+                model->options.kind->name);
     }
     CHECK(fabs(sum - 1) < 1e-6, STATUS_USAGE, "weights of an ensemble must sum to 1, found %g", sum);
     return STATUS_OK;

@@ -140,3 +140,14 @@ struct prediction output_apply(
             .classes = model->rows[TARGET] - VOCABULARY_EXTRA,
     };
 }
+
+int32_t *shifted_ids(struct tape *tape, const struct sentences *target, int32_t start)
+{
+    int32_t *ids = arena_take(tape_arena(tape), target->tokens, sizeof *ids);
+    for (size_t s = 0; ids && s < target->count; s++) {
+        int32_t first = target->offsets[s], end = target->offsets[s + 1];
+        for (int32_t t = first; t < end; t++)
+            ids[t] = t == first ? start : target->ids[t - 1];
+    }
+    return ids;
+}

@@ -24,6 +24,9 @@ struct linear_shape {
     size_t in, out, parts; /* parts: matrices stacked in one product, initialised each by itself */
 };
 
+/* A matrix "PREFIX/weight" without a bias. */
+enum status weight_declare(size_t *out, struct model *model, const char *prefix,
+        const struct linear_shape *shape, const char *description);
 enum status linear_declare(struct linear_layer *out, struct model *model, const char *prefix,
         const struct linear_shape *shape, const char *description);
 struct tensor *linear_apply(struct tape *tape, const struct linear_layer *layer, struct tensor *x,
@@ -35,7 +38,9 @@ struct norm_layer {
     size_t gain, bias; /* [width] each */
 };
 
+/* Over rows of model.width, or of a width of one's own. */
 enum status norm_declare(struct norm_layer *out, struct model *model, const char *prefix);
+enum status norm_declare_over(struct norm_layer *out, struct model *model, const char *prefix, size_t width);
 
 /*
  * The way through a stack of sub-layers f1, f2 ...
@@ -122,6 +127,10 @@ struct prediction output_apply(const struct model *model, struct tape *tape, con
 /* x_i + P[p_i], with dropout: rows that are no embeddings at their positions, which live as long as the tape. */
 struct tensor *positions_apply(const struct model *model, struct tape *tape,
         const struct embedding_layer *layer, struct tensor *x, const int32_t *positions);
+
+/* The target moved one place to the right, as it is fed to the decoder: each token is predicted from those before it.
+ * On the tape's arena; NULL on a tape that failed. */
+int32_t *shifted_ids(struct tape *tape, const struct sentences *target, int32_t start);
 
 /* 0, 1, 2 ... within each sentence, on the tape's arena; NULL on a tape that failed. */
 int32_t *positions_of(struct tape *tape, const struct sentences *sentences);

@@ -10,22 +10,29 @@ enum status layer_declare(
     return parameters_declare(&model->parameters, parameter, out);
 }
 
-enum status linear_declare(struct linear_layer *out, struct model *model, const char *prefix,
+enum status weight_declare(size_t *out, struct model *model, const char *prefix,
         const struct linear_shape *shape, const char *description)
 {
-    size_t rows = shape->parts * shape->out;
     struct parameter weight = {
-            .array = {.rank = 2, .shape = {rows, shape->in}, .description = description},
+            .array = {.rank = 2, .shape = {shape->parts * shape->out, shape->in}, .description = description},
             .initialiser = INITIALISE_XAVIER,
             .fan_in = shape->in,
             .fan_out = shape->out,
             .decays = true,
     };
+    return layer_declare(model, &weight, prefix, "weight", out);
+}
+
+enum status linear_declare(struct linear_layer *out, struct model *model, const char *prefix,
+        const struct linear_shape *shape, const char *description)
+{
     struct parameter bias = {
-            .array = {.rank = 1, .shape = {rows}, .description = "added to each row of the product"},
+            .array = {.rank = 1,
+                    .shape = {shape->parts * shape->out},
+                    .description = "added to each row of the product"},
             .initialiser = INITIALISE_ZERO,
     };
-    TRY(layer_declare(model, &weight, prefix, "weight", &out->weight));
+    TRY(weight_declare(&out->weight, model, prefix, shape, description));
     return layer_declare(model, &bias, prefix, "bias", &out->bias);
 }
 

@@ -10,7 +10,11 @@ const struct kind_table norm_kinds = KIND_TABLE("norm", rows);
 
 enum status norm_declare(struct norm_layer *out, struct model *model, const char *prefix)
 {
-    size_t width = (size_t)model->options.width;
+    return norm_declare_over(out, model, prefix, (size_t)model->options.width);
+}
+
+enum status norm_declare_over(struct norm_layer *out, struct model *model, const char *prefix, size_t width)
+{
     struct parameter gain = {
             .array = {.rank = 1, .shape = {width}, .description = "factor of each normalised column"},
             .initialiser = INITIALISE_ONE,

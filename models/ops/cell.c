@@ -38,7 +38,8 @@ struct cell_gradients {
     bool add_x;
 };
 
-static void backward_row(const struct cell *cell, const struct node *node, const struct cell_gradients *g, size_t i)
+static void backward_row(
+        const struct cell *cell, const struct node *node, const struct cell_gradients *g, size_t i)
 {
     struct tensor *const *in = node->inputs, *const *out = node->outputs;
     const size_t d = out[0]->columns, gates = cell->kind->gates * d;

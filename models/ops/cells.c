@@ -44,7 +44,7 @@ CLONES static void gru(const struct cell_step *s, size_t d)
         gates[u] = update;
         gates[n] = new;
         kept[j] = inner;
-        after[j] = (1.0f - update) * new + update * before[j];
+        after[j] = (1.0f - update) * new + update *before[j];
     }
 }
 
@@ -56,7 +56,7 @@ CLONES static void gru_backward(const struct cell_slope *s, size_t d)
     for (size_t j = 0; j < d; j++) {
         size_t u = d + j, n = 2 * d + j;
         float reset = gates[j], update = gates[u], new = gates[n], slope = dh[j];
-        float dnew = slope * (1.0f - update) * (1.0f - new * new);
+        float dnew = slope * (1.0f - update) * (1.0f - new *new);
         float dupdate = slope * (before[j] - new) * update * (1.0f - update);
         float dreset = dnew * kept[j] * reset * (1.0f - reset);
         gates[j] = dz[j] = dreset;
@@ -99,9 +99,9 @@ CLONES static void lstm_backward(const struct cell_slope *s, size_t d)
         size_t f = d + j, g = 2 * d + j, o = 3 * d + j;
         float in = gates[j], forget = gates[f], new = gates[g], out = gates[o];
         float y = vector_tanh(kept[j]), dcell = dc[j] + dh[j] * out * (1.0f - y * y);
-        float din = dcell * new * in * (1.0f - in);
+        float din = dcell * new *in *(1.0f - in);
         float dforget = dcell * before[j] * forget * (1.0f - forget);
-        float dnew = dcell * in * (1.0f - new * new);
+        float dnew = dcell * in * (1.0f - new *new);
         float dout = dh[j] * y * out * (1.0f - out);
         gates[j] = dz[j] = din;
         gates[f] = dz[f] = dforget;

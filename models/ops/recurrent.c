@@ -1,6 +1,6 @@
+#include "models/recurrent.h"
 #include "models/ops/kernels.h"
 #include "models/profile.h"
-#include "models/recurrent.h"
 
 #include <string.h>
 
@@ -39,8 +39,8 @@ static void sort_rows(
 {
     for (size_t s = 0; s < steps->sentences; s++) {
         size_t sentence = (size_t)steps->order[s];
-        memcpy(to + (into_sorted ? s : sentence) * columns,
-                from + (into_sorted ? sentence : s) * columns, columns * sizeof *to);
+        memcpy(to + (into_sorted ? s : sentence) * columns, from + (into_sorted ? sentence : s) * columns,
+                columns * sizeof *to);
     }
 }
 
@@ -106,9 +106,9 @@ static void forward_steps(const struct forward *f, const struct packed *weight, 
 struct backward {
     const struct recurrent *recurrent;
     const struct tensor *y, *start;
-    const float *zeros; /* [S·d] */
-    float *state;       /* [B, S·d]: gradient of the state after the step, then before */
-    float *dz;          /* [B, G·d] */
+    const float *zeros;                   /* [S·d] */
+    float *state;                         /* [B, S·d]: gradient of the state after the step, then before */
+    float *dz;                            /* [B, G·d] */
     float *dx, *dweight, *dbias, *dstart; /* NULL: not wanted */
     bool add_x, add_weight, add_bias;
 };
@@ -119,8 +119,7 @@ static void find_before(const struct backward *b, size_t s, size_t t, size_t row
     const struct recurrent *r = b->recurrent;
     const size_t d = b->y->columns, states = r->shape.cell->states;
     if (t == 0) {
-        out->h_before =
-                b->start ? b->start->value + (size_t)r->steps.order[s] * states * d : b->zeros;
+        out->h_before = b->start ? b->start->value + (size_t)r->steps.order[s] * states * d : b->zeros;
         out->c_before = states > 1 ? out->h_before + d : NULL;
     } else {
         size_t before = row_before(r, row);
@@ -296,8 +295,8 @@ const struct op recurrent_op = {"recurrent", "a cell over all steps of sentences
 /* ---- the op ---- */
 
 /* The gates take the place of x where nothing else needs it. */
-static struct recurrent *recurrent_make(struct tape *tape, const struct recurrence *shape, struct tensor *x,
-        size_t d)
+static struct recurrent *recurrent_make(
+        struct tape *tape, const struct recurrence *shape, struct tensor *x, size_t d)
 {
     struct arena *arena = tape_arena(tape);
     struct recurrent *r = arena_take_zeroed(arena, 1, sizeof *r);

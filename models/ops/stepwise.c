@@ -170,8 +170,8 @@ static bool fill(const struct step *step, struct tensor *y)
     return base || bias;
 }
 
-struct tensor *op_stepwise(struct tape *tape, struct stepwise *s, struct tensor *x, size_t rows,
-        struct row_range base)
+struct tensor *op_stepwise(
+        struct tape *tape, struct stepwise *s, struct tensor *x, size_t rows, struct row_range base)
 {
     if (tape_status(tape) != STATUS_OK)
         return NULL;
@@ -191,7 +191,6 @@ struct tensor *op_stepwise(struct tape *tape, struct stepwise *s, struct tensor 
             .add = fill(step, y),
             .c = y->value,
             .ldc = y->columns});
-    tape_record(
-            tape, &stepwise_op, step, (struct tensor *[]){x, s->weight, s->bias, base.tensor}, 4, &y, 1);
+    tape_record(tape, &stepwise_op, step, (struct tensor *[]){x, s->weight, s->bias, base.tensor}, 4, &y, 1);
     return y;
 }

@@ -40,13 +40,16 @@ log:
   level: detail
 END
 
-# RANKS RUN [words]: trains; 0 ranks: without mpirun. Output in RUN.log, status in $status.
+# The same as a recurrent model.
+grep -vE '^  (heads|ffn_width|activation_dropout):' tiny.yaml | sed 's/^model:/model:\n  kind: recurrent/' >recurrent.yaml
+
+# RANKS RUN [words]: trains $config; 0 ranks: without mpirun. Output in RUN.log, status in $status.
 train() {
     local ranks=$1 run=$2 launch=
     shift 2
     [ "$ranks" = 0 ] || launch="mpirun -n $ranks"
     # shellcheck disable=SC2086
-    $launch "$program" train tiny.yaml --run.directory "$run" --comm.threads 1 "$@" >"$run.log" 2>&1
+    $launch "$program" train "${config:-tiny.yaml}" --run.directory "$run" --comm.threads 1 "$@" >"$run.log" 2>&1
     status=$?
 }
 

@@ -69,6 +69,22 @@ cmp "$(newest v6-n0-t1)" "$(newest across)" || fail "on nodes of 2 ranks, then f
 train 3 whole --comm.node_ranks 2
 expect whole 78 "comm.node_ranks: expected as many ranks on each node, found 3 ranks on nodes of 2"
 
+# Recurrent models: every cell and attention.
+config=recurrent.yaml
+recurrent() {
+    rm -rf wide-*
+    first=
+    same 6 1 2 "$@"
+    same 6 4 1 "$@"
+    ! grep -qxF "$first_crc" crcs || fail "$*: the parameters of another model"
+    echo "$first_crc" >>crcs
+}
+for attention in bahdanau luong_general luong_concat; do recurrent --model.attention $attention; done
+recurrent --model.attention luong_dot --model.encoder_bidirectional false --model.cell lstm
+recurrent --model.attention luong_scaled --model.encoder_bidirectional false --model.input_feeding false
+recurrent --model.attention none --model.attention_dropout 0 --model.context every_step --model.cell rnn --model.layer_norm
+config=
+
 # The test can fail: another seed, and another number of slots, are other numbers.
 [ "$(crc_of v8-n0-t1)" != "$(crc_of v6-n0-t1)" ] || fail "8 and 6 micro-batches gave the same parameters"
 train 0 seed --run.seed 2

@@ -7,7 +7,7 @@ make_corpus tiny 300 1
 plans() { # NAME [words]: the plan as NAME.json
     local name=$1
     shift
-    "$program" plan tiny.yaml --comm.threads 1 --json "$@" >"$name.json" 2>"$name.log"
+    "$program" plan "${config:-tiny.yaml}" --comm.threads 1 --json "$@" >"$name.json" 2>"$name.log"
     status=$?
     expect "$name" 0
 }
@@ -62,6 +62,16 @@ near "bytes sent of rounded gradients" $((3 * $(figure wide parameters))) "$(fig
 plans wide "${wide[@]}" --optimizer.kind adafactor
 train 0 wide "${wide[@]}" --optimizer.kind adafactor --train.until 2u
 near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wide checkpoint_bytes)" 0.1
+
+# ---- a recurrent model ----
+config=recurrent.yaml
+steps=(--model.width 256 --batch.tokens 600 --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u)
+plans recurrent "${steps[@]}"
+mpirun -n 1 ./rank.sh "$program" train recurrent.yaml --run.directory recurrent --comm.threads 1 "${steps[@]}" --train.until 4u >recurrent.log 2>&1
+status=$?
+expect recurrent 0
+near "memory of a recurrent model" "$(cat hwm.0)" "$(figure recurrent memory_bytes)" 0.1
+config=
 
 # ---- how fast ranks would be that a network joins; the shares of a link follow from what is sent ----
 fast() { # NAME words: of ranks that compute 1,000 tokens a second

@@ -101,4 +101,15 @@ grep -q 'initial checkpoint' copy.log && fail "a complete run saved again"
 train 1 other --run.resume "$(newest straight)" --train.until 24u
 expect other 0 'resumed from .*straight'
 cmp "$(newest long)" "$(newest other)" || fail "a run from a FILE is not the run it came from"
+
+# A recurrent model, killed and gone on with on another number of ranks.
+rm -rf straight killed
+config=recurrent.yaml
+train 2 straight
+expect straight 0 'trained 20 updates'
+SEQTRAIN_FAULT=kill:7:0 train 2 killed
+[ "$status" -ge 128 ] || fail "killed: expected a status from 128 on, found $status"
+train 3 killed
+expect killed 0 'resumed from' 'trained 20 updates'
+as_straight killed
 exit "$failed"

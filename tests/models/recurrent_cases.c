@@ -39,8 +39,8 @@ static void recurrent_run(struct trial *t, struct tape *tape, struct tensor **in
 {
     const struct recurrence recurrence = {
             cell_of(t), t->row->size[0], t->ids, .reversed = trial_has(t, "reversed")};
-    out[0] = op_recurrent(tape, &recurrence, in[X], in[WEIGHT], in[BIAS], in[START],
-            trial_has(t, "end") ? &out[1] : NULL);
+    out[0] = op_recurrent(
+            tape, &recurrence, in[X], in[WEIGHT], in[BIAS], in[START], trial_has(t, "end") ? &out[1] : NULL);
 }
 
 static double sigmoid(double x)
@@ -67,7 +67,8 @@ static void naive_cell(const char *name, size_t d, const double *x, const double
     }
 }
 
-static void naive_sentence(const struct trial *t, size_t sentence, double *const *in, double *state, double *y)
+static void naive_sentence(
+        const struct trial *t, size_t sentence, double *const *in, double *state, double *y)
 {
     const struct cell_kind *cell = cell_of(t);
     const struct dropout none = {0};
@@ -306,10 +307,10 @@ static void tanh_twin(struct trial *t, double *const *in, double *const *out)
 #define JOIN            "join", stepwise_prepare, stepwise_run, stepwise_twin
 #define PART            "part", part_prepare, part_run, part_twin
 #define TANH            "tanh", tanh_prepare, tanh_run, tanh_twin
-#define RECURRENT "recurrent", recurrent_prepare, recurrent_run, recurrent_twin
-#define BESIDE    "beside", beside_prepare, beside_run, beside_twin
-#define ROWS      "rows", rows_prepare, rows_run, rows_twin
-#define SUM       "sum", sum_prepare, sum_run, sum_twin
+#define RECURRENT       "recurrent", recurrent_prepare, recurrent_run, recurrent_twin
+#define BESIDE          "beside", beside_prepare, beside_run, beside_twin
+#define ROWS            "rows", rows_prepare, rows_run, rows_twin
+#define SUM             "sum", sum_prepare, sum_run, sum_twin
 
 static const struct op_case rows[] = {
         CASE(RECURRENT, 1e-5, "rnn", 1, 1, 1),

@@ -16,7 +16,16 @@
 static const char *const pre[] = {NULL};
 static const char *const post[] = {"model.norm", "post", "model.position", "learned", "model.start", "zero",
         "model.head_width", "5", NULL};
-static const char *const *const variants[] = {pre, post};
+#define RECURRENT "model.kind", "recurrent"
+static const char *const bahdanau[] = {RECURRENT, "model.cell", "lstm", NULL};
+static const char *const feeding[] = {RECURRENT, "model.attention", "luong_general", "model.layer_norm",
+        "true", "model.residual", "true", NULL};
+static const char *const at_once[] = {
+        RECURRENT, "model.attention", "luong_concat", "model.input_feeding", "false", NULL};
+static const char *const repeated[] = {
+        RECURRENT, "model.attention", "none", "model.context", "every_step", "model.cell", "lstm", NULL};
+static const char *const blind[] = {RECURRENT, "model.attention", "none", "model.cell", "rnn", NULL};
+static const char *const *const variants[] = {pre, post, bahdanau, feeding, at_once, repeated, blind};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 static const struct decode_options usual = {
@@ -127,10 +136,9 @@ static void test_decode__cached_steps_read_sources_that_are_not_text(void **stat
 }
 
 /* Children of one parent go different ways; none disturbs another (what a beam does). */
-static void test_decode__rows_may_have_several_children(void **state)
+static void check_children(const char *const *changes)
 {
-    (void)state;
-    struct model *model = new_model(pre);
+    struct model *model = new_model(changes);
     const int32_t source_ids[] = {5, 6, TOKEN_END, 7, TOKEN_END}, source_offsets[] = {0, 3, 5};
     struct sentences source = sentences_make(source_ids, source_offsets, 2);
     float logits[4 * TINY_PIECES], straight[4 * TINY_PIECES];
@@ -154,6 +162,13 @@ static void test_decode__rows_may_have_several_children(void **state)
         assert_row(logits + r * TINY_PIECES, straight);
     }
     model_close(model);
+}
+
+static void test_decode__rows_may_have_several_children(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++)
+        check_children(variants[v]);
 }
 
 /* ---- greedy search ---- */
@@ -209,10 +224,9 @@ static void test_decode__takes_the_best_token_at_each_step(void **state)
     }
 }
 
-static void test_decode__does_not_depend_on_the_batch(void **state)
+static void check_batches(const char *const *changes)
 {
-    (void)state;
-    struct model *model = new_model(pre);
+    struct model *model = new_model(changes);
     encourage_end(model, 2.5f);
     struct tiny_batch tiny;
     struct translation all[TINY_PAIRS], few[TINY_PAIRS];
@@ -232,6 +246,13 @@ static void test_decode__does_not_depend_on_the_batch(void **state)
     }
     translations_release(all, 50);
     model_close(model);
+}
+
+static void test_decode__does_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < VARIANTS; v++)
+        check_batches(variants[v]);
 }
 
 /* What is packed serves one translation after another, until somebody asks for the parameters. */

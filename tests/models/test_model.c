@@ -8,6 +8,7 @@
 #include "comm/memory.h"
 #include "comm/random.h"
 #include "tests/models/tiny.h"
+#include "tests/models/variants.h"
 
 #include <math.h>
 #include <omp.h>
@@ -15,31 +16,6 @@
 #include <string.h>
 
 #define CHANGES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-/* Each row is a model that differs in what a mistake could hide in; dropout is on where gradients are checked. */
-struct variant {
-    const char *what;
-    bool joint;
-    const char *changes[9];
-};
-
-static const struct variant variants[] = {
-        {"pre", true, {NULL}},
-        {"post", true, {"model.norm", "post", NULL}},
-        {"relu", true, {"model.activation", "relu", NULL}},
-        {"post, relu", true, {"model.norm", "post", "model.activation", "relu", NULL}},
-        {"post, learned positions", true, {"model.norm", "post", "model.position", "learned", NULL}},
-        {"no positions", true, {"model.position", "none", NULL}},
-        {"tie decoder", false, {"model.tie", "decoder", NULL}},
-        {"tie none", false, {"model.tie", "none", NULL}},
-        {"joint vocabulary, tie none", true, {"model.tie", "none", NULL}},
-        {"start zero, no scale", true, {"model.start", "zero", "model.embedding_scale", "false", NULL}},
-        {"head width of its own", true, {"model.head_width", "5", "model.encoder_layers", "1", NULL}},
-        {"odd width", true, {"model.width", "9", "model.heads", "3", NULL}},
-        {"frames", false, {NULL}},
-        {"frames, learned positions, post", false, {"model.position", "learned", "model.norm", "post", NULL}},
-};
-enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* |a - b| relative to the larger of |b| and the largest entry around: what rounding in another order can change. */
 static void assert_near(const float *a, const float *b, size_t count, double tolerance, const char *what)
@@ -51,34 +27,6 @@ static void assert_near(const float *a, const float *b, size_t count, double tol
         if (!(fabs((double)a[i] - (double)b[i]) <= tolerance * scale))
             fail_msg("%s: element %zu is %.9g, expected %.9g (largest %.3g)", what, i, (double)a[i],
                     (double)b[i], scale);
-}
-
-/* What its source is: the first word of its name, or text. */
-static struct source_form variant_source(const struct variant *variant)
-{
-    static const struct source_form text, frames = {SOURCE_FRAMES, 3, 0, 0};
-    return strncmp(variant->what, "frames", 6) == 0 ? frames : text;
-}
-
-static struct model_options variant_options(const struct variant *variant)
-{
-    struct model_options options = tiny_options(variant->changes);
-    options.source = variant_source(variant);
-    return options;
-}
-
-static struct model *variant_model(const struct variant *variant)
-{
-    struct model_options options = variant_options(variant);
-    return tiny_model(&options, variant->joint);
-}
-
-static void variant_batch(
-        const struct variant *variant, struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed)
-{
-    tiny_batch_fill(tiny, pairs, longest, seed);
-    struct source_form source = variant_source(variant);
-    tiny_batch_source(tiny, &source);
 }
 
 /* ---- options ---- */
@@ -172,7 +120,7 @@ static void test_model__parameters_are_named_and_start_as_they_should(void **sta
 static void test_model__packed_equals_one_sentence_at_a_time(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < VARIANTS; v++) {
+    for (size_t v = 0; v < variant_count; v++) {
         struct model *model = variant_model(&variants[v]);
         struct tiny_batch tiny, one;
         variant_batch(&variants[v], &tiny, 9, 12, 3);
@@ -345,7 +293,7 @@ static void check_slope(
 static void check_slopes(const struct variant *variant, double r_drop)
 {
     struct model_options options = variant_options(variant);
-    options.attention_dropout = options.activation_dropout = 0.1;
+    variant_drop(&options, 0.1);
     struct model *model = tiny_model(&options, variant->joint);
     const struct parameters *parameters = model_parameters(model);
     struct tiny_batch tiny;
@@ -364,7 +312,7 @@ static void check_slopes(const struct variant *variant, double r_drop)
 static void test_model__gradient_is_the_slope_of_the_loss(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < VARIANTS; v++)
+    for (size_t v = 0; v < variant_count; v++)
         check_slopes(&variants[v], 0);
     check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2);
 }
@@ -417,7 +365,7 @@ static void watch_ready(void *context, size_t first)
 static void test_model__ready_tells_final_parts_only(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < 2 * VARIANTS; v++) {
+    for (size_t v = 0; v < 2 * variant_count; v++) {
         struct model *model = variant_model(&variants[v / 2]);
         size_t floats = model_parameters(model)->floats;
         struct tiny_batch tiny;
@@ -430,7 +378,8 @@ static void test_model__ready_tells_final_parts_only(void **state)
         struct loss loss;
         assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
         assert_int_equal(watched.first, 0);
-        assert_true(watched.calls > 10);
+        /* Many calls; of a model of few parameters, one for each weight with its bias. */
+        assert_true(watched.calls > 10 || 2 * watched.calls >= (int)model_parameters(model)->count);
         assert_memory_equal(watched.copy, watched.gradient, floats * sizeof(float));
         memory_free((float *)watched.gradient);
         memory_free(watched.copy);
@@ -453,7 +402,8 @@ static void check_recompute(const struct variant *variant, double r_drop)
 {
     struct model_options options = variant_options(variant);
     options.encoder_layers = options.decoder_layers = 3;
-    options.dropout = options.attention_dropout = options.activation_dropout = 0.2;
+    options.dropout = 0.2;
+    variant_drop(&options, 0.2);
     struct model *model = tiny_model(&options, variant->joint);
     struct tiny_batch tiny;
     variant_batch(variant, &tiny, 9, 12, 2);
@@ -472,7 +422,7 @@ static void check_recompute(const struct variant *variant, double r_drop)
 static void test_model__recomputing_changes_no_bit(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < VARIANTS; v++)
+    for (size_t v = 0; v < variant_count; v++)
         check_recompute(&variants[v], 0);
     check_recompute(&(struct variant){"R-Drop", true, {NULL}}, 2);
     /* So wide that values are fleeting without recomputing, too. */
@@ -485,7 +435,7 @@ static void test_model__recomputing_changes_no_bit(void **state)
 static void test_model__frozen_parameters_have_no_gradient_made(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < 4 * VARIANTS; v++) {
+    for (size_t v = 0; v < 4 * variant_count; v++) {
         struct model *model = variant_model(&variants[v / 4]);
         const struct parameters *parameters = model_parameters(model);
         bool frozen[128];

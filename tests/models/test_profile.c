@@ -111,9 +111,8 @@ static void test_profile__counts_the_work_of_a_model(void **state)
     memory_free(gradient);
 }
 
-static void test_profile__every_op_tells_its_work_and_time(void **state)
+static void check_each_op(size_t *seen)
 {
-    (void)state;
     struct profile profile = {0};
     float *gradient = gradient_new();
     pass(gradient, &profile);
@@ -124,8 +123,24 @@ static void test_profile__every_op_tells_its_work_and_time(void **state)
         assert_non_null(ops[i]->work);
         assert_true(p->operations[FORWARD] + p->bytes[FORWARD] > 0);
         assert_true(p->seconds[FORWARD] > 0 && p->seconds[BACKWARD] > 0);
+        ++*seen;
     }
     memory_free(gradient);
+}
+
+static void test_profile__every_op_tells_its_work_and_time(void **state)
+{
+    (void)state;
+    static const char *const recurrent[] = {"model.kind", "recurrent", NULL};
+    struct model *transformer = model;
+    struct model_options options = tiny_options(recurrent);
+    size_t of_transformer = 0, of_recurrent = 0;
+    check_each_op(&of_transformer);
+    model = tiny_model(&options, true);
+    check_each_op(&of_recurrent);
+    model_close(model);
+    model = transformer;
+    assert_true(of_transformer > 4 && of_recurrent > 10);
 }
 
 static void test_profile__changes_no_bit(void **state)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from recurrent_twin import RecurrentTwin
 from twin import Twin, read_config, sentences
 
 BUILD = sys.argv[1]
@@ -132,8 +133,9 @@ def train(folder, name, corpus_file, model, updates):
     command = [PROGRAM, "train", "--run.directory", f"{folder}/{name}", "--data.train", corpus_file, "--batch.tokens", TOKENS,
                "--batch.micro_batches", SLOTS, "--optimizer.kind", "adam", "--optimizer.learning_rate", RATE, "--schedule.kind", "constant",
                "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u" if updates else "start",
-               "--model.width", 32, "--model.heads", 4, "--model.ffn_width", 48, "--model.encoder_layers", 2, "--model.decoder_layers", 2,
-               "--model.dropout", 0, "--model.attention_dropout", 0, "--model.activation_dropout", 0]
+               "--model.width", 32, "--model.encoder_layers", 2, "--model.decoder_layers", 2, "--model.dropout", 0, "--model.attention_dropout", 0]
+    if model.get("kind") != "recurrent":
+        command += ["--model.heads", 4, "--model.ffn_width", 48, "--model.activation_dropout", 0]
     for key, value in model.items():
         command += [f"--model.{key}", value]
     run(*command)
@@ -148,7 +150,8 @@ def load(path):
     read = values.__getitem__
     target = "embedding/weight" if options["model"]["tie"] == "all" else "target/embedding/weight"
     source = "embedding/weight" if options["model"]["tie"] == "all" else "source/embedding/weight"
-    twin = Twin(options["model"], (len(read(source)), len(read(target))))
+    kind = RecurrentTwin if options["model"]["kind"] == "recurrent" else Twin
+    twin = kind(options["model"], (len(read(source)), len(read(target))))
     twin.load(read)
     return options, twin, values
 
@@ -248,6 +251,20 @@ def r_drop(folder):
         report(f"{what}: gradients, relative to the largest entry", ((ours - theirs).abs().max() / theirs.abs().max()).item(), 1e-5)
 
 
+RECURRENT = {
+    "rnn-bahdanau": dict(cell="rnn", attention="bahdanau"),
+    "gru-bahdanau": dict(cell="gru", attention="bahdanau"),
+    "lstm-bahdanau": dict(cell="lstm", attention="bahdanau", encoder_layers=3),
+    "lstm-luong_general": dict(cell="lstm", attention="luong_general"),
+    "gru-luong_general-at-once": dict(cell="gru", attention="luong_general", input_feeding="false", decoder_layers=3),
+    "gru-luong_concat": dict(cell="gru", attention="luong_concat"),
+    "gru-luong_dot": dict(cell="gru", attention="luong_dot", encoder_bidirectional="false"),
+    "rnn-luong_scaled": dict(cell="rnn", attention="luong_scaled", encoder_bidirectional="false", bridge="zero"),
+    "lstm-sutskever": dict(cell="lstm", attention="none", encoder_bidirectional="false", bridge="none"),
+    "gru-cho": dict(cell="gru", attention="none", context="every_step"),
+}
+
+
 def main():
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
@@ -258,6 +275,8 @@ def main():
             compare(folder, f"{norm}-{activation}-{tie}", dict(norm=norm, activation=activation, tie=tie))
         for position in ("none", "learned"):
             compare(folder, f"position-{position}", dict(norm="pre", activation="gelu_tanh", tie="all", position=position))
+        for i, (name, model) in enumerate(RECURRENT.items()):
+            compare(folder, name, dict(kind="recurrent", tie=("all", "decoder", "none")[i % 3]) | model)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

@@ -1,0 +1,89 @@
+#include "tests/models/variants.h"
+
+#include "tests/models/tiny.h"
+
+#include <string.h>
+
+#define RECURRENT "model.kind", "recurrent"
+
+const struct variant variants[] = {
+        {"pre", true, {NULL}},
+        {"post", true, {"model.norm", "post", NULL}},
+        {"relu", true, {"model.activation", "relu", NULL}},
+        {"post, relu", true, {"model.norm", "post", "model.activation", "relu", NULL}},
+        {"post, learned positions", true, {"model.norm", "post", "model.position", "learned", NULL}},
+        {"no positions", true, {"model.position", "none", NULL}},
+        {"tie decoder", false, {"model.tie", "decoder", NULL}},
+        {"tie none", false, {"model.tie", "none", NULL}},
+        {"joint vocabulary, tie none", true, {"model.tie", "none", NULL}},
+        {"start zero, no scale", true, {"model.start", "zero", "model.embedding_scale", "false", NULL}},
+        {"head width of its own", true, {"model.head_width", "5", "model.encoder_layers", "1", NULL}},
+        {"odd width", true, {"model.width", "9", "model.heads", "3", NULL}},
+        {"frames", false, {NULL}},
+        {"frames, learned positions, post", false, {"model.position", "learned", "model.norm", "post", NULL}},
+        {"frames, gru", false, {RECURRENT, NULL}},
+        {"gru, bahdanau", true, {RECURRENT, NULL}},
+        {"lstm, bahdanau, residual", true,
+                {RECURRENT, "model.cell", "lstm", "model.residual", "true", "model.encoder_layers", "3",
+                        NULL}},
+        {"rnn, bahdanau, norm", false,
+                {RECURRENT, "model.cell", "rnn", "model.layer_norm", "true", "model.tie", "none", NULL}},
+        {"lstm, no attention", true, {RECURRENT, "model.cell", "lstm", "model.attention", "none", NULL}},
+        {"gru, end at every step", true,
+                {RECURRENT, "model.attention", "none", "model.context", "every_step", "model.bridge", "zero",
+                        NULL}},
+        {"gru, one way, no bridge", true,
+                {RECURRENT, "model.attention", "none", "model.encoder_bidirectional", "false", "model.bridge",
+                        "none", NULL}},
+        {"gru, luong_general, norm", true,
+                {RECURRENT, "model.attention", "luong_general", "model.layer_norm", "true", NULL}},
+        {"lstm, luong_general, no feeding", true,
+                {RECURRENT, "model.cell", "lstm", "model.attention", "luong_general", "model.input_feeding",
+                        "false", NULL}},
+        {"gru, luong_dot", true,
+                {RECURRENT, "model.attention", "luong_dot", "model.encoder_bidirectional", "false",
+                        "model.bridge", "zero", NULL}},
+        {"gru, luong_scaled, no feeding", true,
+                {RECURRENT, "model.attention", "luong_scaled", "model.encoder_bidirectional", "false",
+                        "model.input_feeding", "false", NULL}},
+        {"lstm, luong_concat, residual", true,
+                {RECURRENT, "model.cell", "lstm", "model.attention", "luong_concat", "model.residual", "true",
+                        NULL}},
+};
+const size_t variant_count = sizeof variants / sizeof *variants;
+
+/* What its source is: the first word of its name, or text. */
+static struct source_form variant_source(const struct variant *variant)
+{
+    static const struct source_form text, frames = {SOURCE_FRAMES, 3, 0, 0};
+    return strncmp(variant->what, "frames", 6) == 0 ? frames : text;
+}
+
+struct model_options variant_options(const struct variant *variant)
+{
+    struct model_options options = tiny_options(variant->changes);
+    options.source = variant_source(variant);
+    return options;
+}
+
+struct model *variant_model(const struct variant *variant)
+{
+    struct model_options options = variant_options(variant);
+    return tiny_model(&options, variant->joint);
+}
+
+void variant_batch(
+        const struct variant *variant, struct tiny_batch *tiny, size_t pairs, size_t longest, uint64_t seed)
+{
+    tiny_batch_fill(tiny, pairs, longest, seed);
+    struct source_form source = variant_source(variant);
+    tiny_batch_source(tiny, &source);
+}
+
+void variant_drop(struct model_options *options, double rate)
+{
+    bool attends =
+            strcmp(options->kind->name, "recurrent") != 0 || strcmp(options->attention->name, "none") != 0;
+    options->attention_dropout = attends ? rate : 0;
+    options->activation_dropout = rate;
+}
