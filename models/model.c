@@ -79,6 +79,8 @@ void model_initialise(struct model *model, uint64_t seed)
 struct attention_planes model_attention(const struct model *model)
 {
     const struct architecture *architecture = model->architecture;
+    if (!architecture->attends(model))
+        return (struct attention_planes){0};
     return architecture->attention ? architecture->attention(model) : (struct attention_planes){1, 1};
 }
 

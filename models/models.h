@@ -88,7 +88,7 @@ enum status model_loss(
  * tests and peers. */
 enum status model_logits(struct model *model, const struct batch *batch, float *out);
 
-/* Layers and heads whose attention to the source decoding can tell. */
+/* Layers and heads whose attention to the source decoding can tell; none of a model without. */
 struct attention_planes {
     size_t layers, heads;
 };
@@ -138,6 +138,9 @@ struct decode_options {
     bool token_scores, alignment, attention; /* set by commands; no rows */
 };
 extern const struct option_group decode_group_options; /* undotted switches of translate */
+
+/* What they are when nothing is given. */
+enum status decode_defaults(struct decode_options *out);
 
 /* Models that vote: a token's probability is the weighted mean of theirs. Each is a struct model of its own; equal
  * vocabularies. */

@@ -37,7 +37,7 @@ struct command {
 /* Those built in: their files in commands/. */
 extern const struct command prepare_command, train_command, translate_command, score_command,
         evaluate_command, average_command, info_command, completion_command, man_command, plan_command,
-        help_command, generate_command, bench_command;
+        help_command, generate_command, bench_command, report_command;
 
 /* The commands, NULL at the end: the table in main.c. */
 extern const struct command *const commands[];

@@ -22,6 +22,7 @@ const struct command *const commands[] = {
         &evaluate_command,
         &average_command,
         &info_command,
+        &report_command,
         &plan_command,
         &bench_command,
         &completion_command,

@@ -63,6 +63,14 @@ static const struct option rows[] = {
 };
 const struct option_group decode_group_options = OPTION_GROUP("search", "how translations are found", rows);
 
+enum status decode_defaults(struct decode_options *out)
+{
+    static const struct option_place place = {&decode_group_options, 0};
+    static const struct schema schema = {&place, 1};
+    *out = (struct decode_options){0};
+    return options_defaults(&schema, out);
+}
+
 size_t decode_width(const struct decode_options *options)
 {
     if (options->sample)

@@ -134,20 +134,10 @@ void curve_print(
 
 /* ---- what is drawn ---- */
 
-static enum status history_points(
-        struct points *out, const struct history *history, const struct kind *metric)
-{
-    const struct field_row *values = &history->values[metric_number(metric)];
-    for (size_t i = 0; i < values->count; i++)
-        if (isfinite(values->reals[i]))
-            TRY(points_add(out, history->updates.integers[i], values->reals[i]));
-    return STATUS_OK;
-}
-
 static enum status print_metric(const struct info *info, const struct kind *metric, const struct points *dots)
 {
     struct points marks = {0};
-    enum status status = history_points(&marks, &info->history, metric);
+    enum status status = points_of_history(&marks, &info->history, metric);
     if (status == STATUS_OK)
         curve_print(stdout, metric->name, dots, &marks, info_columns());
     points_release(&marks);

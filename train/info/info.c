@@ -27,6 +27,15 @@ void points_release(struct points *points)
     *points = (struct points){0};
 }
 
+enum status points_of_history(struct points *out, const struct history *history, const struct kind *metric)
+{
+    const struct field_row *values = &history->values[metric_number(metric)];
+    for (size_t i = 0; i < values->count; i++)
+        if (isfinite(values->reals[i]))
+            TRY(points_add(out, history->updates.integers[i], values->reals[i]));
+    return STATUS_OK;
+}
+
 enum status info_open(struct info *out, const struct info_settings *settings)
 {
     *out = (struct info){.settings = settings};
@@ -45,6 +54,8 @@ void info_close(struct info *info)
     options_release(&config_schema, &info->config);
     history_release(&info->history);
     points_release(&info->losses);
+    points_release(&info->rates);
+    points_release(&info->speeds);
 }
 
 /* ---- parts of several kinds of files ---- */

@@ -8,7 +8,7 @@
  *         status = info_print(&info);
  *     info_close(&info);
  *
- * Private to train/info/ and the command.
+ * Private to train/info/, train/report/ and their commands.
  */
 #ifndef TRAIN_INFO_INFO_H
 #define TRAIN_INFO_INFO_H
@@ -32,13 +32,17 @@ struct points {
 enum status points_add(struct points *points, int64_t update, double value);
 void points_release(struct points *points);
 
+/* Those validations that found a value of `metric`. */
+enum status points_of_history(struct points *out, const struct history *history, const struct kind *metric);
+
 struct info {
     const struct info_settings *settings;
     cJSON *facts;
     struct config config; /* of the run; `configured`: it could be read */
     bool configured;
     struct history history;
-    struct points losses; /* of updates; none for a checkpoint */
+    struct points losses, rates,
+            speeds; /* of updates: learning rate, tokens a second; none for a checkpoint */
 };
 
 enum status info_open(struct info *out, const struct info_settings *settings);

@@ -29,6 +29,8 @@ static enum status add_update(struct info *info, struct figures *figures, const 
         figures->tokens += tokens;
         figures->seconds += tokens / speed;
     }
+    TRY(points_add(&info->rates, update, number_of(line, "learning_rate")));
+    TRY(points_add(&info->speeds, update, speed));
     return points_add(&info->losses, update, number_of(line, "loss"));
 }
 

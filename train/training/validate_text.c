@@ -40,16 +40,6 @@ struct text_work {
 
 /* ---- opening ---- */
 
-static enum status default_decoding(struct decode_options *out, int64_t beam)
-{
-    static const struct option_place place = {&decode_group_options, 0};
-    static const struct schema schema = {&place, 1};
-    TRY(options_defaults(&schema, out));
-    out->beam = beam;
-    out->nbest = 1;
-    return STATUS_OK;
-}
-
 static enum status open_vocabularies(struct text_work *work)
 {
     for (enum side side = SOURCE; side < SIDES; side++) {
@@ -64,7 +54,8 @@ static enum status open_work(struct text_work *work)
 {
     const struct text_validation_options *options = work->options;
     size_t pairs = corpus_facts(work->corpus)->pairs;
-    TRY(default_decoding(&work->decode, options->beam));
+    TRY(decode_defaults(&work->decode));
+    work->decode.beam = options->beam;
     size_t batch = (size_t)work->decode.batch;
     work->pairs = options->count > 0 || pairs < options->samples ? pairs : options->samples;
     TRY(open_vocabularies(work));

@@ -1,0 +1,109 @@
+#!/bin/bash
+# report: what is on the page of a run, of one without validation, of an empty one, of one that was cut off; hostile text; BLEU
+# as evaluate has it; what cannot be.
+# shellcheck disable=SC2154
+. "$(dirname "$0")/folder.bash"
+export OMP_NUM_THREADS=1
+train() { # RUN SETTINGS...
+    "$program" train --run.directory "$1" --data.train c.h5 --train.until 6u --model.width 8 --model.heads 2 --model.ffn_width 8 \
+        --model.encoder_layers 1 --model.decoder_layers 2 --batch.micro_batches 1 "${@:2}" >trained 2>&1 || fail "train: $(cat trained)"
+}
+report() { # RUN SWITCHES...: into page.html, which stands by itself
+    "$program" report "$@" --output page.html >out 2>err || fail "report $*: status $?: $(cat err)"
+    [ -s out ] && fail "report $* prints: $(cat out)"
+    sound page.html
+}
+sound() { # a page that is whole, fetches nothing, and where text ends nothing
+    local tag
+    [ "$(head -c 15 "$1")" = '<!DOCTYPE html>' ] && [ "$(tail -n 1 "$1")" = '</script></body></html>' ] || fail "$1 is no whole page"
+    for tag in html head style main section figure svg script dl div p text g title; do
+        [ "$(grep -oE "<${tag}[ >]" "$1" | wc -l)" = "$(grep -oF "</${tag}>" "$1" | wc -l)" ] || fail "$1: <$tag> and </$tag> are not as many"
+    done
+    grep -qE '(src|href|url)[=(]|https?:|@import|nan|inf"' "$1" && fail "$1: $(grep -oE '.{20}((src|href|url)[=(]|https?:|@import|nan|inf").{20}' "$1")"
+}
+has() { # TEXT...: on the page
+    local text
+    for text in "$@"; do grep -qF -- "$text" page.html || fail "not on the page: $text"; done
+}
+has_not() {
+    local text
+    for text in "$@"; do grep -qF -- "$text" page.html && fail "on the page: $text"; done
+    return 0
+}
+
+# Words that HTML, or a script, would read otherwise.
+hostile='</script><b>&"'"'"
+printf 'a b c\nb c d\nc %s a\n%s\n' "$hostile" "$hostile" >source
+printf 'x y\n%s y x\nz x %s\ny\n' "$hostile" "$hostile" >target
+"$program" prepare --source source --target target --output c.h5 --vocab-kind word --vocab-size 12 >prepared 2>&1 || fail "prepare: $(cat prepared)"
+"$program" prepare --source source --target target --output valid.h5 --vocab c.h5 >prepared 2>&1 || fail "prepare: $(cat prepared)"
+train run --data.valid valid.h5 --validate.every 2u --validate.metrics bleu chrf
+
+report run
+has '<h1>run</h1>' '>complete<' '<figcaption>Loss<' '<figcaption>Translations of data.valid<' '<figcaption>Learning rate<' '<figcaption>Speed<' \
+    '</i>training</span>' '</i>validation</span>' '</i>BLEU</span>' '<title>update 2: ' '<title>update 6: ' '>nats per target token<' \
+    'BLEU by sentence length' '4 sentences, beam of 5; nrefs:1|case:mixed|eff:no|tok:13a' '<th>model.width</th><td>8</td>' \
+    '"layers":2,"heads":2' '&lt;/script&gt;&lt;b&gt;&amp;&quot;&#39;'
+has_not '<b>' '</script><b' 'No sentences'
+[ "$(grep -c '<figure class="map">' page.html)" = 3 ] || fail "not 3 maps"
+[ "$(grep -o 'n=[0-9]*' page.html | awk -F = '{ n += $2 } END { print n }')" = 4 ] || fail "sentences of all lengths are not 4"
+# A row of each map sums to 1.
+grep -o 'y="[0-9]*" width="21" height="21" fill-opacity="[0-9.]*"' page.html >cells
+[ -s cells ] || fail "no cells"
+awk -F '"' '{ if ($2 != row) { if (NR > 1 && (sum < 0.95 || sum > 1.05)) bad = 1; row = $2; sum = 0 } sum += $8 } END { exit bad }' cells || fail "rows do not sum to 1: $(cat cells)"
+cp page.html first.html
+printf '{"update":7,"epoch":7,"loss":1.5,"learn' >>run/metrics.jsonl
+report run
+cmp first.html page.html || fail "half a line changes the page"
+"$program" report run --output - 2>err | cmp - first.html || fail "standard output is another page"
+report run --lines 1 --sentences 0
+has '<figure class="map">'
+has_not 'BLEU by sentence length'
+report run --lines 0 --sentences 0
+has_not '<figure class="map">' 'BLEU by sentence length'
+
+# Sentences by name: BLEU of those of one length is what evaluate says of all.
+printf 'a b\nc d\nb a\n' >two.source
+printf 'x y\nz x y\nx y\n' >two.target
+report run --source two.source --target two.target --lines 2 --beam 2
+[ "$(grep -c '<figure class="map">' page.html)" = 2 ] || fail "not 2 maps"
+bleu=$("$program" evaluate run --source two.source --target two.target --metrics bleu --beam 2 --json | sed -n 's/.*"bleu":{"value":\([0-9.]*\).*/\1/p;s/.*"bleu":\([0-9.]*\).*/\1/p' | head -n 1)
+has ">$(printf %.1f "$bleu")</text>" 'n=3<'
+report run --source two.source
+has_not 'BLEU by sentence length' '>reference<'
+has '<figure class="map">'
+
+# Other runs: a hostile name, no validation, no corpus any more, nothing yet.
+cp -a run '<i>&amp;'
+report '<i>&amp;' --lines 1
+has '<h1>&lt;i&gt;&amp;amp;</h1>'
+train bare
+report bare
+has '<figcaption>Loss<' 'No sentences are shown: the run has no data.valid'
+has_not '<figcaption>Translations' '</i>validation' '<figure class="map">'
+mv valid.h5 gone.h5
+report run
+grep -q 'no sentences are shown: .*valid.h5' err || fail "no warning: $(cat err)"
+has '<figcaption>Loss<' 'No sentences are shown: ' 'valid.h5'
+mv gone.h5 valid.h5
+mkdir empty
+cp run/config.yaml empty
+report empty
+has 'No two updates yet' 'No sentences are shown: '
+has_not '<svg'
+
+# What cannot be: status, message, no file left.
+rm -f out.html
+refused 64 "report takes one RUN" "$program" report --output out.html
+refused 64 "report takes one RUN" "$program" report run bare --output out.html
+refused 66 "nowhere" "$program" report nowhere --output out.html
+mkdir folder
+refused 66 "folder: expected a run directory" "$program" report folder --output out.html
+refused 64 "--source" "$program" report run --target two.target --output out.html
+refused 66 "nowhere.txt" "$program" report run --source nowhere.txt --output out.html
+refused 65 "two.source" "$program" report run --source two.source --target source --output out.html
+refused 64 "--output two.source would replace two.source" "$program" report run --source two.source --output two.source
+refused 64 "report runs alone: expected 1 rank, found 2" mpirun -n 2 "$program" report run --output out.html
+SEQTRAIN_FAULT=write:20 refused 74 out.html "$program" report run --output out.html
+[ -e out.html ] || [ -e out.html.tmp ] && fail "a failed command left a file"
+exit $failed

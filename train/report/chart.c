@@ -1,0 +1,231 @@
+#include "comm/memory.h"
+#include "train/report/report.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Of the drawing, in its own units; the plot leaves room for numbers and names of the axes. */
+enum {
+    WIDTH = 460,
+    HEIGHT = 280,
+    LEFT = 78,
+    RIGHT = 448,
+    TOP = 12,
+    BOTTOM = 236,
+    BINS = 240,
+    MARKS_MOST = 60
+};
+
+struct axis {
+    double first, last, step;
+};
+
+struct plot {
+    struct axis x, y;
+};
+
+/* ---- axes ---- */
+
+double chart_step(double range, int parts)
+{
+    double least = range / parts, power = pow(10, floor(log10(least)));
+    const double steps[] = {1, 2, 5, 10};
+    for (int i = 0; i < 3; i++)
+        if (steps[i] * power >= least * (1 - 1e-9))
+            return steps[i] * power;
+    return 10 * power;
+}
+
+/* Whole steps around [lowest, highest]. */
+static struct axis axis_around(double lowest, double highest, int parts)
+{
+    double range = highest - lowest;
+    if (!(range > 0))
+        range = highest != 0 ? fabs(highest) : 1;
+    double step = chart_step(range, parts);
+    struct axis axis = {floor(lowest / step + 1e-9) * step, ceil(highest / step - 1e-9) * step, step};
+    if (!(axis.last > axis.first))
+        axis.last = axis.first + step;
+    return axis;
+}
+
+static double place_x(const struct plot *plot, double x)
+{
+    return LEFT + (RIGHT - LEFT) * (x - plot->x.first) / (plot->x.last - plot->x.first);
+}
+
+static double place_y(const struct plot *plot, double y)
+{
+    return BOTTOM - (BOTTOM - TOP) * (y - plot->y.first) / (plot->y.last - plot->y.first);
+}
+
+static void format_tick(char out[32], double value, double step)
+{
+    if (fabs(value) < step / 1e6)
+        value = 0;
+    if (fabs(value) >= 1e6)
+        snprintf(out, 32, "%.6gM", value / 1e6);
+    else if (fabs(value) >= 1e4)
+        snprintf(out, 32, "%.6gk", value / 1e3);
+    else
+        snprintf(out, 32, "%.6g", value);
+}
+
+static enum status draw_axes(struct output *page, const struct plot *plot, const char *unit)
+{
+    char tick[32];
+    for (double y = plot->y.first; y < plot->y.last + plot->y.step / 2; y += plot->y.step) {
+        double at = place_y(plot, y);
+        format_tick(tick, y, plot->y.step);
+        TRY(output_print(page, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>", LEFT, at, RIGHT));
+        TRY(output_print(
+                page, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 6, at + 4, tick));
+    }
+    for (double x = plot->x.first; x < plot->x.last + plot->x.step / 2; x += plot->x.step) {
+        double at = place_x(plot, x);
+        format_tick(tick, x, plot->x.step);
+        TRY(output_print(page, "<path class=\"axis\" d=\"M%.1f %dv4\"/>", at, BOTTOM));
+        TRY(output_print(
+                page, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>", at, BOTTOM + 18, tick));
+    }
+    TRY(output_print(page, "<path class=\"axis\" d=\"M%d %dH%d\"/>", LEFT, BOTTOM, RIGHT));
+    TRY(output_print(page, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">update</text>", (LEFT + RIGHT) / 2,
+            BOTTOM + 37));
+    TRY(output_print(page, "<text transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">",
+            (TOP + BOTTOM) / 2));
+    TRY(page_text(page, unit));
+    return page_html(page, "</text>\n");
+}
+
+/* ---- series ---- */
+
+static void include(double value, double *lowest, double *highest)
+{
+    *lowest = fmin(*lowest, value);
+    *highest = fmax(*highest, value);
+}
+
+/* Means of the values in each part of the horizontal axis. */
+struct means {
+    double x[BINS], y[BINS];
+    size_t counts[BINS];
+};
+
+static void make_means(struct means *means, const struct points *points, double first, double last)
+{
+    memset(means, 0, sizeof *means);
+    for (size_t i = 0; i < points->count; i++) {
+        double share = last > first ? ((double)points->updates[i] - first) / (last - first) : 0;
+        size_t bin = (size_t)(share * (BINS - 1) + 0.5);
+        if (!isfinite(points->values[i]))
+            continue;
+        means->x[bin] += (double)points->updates[i];
+        means->y[bin] += points->values[i];
+        means->counts[bin]++;
+    }
+    for (size_t b = 0; b < BINS; b++)
+        if (means->counts[b] > 0) {
+            means->x[b] /= (double)means->counts[b];
+            means->y[b] /= (double)means->counts[b];
+        }
+}
+
+/* One that stands for each finite point, if there are few, so that lines and marks are drawn alike. */
+static enum status draw_line(
+        struct output *page, const struct plot *plot, const struct means *means, size_t number)
+{
+    const char *command = "M";
+    TRY(output_print(page, "<path class=\"line s%zu\" d=\"", number));
+    for (size_t b = 0; b < BINS; b++)
+        if (means->counts[b] > 0) {
+            TRY(output_print(
+                    page, "%s%.1f %.1f", command, place_x(plot, means->x[b]), place_y(plot, means->y[b])));
+            command = "L";
+        }
+    return page_html(page, "\"/>\n");
+}
+
+static enum status draw_marks(
+        struct output *page, const struct plot *plot, const struct points *points, size_t number)
+{
+    for (size_t i = 0; i < points->count; i++) {
+        TRY(output_print(page, "<circle class=\"mark s%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\">", number,
+                place_x(plot, (double)points->updates[i]), place_y(plot, points->values[i])));
+        TRY(output_print(page, "<title>update %lld: %.6g</title></circle>\n", (long long)points->updates[i],
+                points->values[i]));
+    }
+    return STATUS_OK;
+}
+
+static void find_axes(
+        struct plot *plot, const struct chart *chart, double first, double last, struct means *means)
+{
+    double lowest = INFINITY, highest = -INFINITY;
+    for (size_t s = 0; s < chart->count; s++) {
+        make_means(&means[s], chart->series[s].points, first, last);
+        for (size_t b = 0; b < BINS; b++)
+            if (means[s].counts[b] > 0)
+                include(means[s].y[b], &lowest, &highest);
+        for (size_t i = 0; chart->series[s].marked && i < chart->series[s].points->count; i++)
+            if (isfinite(chart->series[s].points->values[i]))
+                include(chart->series[s].points->values[i], &lowest, &highest);
+    }
+    plot->y = lowest <= highest ? axis_around(lowest, highest, 5) : (struct axis){0};
+    plot->x = (struct axis){first, last, fmax(1, chart_step(last - first, 5))};
+    plot->x.first = ceil(first / plot->x.step - 1) * plot->x.step;
+    plot->x.last = ceil(last / plot->x.step) * plot->x.step;
+}
+
+/* ---- the figure ---- */
+
+static enum status draw_legend(struct output *page, const struct chart *chart)
+{
+    TRY(page_html(page, "<p class=\"legend\">"));
+    for (size_t s = 0; s < chart->count; s++) {
+        TRY(output_print(
+                page, "<span><i class=\"key s%zu%s\"></i>", s + 1, chart->series[s].marked ? " dot" : ""));
+        TRY(page_text(page, chart->series[s].label));
+        TRY(page_html(page, "</span> "));
+    }
+    return page_html(page, "</p>\n");
+}
+
+static enum status draw(
+        struct output *page, const struct chart *chart, const struct plot *plot, const struct means *means)
+{
+    TRY(page_html(page, "<figure><figcaption>"));
+    TRY(page_text(page, chart->title));
+    TRY(page_html(page, "</figcaption>\n"));
+    if (chart->count > 1)
+        TRY(draw_legend(page, chart));
+    TRY(output_print(
+            page, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT));
+    TRY(page_text(page, chart->title));
+    TRY(page_html(page, "\">\n"));
+    TRY(draw_axes(page, plot, chart->unit));
+    for (size_t s = 0; s < chart->count; s++) {
+        const struct points *points = chart->series[s].points;
+        TRY(draw_line(page, plot, &means[s], s + 1));
+        if (chart->series[s].marked && points->count <= MARKS_MOST)
+            TRY(draw_marks(page, plot, points, s + 1));
+    }
+    return page_html(page, "</svg></figure>\n");
+}
+
+enum status chart_write(struct output *page, const struct chart *chart)
+{
+    struct plot plot;
+    struct means *means;
+    double first = INFINITY, last = -INFINITY;
+    for (size_t s = 0; s < chart->count; s++)
+        for (size_t i = 0; i < chart->series[s].points->count; i++)
+            if (isfinite(chart->series[s].points->values[i]))
+                include((double)chart->series[s].points->updates[i], &first, &last);
+    if (!(first < last))
+        return STATUS_OK;
+    TRY(memory_new(&means, "report", CHART_SERIES, sizeof *means));
+    find_axes(&plot, chart, first, last, means);
+    enum status status = draw(page, chart, &plot, means);
+    memory_free(means);
+    return status;
+}
