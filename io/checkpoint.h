@@ -4,8 +4,9 @@
  *     /model/<parameter>  /optimizer/<moment>/<parameter>   float32, natural shapes, one chunk per unit
  *     /state/...  /config  /vocabulary/...  /corpus/fingerprint  /code/version
  *
- * checkpoint_save() copies what this rank owns and returns; a thread per rank packs units; rank 0's thread writes them
- * in file order. The main thread moves packed chunks to rank 0 whenever it calls checkpoint_progress(), between ops.
+ * checkpoint_save() returns at once; a thread per rank packs units from where they lie, and checkpoint_settle() copies
+ * what it has not come to when the state is about to change; rank 0's thread writes units in file order. The main thread
+ * moves packed chunks to rank 0 whenever it calls checkpoint_progress(), between ops.
  * Files depend on the state alone: not on ranks, time, or order of arrival.
  */
 #ifndef IO_CHECKPOINT_H
@@ -93,13 +94,18 @@ struct checkpointer;
 enum status checkpointer_open(struct checkpointer **out, const struct checkpoint_options *options,
         const struct blocks *blocks); /* Collective */
 
-/* Takes a copy of the state; waits first for a save under way. The file is FOLDER/update-%08lld.h5; last.h5 moves to
- * it, and the links of `best` (NULL: none) to the files of their updates, where these are there. Collective. */
+/* Saves the state as it is; waits first for a save under way. No value of a plane may change before checkpoint_settle(),
+ * or before the save has ended. The file is FOLDER/update-%08lld.h5; last.h5 moves to it, and the links of `best` (NULL:
+ * none) to the files of their updates, where these are there. Collective. */
 enum status checkpoint_save(struct checkpointer *checkpointer, const struct checkpoint_contents *contents,
         int64_t update, const struct best_list *best);
 
-/* Bytes that a save holds on `rank` of blocks->ranks: the copy, messages between owners, and about what waits to be
- * written. Of contents it looks at arrays and planes. Nothing is sent. */
+/* Copies what a save under way has still to read: from here on values of planes may change. A failure ends the save, as
+ * one on the way. */
+void checkpoint_settle(struct checkpointer *checkpointer);
+
+/* Bytes that a save holds at most on `rank` of blocks->ranks: a copy of all, should it be settled before much is packed,
+ * and messages between owners. Of contents it looks at arrays and planes. Nothing is sent. */
 enum status checkpoint_held_bytes(
         size_t *out, const struct blocks *blocks, int rank, const struct checkpoint_contents *contents);
 

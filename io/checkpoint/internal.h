@@ -86,11 +86,21 @@ void queue_fail(struct queue *queue, enum status status);
 /* STATUS_OK, or the recorded failure raised again. */
 enum status queue_status(struct queue *queue);
 
-/* ---- one save (save.c, snapshot.c, write.c) ---- */
+/* ---- one save (save.c, snapshot.c, settle.c, write.c) ---- */
 
 struct own_unit {
     struct unit unit;
-    float *values; /* [unit_floats] */
+    const float *values; /* [unit_floats] */
+    bool in_place;       /* they are the caller's until snapshot_settle() */
+    size_t place;        /* floats in place of the units before this one */
+};
+
+/* Who reads what lies in place: the packer, unit by unit, until snapshot_settle() has copied the rest. */
+struct reading {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t next;  /* unit that the packer takes next */
+    bool packing; /* it reads the one before */
 };
 
 struct save {
@@ -102,17 +112,31 @@ struct save {
     const struct checkpoint_options *options;
     /* what this rank packs, in file order */
     struct own_unit *units;
-    size_t unit_count;
-    float *values;
+    size_t unit_count, place_floats; /* place_floats: of all that are in place */
+    float *gathered;                 /* values of units that do not lie in one piece */
+    float *settled;                  /* of those that snapshot_settle() has copied; NULL: none */
+    struct reading reading;
     struct queue packed;  /* from the packer to the main thread */
     struct queue ordered; /* rank 0: from the main thread to the writer, in file order */
     bool named; /* rank 0: the file is good under its name, whatever comes of links and older files */
 };
 
-/* Copies contents and this rank's units; parts of units that straddle owners travel to the first. Collective. */
+/* Copies contents; finds this rank's units, and copies those that do not lie in one piece: parts of units that straddle
+ * owners travel to the first. Collective. */
 enum status snapshot_take(
         struct save *save, const struct blocks *blocks, const struct checkpoint_contents *contents);
 void snapshot_release(struct save *save);
+
+void reading_init(struct reading *reading);
+void reading_release(struct reading *reading);
+
+/* For the packer: the next unit, whose values stay until snapshot_packed(); NULL if there is none. */
+const struct own_unit *snapshot_next(struct save *save);
+void snapshot_packed(struct save *save);
+
+/* Copies what lies in place and is not packed: from here on the caller's values may change. After a failure there is no
+ * next unit. */
+enum status snapshot_settle(struct save *save);
 
 /* The writer: takes packets from save->ordered until it ends. Leaves a whole new checkpoint and its links, or nothing
  * new; then removes older ones. */

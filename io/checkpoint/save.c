@@ -126,9 +126,10 @@ static enum status pack_unit(const struct save *save, const struct own_unit *own
 static void *run_packer(void *context)
 {
     struct save *save = context;
-    for (size_t i = 0; i < save->unit_count; i++) {
+    for (const struct own_unit *own; (own = snapshot_next(save));) {
         struct packet *packet = NULL;
-        enum status status = pack_unit(save, &save->units[i], &packet);
+        enum status status = pack_unit(save, own, &packet);
+        snapshot_packed(save);
         if (status != STATUS_OK) {
             queue_fail(&save->packed, status);
             return NULL;
@@ -179,6 +180,7 @@ static void finish(struct checkpointer *c)
     packet_free(c->held);
     queue_release(&c->save.packed);
     queue_release(&c->save.ordered);
+    reading_release(&c->save.reading);
     snapshot_release(&c->save);
     c->held = NULL;
     c->active = c->packing = c->writing = false;
@@ -214,6 +216,7 @@ enum status checkpoint_save(struct checkpointer *c, const struct checkpoint_cont
     c->save.options = &c->options;
     queue_init(&c->save.packed, QUEUE_BYTES);
     queue_init(&c->save.ordered, QUEUE_BYTES);
+    reading_init(&c->save.reading);
     c->sent = 0;
     memset(&c->sends, 0, sizeof c->sends);
     memset(&c->failure, 0, sizeof c->failure);
@@ -227,6 +230,13 @@ enum status checkpoint_save(struct checkpointer *c, const struct checkpoint_cont
     if (status != STATUS_OK)
         abandon(c, status);
     return status;
+}
+
+void checkpoint_settle(struct checkpointer *c)
+{
+    enum status status = c->active ? snapshot_settle(&c->save) : STATUS_OK;
+    if (status != STATUS_OK)
+        queue_fail(&c->save.packed, status);
 }
 
 /* ---- moving packets: ranks but 0 ---- */

@@ -90,7 +90,7 @@ struct gathering {
     const struct checkpoint_contents *contents;
     int rank;                 /* whose; of blocks->ranks */
     struct traffic *out, *in; /* [ranks] */
-    size_t own_floats;
+    size_t gathered_floats;   /* of own units */
 };
 
 enum step {
@@ -120,12 +120,14 @@ static void handle_part(struct gathering *g, enum step step, const struct part *
     traffic->done += part->count;
 }
 
-static void handle_unit(struct gathering *g, enum step step, const struct unit *unit, struct own_unit *mine)
+/* `to` (own units, when they are copied): where its values go. */
+static void handle_unit(struct gathering *g, enum step step, const struct unit *unit, float *to)
 {
     const struct flat_plane *plane = &g->contents->planes[unit->plane]; /* with its values */
-    float *to = mine ? mine->values : NULL;
+    if (to && step == STEP_COPY)
+        memset(to + unit->count, 0, (unit_floats(unit->shape) - unit->count) * sizeof *to);
     if (plane->flat) {
-        if (mine && step == STEP_COPY)
+        if (to && step == STEP_COPY)
             memcpy(to, plane->values + unit->first, unit->count * sizeof *to);
         return;
     }
@@ -138,40 +140,67 @@ static void handle_unit(struct gathering *g, enum step step, const struct unit *
                     g, step, &part, plane->values, unit_owner, to ? to + (part.first - unit->first) : NULL);
 }
 
-/* Walks all units; counts and marks this rank's while counting. */
+/* Whether the values of an own unit lie in one piece as they go into the file: then *first is where, in those of its
+ * plane. */
+static bool in_place(const struct gathering *g, const struct unit *unit, size_t *first)
+{
+    struct part part;
+    size_t position = unit->first, end = unit->first + unit->count;
+    *first = unit->first;
+    if (unit->count < unit_floats(unit->shape))
+        return false; /* the last one of its array is filled up with zeros */
+    if (g->contents->planes[unit->plane].flat)
+        return true;
+    (void)blocks_owner(g->blocks, unit->first, first);
+    while (part_next(g->blocks, &position, end, &part))
+        if (part.owner != g->rank || part.own - *first != part.first - unit->first)
+            return false;
+    return true;
+}
+
+static void handle_own_unit(
+        struct gathering *g, enum step step, const struct unit *unit, struct own_unit *mine)
+{
+    size_t first;
+    bool stays = in_place(g, unit, &first);
+    float *to = stays || step == STEP_COUNT ? NULL : g->save->gathered + g->gathered_floats;
+    if (step != STEP_COUNT)
+        *mine = (struct own_unit){.unit = *unit,
+                .values = stays ? g->contents->planes[unit->plane].values + first : to,
+                .in_place = stays,
+                .place = g->save->place_floats};
+    if (!stays)
+        handle_unit(g, step, unit, to);
+    *(stays ? &g->save->place_floats : &g->gathered_floats) += unit_floats(unit->shape);
+}
+
+/* Walks all units; counts and marks this rank's. */
 static void walk(struct gathering *g, enum step step)
 {
     const struct checkpoint_contents *contents = &g->save->contents;
     struct unit_walk units =
             units_start(contents->arrays, contents->array_count, contents->planes, contents->plane_count);
     struct unit unit;
-    size_t own = 0, floats = 0;
+    size_t own = 0;
+    g->gathered_floats = g->save->place_floats = 0;
     for (int r = 0; r < g->blocks->ranks; r++)
         g->out[r].done = g->in[r].done = 0;
     while (units_next(&units, &unit)) {
-        struct own_unit *mine = NULL;
-        if (blocks_owner(g->blocks, unit.first, NULL) == g->rank) {
-            size_t size = unit_floats(unit.shape);
-            if (step != STEP_COUNT) {
-                mine = &g->save->units[own];
-                mine->unit = unit;
-                mine->values = g->save->values + floats;
-                memset(mine->values + unit.count, 0, (size - unit.count) * sizeof *mine->values);
-            }
-            own++;
-            floats += size;
-        }
-        handle_unit(g, step, &unit, mine);
+        bool is_own = blocks_owner(g->blocks, unit.first, NULL) == g->rank;
+        if (is_own)
+            handle_own_unit(g, step, &unit, step == STEP_COUNT ? NULL : &g->save->units[own]);
+        else
+            handle_unit(g, step, &unit, NULL);
+        own += is_own;
     }
     g->save->unit_count = own;
-    g->own_floats = floats;
 }
 
 /* Values are written once, by walk(): clearing them all first would lengthen the pause. */
 static enum status allocate(struct gathering *g)
 {
     TRY(memory_new(&g->save->units, "checkpoint", g->save->unit_count, sizeof *g->save->units));
-    TRY(memory_take(&g->save->values, "checkpoint", g->own_floats, sizeof(float)));
+    TRY(memory_take(&g->save->gathered, "checkpoint", g->gathered_floats, sizeof(float)));
     for (int r = 0; r < world()->size; r++) {
         if (g->out[r].floats)
             TRY(memory_take(&g->out[r].values, "checkpoint", g->out[r].floats, sizeof(float)));
@@ -249,13 +278,10 @@ enum status checkpoint_held_bytes(
     struct save save = {.contents = *contents};
     struct gathering g = {.save = &save, .blocks = blocks, .contents = contents, .rank = rank};
     enum status status = count(&g);
-    size_t floats = g.own_floats;
+    size_t floats = g.gathered_floats + save.place_floats;
     for (int r = 0; status == STATUS_OK && r < blocks->ranks; r++)
         floats += g.out[r].floats + g.in[r].floats;
-    size_t waiting =
-            rank == 0 ? 3 * QUEUE_BYTES / 2 : QUEUE_BYTES; /* as measured; a small save is all of it */
-    *out = floats * sizeof(float);
-    *out += waiting < *out ? waiting : *out;
+    *out = floats * sizeof(float); /* what is packed and waits to be written is not copied any more */
     memory_free(g.out);
     memory_free(g.in);
     return status;
@@ -264,9 +290,10 @@ enum status checkpoint_held_bytes(
 void snapshot_release(struct save *save)
 {
     memory_free(save->units);
-    memory_free(save->values);
+    memory_free(save->gathered);
+    memory_free(save->settled);
     save->units = NULL;
-    save->values = NULL;
+    save->gathered = save->settled = NULL;
     if (save->arena)
         arena_close(save->arena);
     save->arena = NULL;

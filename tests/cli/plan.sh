@@ -44,7 +44,7 @@ wait $pid
 END
 chmod +x rank.sh
 wide=(--model.width 256 --model.ffn_width 1024 --model.heads 4 --model.encoder_layers 2 --model.decoder_layers 2 --batch.tokens 600
-    --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u)
+    --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9) # slow: nearly all is copied
 for ranks in 1 2; do
     plans wide --ranks $ranks "${wide[@]}"
     mpirun -n $ranks ./rank.sh "$program" train tiny.yaml --run.directory wide --comm.threads 1 "${wide[@]}" --train.until 4u >wide.log 2>&1

@@ -51,6 +51,21 @@ sed -i 4,\$d walk/metrics.jsonl
 train 0 walk --train.until 5u
 expect walk 0 'warning: walk/metrics.jsonl ends at update 3: lines up to update 4 are lost'
 
+# ---- updates overtake the packing: the file is that of a run which ends there and waits for it ----
+wide=(--model.width 128 --model.ffn_width 512 --batch.micro_batches 2 --train.ema 0.9 --checkpoint.every 2u --checkpoint.keep 0)
+for compression in 0 1 9; do
+    for ranks in 0 2; do
+        train $ranks beside "${wide[@]}" --checkpoint.compression $compression --train.until 4u
+        expect beside 0
+        train $ranks still "${wide[@]}" --checkpoint.compression $compression --train.until 2u
+        expect still 0
+        cmp {still,beside}/checkpoints/update-00000002.h5 || fail "compression $compression, $ranks ranks: training on changed what is saved"
+        rm -rf beside still
+    done
+done
+held=$(sed -n 's/.*most at once:.* checkpoint \([0-9.]*\) MB.*/\1/p' beside.log)
+awk -v held="${held:-0}" 'BEGIN { exit !(held > 3) }' || fail "no update has overtaken a save of level 9: it held ${held:-?} MB"
+
 # ---- SIGKILL while a save is under way ----
 instants=0
 for delay in 0 0 0.001 0.001 0.002 0.003 0.005 0.007 0.01 0.02; do

@@ -105,17 +105,20 @@ static void test_same_bytes_and_back(bool large, int compression)
     leave();
 }
 
-/* Training goes on: the state changes under the save, which keeps what it copied. */
-static void test_save_beside_training(void)
+/* Training goes on: after `wait` microseconds the state changes under the save, which has copied what it had not packed
+ * yet. The file is that of a state that stood still. */
+static void test_save_beside_training(int compression, useconds_t wait)
 {
     struct toy toy, after;
     struct checkpointer *checkpointer;
     enter();
-    struct checkpoint_options options = {.folder = path_of("checkpoints"), .compression = 1};
+    struct checkpoint_options options = {.folder = path_of("checkpoints"), .compression = compression};
     toy_make(&toy, true, world()->rank, world()->size, 1);
     toy_make(&after, true, world()->rank, world()->size, 1);
     EXPECT(checkpointer_open(&checkpointer, &options, &toy.blocks) == STATUS_OK);
     EXPECT(checkpoint_save(checkpointer, &toy.contents, 1, NULL) == STATUS_OK);
+    usleep(wait);
+    checkpoint_settle(checkpointer);
     toy_wipe(&toy);
     for (int i = 0; i < 100000 && access(path_of("last.h5"), F_OK) != 0; i++) {
         EXPECT(checkpoint_progress(checkpointer) == STATUS_OK);
@@ -123,6 +126,8 @@ static void test_save_beside_training(void)
     }
     EXPECT(access(path_of("last.h5"), F_OK) == 0);
     EXPECT(checkpointer_close(checkpointer) == STATUS_OK);
+    if (world()->rank == 0)
+        compare_with_serial(&after, path_of("last.h5"), compression);
     load_and_compare(&after, path_of("last.h5"));
     toy_release(&toy);
     toy_release(&after);
@@ -146,6 +151,7 @@ static void walk_failures(const char *site, int rank)
         snprintf(plan, sizeof plan, "%s:%d:%d", site, n, rank);
         EXPECT(fault_plan(plan, world()->rank) == STATUS_OK);
         status = checkpoint_save(checkpointer, &toy.contents, 2, NULL);
+        checkpoint_settle(checkpointer);
         if (status == STATUS_OK)
             status = checkpoint_wait(checkpointer);
         fault_plan(NULL, 0);
@@ -173,7 +179,10 @@ int main(void)
     test_same_bytes_and_back(false, 1);
     world_set_message_limit(10000);
     test_same_bytes_and_back(true, 1);
-    test_save_beside_training();
+    static const int beside[] = {0, 1, 9};
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++)
+        for (useconds_t wait = 0; wait <= 30000; wait = 3 * wait + 3000)
+            test_save_beside_training(beside[i], wait);
     walk_failures("write", 0);
     walk_failures("sync", 0);
     walk_failures("rename", 0);

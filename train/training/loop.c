@@ -35,7 +35,8 @@ struct loop {
     struct trainer *trainer;
     struct progress progress;
     int first_slot, end_slot;
-    double saved; /* clock: last checkpoint */
+    double saved;  /* clock: last checkpoint */
+    double paused; /* seconds that the save since the last update has held up; 0: none */
 };
 
 /* ---- a save under way ---- */
@@ -68,6 +69,20 @@ static void move_save(const struct loop *loop)
     warn_of_save(loop, checkpoint_progress(loop->trainer->checkpointer));
 }
 
+/* Before the state changes. */
+static void settle_save(struct loop *loop)
+{
+    double before = clock_now();
+    if (loop->paused == 0)
+        return;
+    enum phase phase = clock_enter(PHASE_SAVE);
+    checkpoint_settle(loop->trainer->checkpointer);
+    clock_enter(phase);
+    log_line(LOG_DETAIL, "update %lld  updates paused for %.3f s to save",
+            (long long)loop->trainer->state.update, loop->paused + clock_now() - before);
+    loop->paused = 0;
+}
+
 /* ---- gradients ---- */
 
 static void on_ready(void *context, size_t first)
@@ -86,6 +101,7 @@ static enum status on_needed(void *context, size_t end)
     enum phase before = clock_enter(PHASE_EXCHANGE);
     enum status status = exchange_spread_wait(loop->trainer->exchange, end);
     clock_enter(before);
+    move_save(loop);
     return status;
 }
 
@@ -220,6 +236,7 @@ static enum status update(struct loop *loop, struct orders *orders)
     double norm, clip = config->train.clip_norm;
     TRY(agree(loop, &agreement, &sum));
     TRY(check_finite(loop, &agreement, &norm));
+    settle_save(loop);
     clock_enter(PHASE_UPDATE);
     struct optimizer_step step = {.learning_rate = learning_rate(trainer),
             .update = trainer->state.update + 1 - trainer->state.moments_from,
@@ -281,8 +298,7 @@ static enum status save(struct loop *loop, bool last)
     if (last)
         return status;
     warn_of_start(status);
-    log_line(LOG_DETAIL, "update %lld  updates paused for %.3f s to save", (long long)trainer->state.update,
-            loop->saved - before);
+    loop->paused = loop->saved - before;
     return STATUS_OK;
 }
 

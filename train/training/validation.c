@@ -136,7 +136,7 @@ static enum status record(struct trainer *trainer, const struct validation_repor
     return STATUS_OK;
 }
 
-/* Of the averaged weights, where there are any. */
+/* Of the averaged weights, where there are any. They may change places: the update before has settled the save under way. */
 static enum status validate_model(struct trainer *trainer, struct validation_report *report)
 {
     TRY(ema_swap(&trainer->ema, trainer->exchange, model_parameters(trainer->model)->values));
