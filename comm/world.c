@@ -109,28 +109,36 @@ static enum status place_threads(int threads)
     return STATUS_OK;
 }
 
-/* Of a rank: where it is, and what must not differ between ranks, because bits depend on it. */
-struct machine {
-    int node_rank, node_size;
-    char host[64], core[32], level[32];
-};
-
-/* Each host's ranks being in order, it is enough that rank r is number r % n of its host. */
-static int even_ranks(const struct machine *all)
+/* The ranks of each host being in order, it is enough that rank r is number r % n of its host. */
+int world_even_ranks(const struct world_place *places, int ranks)
 {
-    int wide = all[0].node_size;
-    for (int r = 0; r < current.size; r++)
-        if (all[r].node_size != wide || all[r].node_rank != r % wide)
+    int wide = places[0].node_size;
+    for (int r = 0; r < ranks; r++)
+        if (places[r].node_size != wide || places[r].node_rank != r % wide)
             return 0;
     return wide;
 }
+
+static enum status compare_places(void)
+{
+    struct world_place mine = {current.node_rank, current.node_size}, *all;
+    TRY(status_agree(memory_new(&all, "world", (size_t)current.size, sizeof *all)));
+    enum status status = world_gather(&mine, all, sizeof mine);
+    if (status == STATUS_OK)
+        current.even_ranks = world_even_ranks(all, current.size);
+    memory_free(all);
+    return status;
+}
+
+/* What must not differ between ranks, because bits depend on it. */
+struct machine {
+    char host[64], core[32], level[32];
+};
 
 static enum status compare_machines(void)
 {
     struct machine mine, *all;
     memset(&mine, 0, sizeof mine);
-    mine.node_rank = current.node_rank;
-    mine.node_size = current.node_size;
     snprintf(mine.host, sizeof mine.host, "%s", current.host);
     snprintf(mine.core, sizeof mine.core, "%s", cpu_blas_core());
     snprintf(mine.level, sizeof mine.level, "%s", cpu_vector_level());
@@ -145,8 +153,6 @@ static enum status compare_machines(void)
                     "if only "
                     "the cores differ",
                     r, all[r].host, all[r].core, all[r].level, all[0].host, all[0].core, all[0].level);
-    if (status == STATUS_OK)
-        current.even_ranks = even_ranks(all);
     memory_free(all);
     return status;
 }
@@ -158,6 +164,7 @@ enum status world_open(int threads)
     TRY(start_mpi());
     TRY(status_agree(message_open()));
     TRY(status_agree(place_threads(threads)));
+    TRY(compare_places());
     TRY(compare_machines());
     log_line(LOG_DETAIL, "%d ranks, %d on this node; rank 0 has %d threads on %d cores; %s", current.size,
             current.node_size, current.threads, current.cores, world_build_info());

@@ -13,6 +13,14 @@
 /* Whether there is anyone to talk to: the world is open and has more than one rank. */
 bool world_is_shared(void);
 
+/* Where a rank is: its number among the ranks of its host, and how many those are. */
+struct world_place {
+    int node_rank, node_size;
+};
+
+/* For world()->even_ranks: how many ranks every host has, if they are as many and follow each other; else 0. */
+int world_even_ranks(const struct world_place *places, int ranks);
+
 /* STATUS_IO naming the call, the peer (-1: all ranks) and MPI's reason, unless `code` is MPI_SUCCESS. */
 enum status mpi_status(int code, const char *call, int peer);
 

@@ -1,6 +1,7 @@
 #include "comm/world.h"
 
 #include "comm/memory.h"
+#include "comm/world_internal.h"
 #include "expect.h"
 
 #include <cblas.h>
@@ -19,6 +20,26 @@ static void check_identity(void)
     EXPECT(strstr(world_build_info(), "MPI") != NULL);
     if (!getenv("OMP_NUM_THREADS") && w->size == w->node_size)
         EXPECT(w->threads * w->size <= (int)sysconf(_SC_NPROCESSORS_ONLN) || w->threads == 1);
+}
+
+static void check_even_ranks(void)
+{
+    static const struct {
+        int even, hosts[6]; /* of each rank */
+    } cases[] = {{2, {0, 0, 1, 1, 2, 2}}, {3, {1, 1, 1, 0, 0, 0}}, {1, {5, 4, 3, 2, 1, 0}}, {6, {0}},
+            {0, {0, 0, 1, 1, 1, 1}}, {0, {0, 1, 0, 1, 2, 2}}, {0, {0, 0, 1, 2, 1, 2}},
+            {0, {0, 1, 1, 0, 2, 2}}, {0, {0, 1, 2, 0, 1, 2}}, {0, {0, 0, 1, 1, 2, 3}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world_place places[6] = {0};
+        for (int r = 0; r < 6; r++)
+            for (int other = 0; other < 6; other++)
+                if (cases[i].hosts[other] == cases[i].hosts[r]) {
+                    places[r].node_size++;
+                    places[r].node_rank += other < r;
+                }
+        EXPECT(world_even_ranks(places, 6) == cases[i].even);
+    }
+    EXPECT(world()->even_ranks == world()->size || world()->size != world()->node_size);
 }
 
 /* Also what makes the linker keep the BLAS library. */
@@ -206,6 +227,7 @@ int main(int argc, char **argv)
         return (int)status;
     }
     check_identity();
+    check_even_ranks();
     check_blas();
     check_agreement();
     check_messages();

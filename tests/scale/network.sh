@@ -1,9 +1,10 @@
 #!/bin/bash
 # Two hosts on this machine, joined by a link of limited rate: how much of the exchange a slow network leaves visible, measured. As
-# root. Each host is a network namespace with a rank of one thread; ranks talk by TCP through a bridge, and a token bucket (tc tbf)
+# root. Each host is a network namespace with ranks of one thread; hosts talk by TCP through a bridge, and a token bucket (tc tbf)
 # limits what leaves either host. Ways to sum take turns; a table of medians on standard output.
 #   NETWORK_RATES ("1gbit 10gbit")            as tc has them
-#   NETWORK_SUMS ("ordered bfloat16 native")  comm.reduce, or the comm.wire that goes with ordered
+#   NETWORK_SUMS ("ordered bfloat16 native")  comm.reduce, the comm.wire that goes with ordered, or flat: comm.node_ranks 1
+#   NETWORK_NODE_RANKS (1)                    ranks of a host
 #   NETWORK_ROUNDS (3)  NETWORK_UPDATES (5)   turns; updates counted in each
 #   NETWORK_TOKENS (4096)                     batch.tokens; one micro-batch a rank
 #   NETWORK_CORPUS                            prepared (default: the built-in text of seqtrain bench)
@@ -60,15 +61,16 @@ exec nsenter -t "\$(cat "$dir/h\${address##*.1}")" -n -u -- sh -c "\$*"
 END
 chmod +x "$dir/agent"
 
-settings=(--batch.tokens "${NETWORK_TOKENS:-4096}" --batch.micro_batches 2 --comm.threads 1 --model.width 256 --model.ffn_width 1024
+wide=${NETWORK_NODE_RANKS:-1}
+settings=(--batch.tokens "${NETWORK_TOKENS:-4096}" --batch.micro_batches $((2 * wide)) --comm.threads 1 --model.width 256 --model.ffn_width 1024
     --model.encoder_layers 3 --model.decoder_layers 3 --model.heads 4 --model.dropout 0.1 --updates "${NETWORK_UPDATES:-5}" --warm-up 2 --json)
 [ -z "${NETWORK_CORPUS:-}" ] || settings+=(--data.train "$NETWORK_CORPUS")
-declare -A kinds=([ordered]="--comm.reduce ordered" [native]="--comm.reduce native" [bfloat16]="--comm.wire bfloat16")
+declare -A kinds=([ordered]="--comm.reduce ordered" [native]="--comm.reduce native" [bfloat16]="--comm.wire bfloat16" [flat]="--comm.node_ranks 1")
 
 measure() { # RATE SUMS: tokens/s, and the share of waiting for the exchange, added to a file
     # shellcheck disable=SC2086
-    on h1 mpirun --mca plm_rsh_agent "$dir/agent" --mca plm_rsh_no_tree_spawn 1 --mca btl tcp,self --mca btl_tcp_if_include 10.79.0.0/24 \
-        --mca oob_tcp_if_include 10.79.0.0/24 --bind-to none -H 10.79.0.11:1,10.79.0.12:1 -n 2 -x OMP_WAIT_POLICY=passive \
+    on h1 mpirun --mca plm_rsh_agent "$dir/agent" --mca plm_rsh_no_tree_spawn 1 --mca btl tcp,vader,self --mca btl_tcp_if_include 10.79.0.0/24 \
+        --mca oob_tcp_if_include 10.79.0.0/24 --bind-to none -H "10.79.0.11:$wide,10.79.0.12:$wide" -n $((2 * wide)) -x OMP_WAIT_POLICY=passive \
         "$program" bench "${settings[@]}" ${kinds[$2]} --folder "$dir" >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; exit 1; }
     awk 'match($0, /"tokens_per_second":[0-9.]+/) { rate = substr($0, RSTART + 20, RLENGTH - 20) }
         match($0, /"seconds":[0-9.]+/) { seconds = substr($0, RSTART + 10, RLENGTH - 10) }
