@@ -156,8 +156,8 @@ struct exchange {
     char message[512];
 };
 
-/* As asked for, but no bucket longer than one message may be. STATUS_CONFIG if the ranks make no
- * whole nodes of as many as the kinds tell; if they tell nothing: of node_ranks where that is possible, 0 none. */
+/* As asked for, but no bucket longer than one message may be. STATUS_CONFIG if the ranks make no whole nodes of as many as
+ * the kinds tell; if they tell nothing, nodes are of node_ranks where that is possible (0: unknown). */
 enum status exchange_make_blocks(struct blocks *out, const struct exchange_kinds *kinds, size_t floats,
         size_t bucket_floats, int ranks, int node_ranks);
 

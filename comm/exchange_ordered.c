@@ -167,7 +167,7 @@ static enum status ordered_start(struct exchange *x, size_t bucket, int s, MPI_R
 /* ---- adding ---- */
 
 /* One block of what this rank gets of a bucket, and where its pieces lie. */
-struct place {
+struct block {
     size_t bucket;
     int s;
     size_t position;
@@ -176,38 +176,38 @@ struct place {
 };
 
 /* What has arrived, as floats in the same places; returned from where it starts. */
-static float *unpack_block(struct exchange *x, const struct place *place, size_t count)
+static float *unpack_block(struct exchange *x, const struct block *block, size_t count)
 {
-    unsigned char *arrived = load_of(x, place->bucket, place->s)->arrived;
+    unsigned char *arrived = load_of(x, block->bucket, block->s)->arrived;
     if (!x->wire->unpack)
         return (float *)(void *)arrived;
-    for (size_t i = 0; i < foreign_pieces(&x->stages[place->s]); i++) {
-        size_t at = i * place->got.count + (place->position - place->got.first);
+    for (size_t i = 0; i < foreign_pieces(&x->stages[block->s]); i++) {
+        size_t at = i * block->got.count + (block->position - block->got.first);
         x->wire->unpack(x->unpacked + at, arrived + at * x->wire->bytes, count);
     }
     return x->unpacked;
 }
 
-static float *piece_at(struct exchange *x, const struct place *place, int piece)
+static float *piece_at(struct exchange *x, const struct block *block, int piece)
 {
-    const struct stage *stage = &x->stages[place->s];
+    const struct stage *stage = &x->stages[block->s];
     int first = stage_first_piece(stage), own = stage_own_pieces(stage);
     if (piece >= first && piece < first + own)
-        return entering(x, place->bucket, place->s, piece - first, place->position);
+        return entering(x, block->bucket, block->s, piece - first, block->position);
     size_t index = (size_t)(piece < first ? piece : piece - own);
-    return place->arrived + index * place->got.count + (place->position - place->got.first);
+    return block->arrived + index * block->got.count + (block->position - block->got.first);
 }
 
 static void ordered_add(struct exchange *x, size_t bucket, int s, size_t position, size_t count)
 {
     const struct stage *stage = &x->stages[s];
-    struct place place = {bucket, s, position, stage_got(x, stage, bucket), NULL};
-    place.arrived = unpack_block(x, &place, count);
+    struct block block = {bucket, s, position, stage_got(x, stage, bucket), NULL};
+    block.arrived = unpack_block(x, &block, count);
     for (int i = 0; i < stage_pieces(stage) - stage->sums; i++)
         x->wire->add(
-                piece_at(x, &place, stage->steps[i].left), piece_at(x, &place, stage->steps[i].right), count);
+                piece_at(x, &block, stage->steps[i].left), piece_at(x, &block, stage->steps[i].right), count);
     for (int i = 0; i < stage->sums; i++) {
-        float *to = entering(x, bucket, s + 1, i, position), *from = piece_at(x, &place, stage->held[i]);
+        float *to = entering(x, bucket, s + 1, i, position), *from = piece_at(x, &block, stage->held[i]);
         if (to != from)
             memcpy(to, from, count * sizeof *to);
     }
