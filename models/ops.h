@@ -147,6 +147,11 @@ struct attend {
 /* Returns [nq, v]. Nothing of size nq · nk · k is kept: backward computes additive scores again. */
 struct tensor *op_attend(struct tape *tape, const struct attend *attend);
 
+/* ---- weight normalisation (ops/weight_norm.c; Salimans & Kingma 2016) ---- */
+
+/* v [1, d], length [1, 1]. Returns length · v / |v| [1, d]. */
+struct tensor *op_weight_norm(struct tape *tape, struct tensor *v, struct tensor *length);
+
 /* ---- residual and norm (ops/norm.c): s = x + dropout(f); y = (s - mean) / sqrt(var + epsilon) ·
  * gain + bias ---- */
 

@@ -103,6 +103,33 @@ static void attend_twin(struct trial *t, double *const *in, double *const *out)
 
 #define ATTEND "attend", attend_prepare, attend_run, attend_twin
 
+/* ---- weight norm: size {columns} ---- */
+
+static void weight_norm_prepare(struct trial *t)
+{
+    trial_fill(t, 0, 1, t->row->size[0], 1);
+    trial_fill(t, 1, 1, 1, 1);
+    trial_expect(t, 0, 1, t->row->size[0]);
+}
+
+static void weight_norm_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
+{
+    (void)t;
+    out[0] = op_weight_norm(tape, in[0], in[1]);
+}
+
+static void weight_norm_twin(struct trial *t, double *const *in, double *const *out)
+{
+    const size_t columns = t->row->size[0];
+    double squares = 0;
+    for (size_t j = 0; j < columns; j++)
+        squares += in[0][j] * in[0][j];
+    for (size_t j = 0; j < columns; j++)
+        out[0][j] = in[1][0] * in[0][j] / sqrt(squares);
+}
+
+#define WEIGHT_NORM "weight_norm", weight_norm_prepare, weight_norm_run, weight_norm_twin
+
 static const struct op_case cases[] = {
         CASE(ATTEND, 1e-5, "", 1, 1, 1, 1, 0),
         CASE(ATTEND, 1e-5, "step one", 7, 5, 6, 6, 0),
@@ -117,6 +144,8 @@ static const struct op_case cases[] = {
         CASE(ATTEND, 2e-5, "centre", 5, 11, 4, 3, 2),
         CASE(ATTEND, 2e-5, "centre step one", 9, 6, 4, 4, 1),
         CASE(ATTEND, 3e-5, "centre additive", 13, 30, 20, 17, 5),
+        CASE(WEIGHT_NORM, 1e-5, NULL, 1),
+        CASE(WEIGHT_NORM, 1e-5, NULL, 37),
 };
 
 const struct op_cases attend_cases = {cases, sizeof cases / sizeof cases[0]};
