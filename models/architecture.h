@@ -99,6 +99,7 @@ struct attention_kind {
     int score;   /* of score_kinds */
     bool query, key; /* products before the score: of the state, of the encoder's rows */
     bool scaled;     /* by 1 / sqrt(width) */
+    bool normed;     /* length and direction of an additive score's weight are apart, keys have a bias */
 };
 
 struct context_kind {

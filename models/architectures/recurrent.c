@@ -20,6 +20,10 @@ static const struct attention_kind attentions[] = {
         {{"bahdanau", "the state before a step asks, v tanh(W s + U h), and what it gets goes into the cells",
                  "Bahdanau et al. 2015"},
                 .attends = true, .before = true, .score = SCORE_ADDITIVE, .query = true, .key = true},
+        {{"bahdanau_normed", "bahdanau whose v is a length times a direction, and whose keys have a bias",
+                 "Salimans & Kingma 2016"},
+                .attends = true, .before = true, .score = SCORE_ADDITIVE, .query = true, .key = true,
+                .scaled = true, .normed = true},
         {{"luong_general", "the state after a step asks, s W h", "Luong et al. 2015"}, .attends = true,
                 .score = SCORE_DOT, .key = true},
         {{"luong_dot", "the state after a step asks, s h", "Luong et al. 2015"}, .attends = true,
@@ -92,6 +96,22 @@ static enum status declare_bridge(struct model *model, struct recurrent_layout *
     return STATUS_OK;
 }
 
+/* Of a score whose weight is length · v / |v|. */
+static enum status declare_normed(struct model *model, struct recurrent_layout *r)
+{
+    struct parameter bias = {.array = {.rank = 1,
+                                     .shape = {(size_t)model->options.width},
+                                     .description = "added to the encoder rows that are compared"},
+            .initialiser = INITIALISE_ZERO};
+    struct parameter length = {
+            .array = {.rank = 1,
+                    .shape = {1},
+                    .description = "length of the score's weight, times the square root of the width"},
+            .initialiser = INITIALISE_ONE};
+    TRY(layer_declare(model, &bias, "attention/key", "bias", &r->key_bias));
+    return layer_declare(model, &length, "attention/score", "length", &r->length);
+}
+
 /* The score's vector begins like a matrix of one row. */
 static enum status declare_attention(struct model *model, struct recurrent_layout *r)
 {
@@ -106,7 +126,7 @@ static enum status declare_attention(struct model *model, struct recurrent_layou
     if (score_kinds[kind->score].weighted)
         TRY(weight_declare(&r->score, model, "attention/score", &(struct linear_shape){width, 1, 1},
                 "weight of each column in the score [1, width]"));
-    return STATUS_OK;
+    return kind->normed ? declare_normed(model, r) : STATUS_OK;
 }
 
 static size_t fed_columns(const struct model *model)
@@ -191,9 +211,22 @@ bool recurrent_encode(
         out->fed =
                 op_linear(tape, ends[r->encoder.layers - 1], tape_parameter(tape, r->fed), NULL, NULL, none);
     out->keys = out->memory;
-    if (recurrent_attention(model)->key)
-        out->keys = op_linear(tape, out->memory, tape_parameter(tape, r->key), NULL, NULL, none);
+    if (recurrent_attention(model)->key) {
+        struct tensor *bias = recurrent_attention(model)->normed ? tape_parameter(tape, r->key_bias) : NULL;
+        out->keys = op_linear(tape, out->memory, tape_parameter(tape, r->key), bias, NULL, none);
+    }
     return tape_status(tape) == STATUS_OK;
+}
+
+/* NULL if the score has none. */
+static struct tensor *score_weight(const struct model *model, struct tape *tape)
+{
+    const struct recurrent_layout *r = recurrent_layout(model);
+    const struct attention_kind *kind = recurrent_attention(model);
+    if (!score_kinds[kind->score].weighted)
+        return NULL;
+    struct tensor *weight = tape_parameter(tape, r->score);
+    return kind->normed ? op_weight_norm(tape, weight, tape_parameter(tape, r->length)) : weight;
 }
 
 struct tensor *recurrent_attend(const struct model *model, struct tape *tape, struct tensor *query,
@@ -210,8 +243,7 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
             .query = query,
             .key = reach->keys,
             .value = reach->memory,
-            .weight = score_kinds[kind->score].weighted ? tape_parameter(tape, recurrent_layout(model)->score)
-                                                        : NULL,
+            .weight = score_weight(model, tape),
             .dropout = tape_dropout(tape, model->options.attention_dropout),
             .weights = reach->weights,
     };

@@ -22,6 +22,7 @@ struct recurrent_layout {
     size_t fed;                  /* [G·width, columns fed] of the decoder's first layer */
     size_t query, key;           /* [width, width], [width, memory columns]: products before the score */
     size_t score;                /* [1, width] of additive scores */
+    size_t key_bias, length;     /* [width], [1], if they are normed */
     struct linear_layer combine; /* of s, c ... to hidden */
     struct output_layer output;
 };

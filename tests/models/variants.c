@@ -28,6 +28,8 @@ const struct variant variants[] = {
                         NULL}},
         {"rnn, bahdanau, norm", false,
                 {RECURRENT, "model.cell", "rnn", "model.layer_norm", "true", "model.tie", "none", NULL}},
+        {"lstm, bahdanau_normed", true,
+                {RECURRENT, "model.cell", "lstm", "model.attention", "bahdanau_normed", NULL}},
         {"lstm, no attention", true, {RECURRENT, "model.cell", "lstm", "model.attention", "none", NULL}},
         {"gru, end at every step", true,
                 {RECURRENT, "model.attention", "none", "model.context", "every_step", "model.bridge", "zero",

@@ -16,7 +16,8 @@ class RecurrentTwin(nn.Module):
         o = self.options = options
         width, ways = o["width"], 2 if o["encoder_bidirectional"] else 1
         states, memory = 2 if o["cell"] == "lstm" else 1, width * ways
-        self.attends, self.before = o["attention"] != "none", o["attention"] == "bahdanau"
+        self.attends, self.before = o["attention"] != "none", o["attention"].startswith("bahdanau")
+        self.normed = o["attention"] == "bahdanau_normed"
         self.feeds = self.before or self.attends and o["input_feeding"]
         self.repeats = not self.attends and o["context"] == "every_step"
         fed = memory if self.before else width if self.feeds else ways * states * width if self.repeats else 0
@@ -25,9 +26,11 @@ class RecurrentTwin(nn.Module):
         if o["bridge"] == "linear":
             self.bridge = nn.ModuleList([nn.Linear(ways * states * width, states * width) for _ in self.cells])
         if self.before or o["attention"] in ("luong_general", "luong_concat"):
-            self.key = nn.Linear(memory, width, bias=False)
+            self.key = nn.Linear(memory, width, bias=self.normed)
         if self.before or o["attention"] == "luong_concat":
             self.query, self.score = nn.Linear(width, width, bias=False), nn.Linear(width, 1, bias=False)
+        if self.normed:
+            self.length = nn.Parameter(torch.ones(1))
         if self.attends:
             self.combine = nn.Linear(memory + width * (2 if self.before else 1), width)
         self.target = nn.Embedding(rows[1], width)
@@ -61,6 +64,8 @@ class RecurrentTwin(nn.Module):
         for name in ("key", "query", "score"):
             if hasattr(self, name):
                 pairs[f"attention/{name}/weight"] = getattr(self, name).weight
+        if self.normed:
+            pairs["attention/key/bias"], pairs["attention/score/length"] = self.key.bias, self.length
         if self.attends:
             pairs["decoder/combine/weight"], pairs["decoder/combine/bias"] = self.combine.weight, self.combine.bias
         return pairs
@@ -110,6 +115,8 @@ class RecurrentTwin(nn.Module):
     def attend(self, query, rows, keys, mask):
         if self.before or self.options["attention"] == "luong_concat":
             scores = self.score((self.query(query)[:, None] + keys).tanh())[..., 0]
+            if self.normed:
+                scores = scores * self.length / self.score.weight.norm() / math.sqrt(self.options["width"])
         else:
             scores = (query[:, None] * keys).sum(-1) / (math.sqrt(self.options["width"]) if self.options["attention"] == "luong_scaled" else 1)
         return (scores.masked_fill(mask, -math.inf).softmax(-1)[..., None] * rows).sum(1)
