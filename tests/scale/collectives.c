@@ -3,14 +3,16 @@
 #include "tests/scale/ground.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-enum { BUNDLE_MOST = 15, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), OPERATIONS_MOST = 1024, RANKS_MOST = 4096 };
+enum { BUNDLE_MOST = 3, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), OPERATIONS_MOST = 1024, RANKS_MOST = 4096 };
 
 struct cluster cluster = {.node_ranks = 1};
 
 /* A collective call under way on one rank. MPI_Request is a pointer in SMPI: for the caller it is this. */
 struct operation {
+    MPI_Comm comm;
     MPI_Request messages[MESSAGES_MOST];
     int count, through; /* through: so many, from the first */
     int round, rounds;  /* of the messages; done when round == rounds */
@@ -22,10 +24,12 @@ struct operation {
 static struct operation *under_way[RANKS_MOST];
 static int tags[RANKS_MOST]; /* calls so far: alike on all ranks */
 
-static struct operation *begin(int rank, int rounds, MPI_Request *request)
+static struct operation *begin(MPI_Comm comm, int rounds, MPI_Request *request)
 {
     struct operation *operation = calloc(1, sizeof *operation);
-    *operation = (struct operation){.rounds = rounds, .tag = 1 + tags[rank]++, .next = under_way[rank]};
+    int rank = world()->rank;
+    *operation = (struct operation){
+            .comm = comm, .rounds = rounds, .tag = 1 + tags[rank]++, .next = under_way[rank]};
     under_way[rank] = operation;
     *request = (MPI_Request)operation;
     return operation;
@@ -47,31 +51,71 @@ static void take_time(int messages)
 
 static void send_bytes(struct operation *operation, int to, double bytes)
 {
-    PMPI_Isend(ground_noise(), (int)bytes, MPI_BYTE, to, operation->tag, MPI_COMM_WORLD,
+    PMPI_Isend(ground_noise(), (int)bytes, MPI_BYTE, to, operation->tag, operation->comm,
             &operation->messages[operation->count++]);
 }
 
 static void receive_bytes(struct operation *operation, int from)
 {
-    PMPI_Irecv(ground_noise(), GROUND_BYTES, MPI_BYTE, from, operation->tag, MPI_COMM_WORLD,
+    PMPI_Irecv(ground_noise(), GROUND_BYTES, MPI_BYTE, from, operation->tag, operation->comm,
             &operation->messages[operation->count++]);
 }
 
 /* ---- all to all ---- */
 
-/* Bytes for the ranks of the same node and for all others. */
-static void sum_counts(const int *counts, int size, double *near, double *far)
+/* Who takes part in a call: nodes hold equally many of them, who follow each other. */
+struct party {
+    int rank, ranks, wide; /* wide: on a node */
+};
+
+static int members_on_node(MPI_Comm comm)
 {
-    int rank = world()->rank, node = rank / cluster.node_ranks;
+    int size, count = 0;
+    MPI_Group all, some;
+    MPI_Comm_size(comm, &size);
+    MPI_Comm_group(MPI_COMM_WORLD, &all);
+    MPI_Comm_group(comm, &some);
+    for (int r = 0; r < size; r++) {
+        int rank;
+        MPI_Group_translate_ranks(some, 1, &r, all, &rank);
+        count += rank / cluster.node_ranks == world()->rank / cluster.node_ranks;
+    }
+    MPI_Group_free(&some);
+    MPI_Group_free(&all);
+    return count;
+}
+
+/* The communicator remembers what was counted. */
+static struct party party_of(MPI_Comm comm)
+{
+    static int key = MPI_KEYVAL_INVALID;
+    struct party party;
+    void *wide;
+    int known;
+    if (key == MPI_KEYVAL_INVALID)
+        MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, MPI_COMM_NULL_DELETE_FN, &key, NULL);
+    MPI_Comm_rank(comm, &party.rank);
+    MPI_Comm_size(comm, &party.ranks);
+    MPI_Comm_get_attr(comm, key, &wide, &known);
+    if (!known)
+        MPI_Comm_set_attr(comm, key, wide = (void *)(intptr_t)members_on_node(comm));
+    party.wide = (int)(intptr_t)wide;
+    return party;
+}
+
+/* Bytes for the members on the same node and for all others. */
+static void sum_counts(const struct party *party, const int *counts, int size, double *near, double *far)
+{
+    int node = party->rank / party->wide;
     *near = *far = 0;
-    for (int r = 0; r < world()->size; r++)
-        *(r / cluster.node_ranks == node ? near : far) += r == rank ? 0 : (double)counts[r] * size;
+    for (int r = 0; r < party->ranks; r++)
+        *(r / party->wide == node ? near : far) += r == party->rank ? 0 : (double)counts[r] * size;
 }
 
 /* To the same place on nodes that are evenly spread, and to the next place on this one. */
-static void start_bundles(struct operation *operation, double near, double far)
+static void start_bundles(struct operation *operation, const struct party *party, double near, double far)
 {
-    int rank = world()->rank, ranks = world()->size, wide = cluster.node_ranks, nodes = ranks / wide;
+    int rank = party->rank, ranks = party->ranks, wide = party->wide, nodes = ranks / wide;
     int bundles = nodes - 1 < BUNDLE_MOST ? nodes - 1 : BUNDLE_MOST, node = rank / wide * wide;
     for (int b = 0; b < bundles; b++) {
         int ahead = (1 + b * (nodes - 1) / bundles) * wide;
@@ -84,9 +128,9 @@ static void start_bundles(struct operation *operation, double near, double far)
     }
 }
 
-static void start_all(struct operation *operation, const int *counts, int size)
+static void start_all(struct operation *operation, const struct party *party, const int *counts, int size)
 {
-    int rank = world()->rank, ranks = world()->size;
+    int rank = party->rank, ranks = party->ranks;
     for (int ahead = 1; ahead < ranks; ahead++) {
         int to = (rank + ahead) % ranks;
         receive_bytes(operation, (rank - ahead + ranks) % ranks);
@@ -94,18 +138,19 @@ static void start_all(struct operation *operation, const int *counts, int size)
     }
 }
 
-static int start_to_all(const int *counts, MPI_Datatype type, MPI_Request *request)
+static int start_to_all(MPI_Comm comm, const int *counts, MPI_Datatype type, MPI_Request *request)
 {
-    int ranks = world()->size, size;
+    const struct party party = party_of(comm);
+    int size;
     double near, far;
     MPI_Type_size(type, &size);
-    sum_counts(counts, size, &near, &far);
-    struct operation *operation = begin(world()->rank, 1, request);
-    take_time(2 * (ranks - 1));
-    if (ranks - 1 <= BUNDLE_MOST)
-        start_all(operation, counts, size);
+    sum_counts(&party, counts, size, &near, &far);
+    struct operation *operation = begin(comm, 1, request);
+    take_time(2 * (party.ranks - 1));
+    if (party.ranks - 1 <= BUNDLE_MOST)
+        start_all(operation, &party, counts, size);
     else
-        start_bundles(operation, near, far);
+        start_bundles(operation, &party, near, far);
     return MPI_SUCCESS;
 }
 
@@ -113,19 +158,20 @@ int simulated_ialltoallv(const void *from, const int *sent, const int *sent_at, 
         void *to, const int *arrived, const int *arrived_at, MPI_Datatype type, MPI_Comm comm,
         MPI_Request *request)
 {
-    (void)from, (void)sent_at, (void)to, (void)arrived, (void)arrived_at, (void)type, (void)comm;
-    return start_to_all(sent, sent_type, request);
+    (void)from, (void)sent_at, (void)to, (void)arrived, (void)arrived_at, (void)type;
+    return start_to_all(comm, sent, sent_type, request);
 }
 
 /* In place: this rank's part goes to all others. */
 int simulated_iallgatherv(const void *from, int sent, MPI_Datatype sent_type, void *to, const int *counts,
         const int *offsets, MPI_Datatype type, MPI_Comm comm, MPI_Request *request)
 {
-    (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets, (void)comm;
-    int rank = world()->rank, ranks = world()->size, *same = malloc((size_t)ranks * sizeof *same);
-    for (int r = 0; r < ranks; r++)
-        same[r] = counts[rank];
-    int code = start_to_all(same, type, request);
+    (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets;
+    const struct party party = party_of(comm);
+    int *same = malloc((size_t)party.ranks * sizeof *same);
+    for (int r = 0; r < party.ranks; r++)
+        same[r] = counts[party.rank];
+    int code = start_to_all(comm, same, type, request);
     free(same);
     return code;
 }
@@ -174,11 +220,11 @@ static void start_round(struct operation *operation)
 int simulated_iallreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
         MPI_Request *request)
 {
-    (void)from, (void)to, (void)type, (void)op, (void)comm;
+    (void)from, (void)to, (void)type, (void)op;
     int levels = 0;
     while (1 << levels < world()->size)
         levels++;
-    struct operation *operation = begin(world()->rank, 2 * levels, request);
+    struct operation *operation = begin(comm, 2 * levels, request);
     operation->bytes = (double)count * sizeof(float);
     start_round(operation);
     return MPI_SUCCESS;
