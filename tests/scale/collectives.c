@@ -3,12 +3,71 @@
 #include "tests/scale/ground.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 enum { BUNDLE_MOST = 3, MESSAGES_MOST = 2 * (BUNDLE_MOST + 1), OPERATIONS_MOST = 1024, RANKS_MOST = 4096 };
 
 struct cluster cluster = {.node_ranks = 1};
+
+/* ---- who takes part ---- */
+
+/* Nodes hold equally many members of a communicator, who follow each other. */
+struct party {
+    int ranks, wide; /* wide: on a node */
+    int calls[];     /* of each member, so far: alike on all once they have made them */
+};
+
+static int members_on_node(MPI_Comm comm)
+{
+    int size, count = 0;
+    MPI_Group all, some;
+    MPI_Comm_size(comm, &size);
+    MPI_Comm_group(MPI_COMM_WORLD, &all);
+    MPI_Comm_group(comm, &some);
+    for (int r = 0; r < size; r++) {
+        int rank;
+        MPI_Group_translate_ranks(some, 1, &r, all, &rank);
+        count += rank / cluster.node_ranks == world()->rank / cluster.node_ranks;
+    }
+    MPI_Group_free(&some);
+    MPI_Group_free(&all);
+    return count;
+}
+
+static int forget(MPI_Comm comm, int key, void *party, void *extra)
+{
+    (void)comm, (void)key, (void)extra;
+    free(party);
+    return MPI_SUCCESS;
+}
+
+/* The communicator keeps it. */
+static struct party *party_of(MPI_Comm comm)
+{
+    static int key = MPI_KEYVAL_INVALID;
+    struct party *party;
+    int is_known, ranks;
+    if (key == MPI_KEYVAL_INVALID)
+        MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, forget, &key, NULL);
+    MPI_Comm_get_attr(comm, key, &party, &is_known);
+    if (is_known)
+        return party;
+    MPI_Comm_size(comm, &ranks);
+    party = calloc(1, sizeof *party + (size_t)ranks * sizeof *party->calls);
+    party->ranks = ranks;
+    party->wide = members_on_node(comm);
+    MPI_Comm_set_attr(comm, key, party);
+    return party;
+}
+
+static int rank_in(MPI_Comm comm)
+{
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    return rank;
+}
+
+/* ---- calls under way ---- */
 
 /* A collective call under way on one rank. MPI_Request is a pointer in SMPI: for the caller it is this. */
 struct operation {
@@ -22,14 +81,15 @@ struct operation {
 };
 
 static struct operation *under_way[RANKS_MOST];
-static int tags[RANKS_MOST]; /* calls so far: alike on all ranks */
 
 static struct operation *begin(MPI_Comm comm, int rounds, MPI_Request *request)
 {
     struct operation *operation = calloc(1, sizeof *operation);
     int rank = world()->rank;
-    *operation = (struct operation){
-            .comm = comm, .rounds = rounds, .tag = 1 + tags[rank]++, .next = under_way[rank]};
+    *operation = (struct operation){.comm = comm,
+            .rounds = rounds,
+            .tag = 1 + party_of(comm)->calls[rank_in(comm)]++,
+            .next = under_way[rank]};
     under_way[rank] = operation;
     *request = (MPI_Request)operation;
     return operation;
@@ -63,59 +123,21 @@ static void receive_bytes(struct operation *operation, int from)
 
 /* ---- all to all ---- */
 
-/* Who takes part in a call: nodes hold equally many of them, who follow each other. */
-struct party {
-    int rank, ranks, wide; /* wide: on a node */
-};
-
-static int members_on_node(MPI_Comm comm)
-{
-    int size, count = 0;
-    MPI_Group all, some;
-    MPI_Comm_size(comm, &size);
-    MPI_Comm_group(MPI_COMM_WORLD, &all);
-    MPI_Comm_group(comm, &some);
-    for (int r = 0; r < size; r++) {
-        int rank;
-        MPI_Group_translate_ranks(some, 1, &r, all, &rank);
-        count += rank / cluster.node_ranks == world()->rank / cluster.node_ranks;
-    }
-    MPI_Group_free(&some);
-    MPI_Group_free(&all);
-    return count;
-}
-
-/* The communicator remembers what was counted. */
-static struct party party_of(MPI_Comm comm)
-{
-    static int key = MPI_KEYVAL_INVALID;
-    struct party party;
-    void *wide;
-    int known;
-    if (key == MPI_KEYVAL_INVALID)
-        MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, MPI_COMM_NULL_DELETE_FN, &key, NULL);
-    MPI_Comm_rank(comm, &party.rank);
-    MPI_Comm_size(comm, &party.ranks);
-    MPI_Comm_get_attr(comm, key, &wide, &known);
-    if (!known)
-        MPI_Comm_set_attr(comm, key, wide = (void *)(intptr_t)members_on_node(comm));
-    party.wide = (int)(intptr_t)wide;
-    return party;
-}
-
 /* Bytes for the members on the same node and for all others. */
-static void sum_counts(const struct party *party, const int *counts, int size, double *near, double *far)
+static void sum_counts(MPI_Comm comm, const int *counts, int size, double *near, double *far)
 {
-    int node = party->rank / party->wide;
+    const struct party *party = party_of(comm);
+    int rank = rank_in(comm), node = rank / party->wide;
     *near = *far = 0;
     for (int r = 0; r < party->ranks; r++)
-        *(r / party->wide == node ? near : far) += r == party->rank ? 0 : (double)counts[r] * size;
+        *(r / party->wide == node ? near : far) += r == rank ? 0 : (double)counts[r] * size;
 }
 
 /* To the same place on nodes that are evenly spread, and to the next place on this one. */
-static void start_bundles(struct operation *operation, const struct party *party, double near, double far)
+static void start_bundles(struct operation *operation, double near, double far)
 {
-    int rank = party->rank, ranks = party->ranks, wide = party->wide, nodes = ranks / wide;
+    const struct party *party = party_of(operation->comm);
+    int rank = rank_in(operation->comm), ranks = party->ranks, wide = party->wide, nodes = ranks / wide;
     int bundles = nodes - 1 < BUNDLE_MOST ? nodes - 1 : BUNDLE_MOST, node = rank / wide * wide;
     for (int b = 0; b < bundles; b++) {
         int ahead = (1 + b * (nodes - 1) / bundles) * wide;
@@ -128,9 +150,9 @@ static void start_bundles(struct operation *operation, const struct party *party
     }
 }
 
-static void start_all(struct operation *operation, const struct party *party, const int *counts, int size)
+static void start_all(struct operation *operation, const int *counts, int size)
 {
-    int rank = party->rank, ranks = party->ranks;
+    int rank = rank_in(operation->comm), ranks = party_of(operation->comm)->ranks;
     for (int ahead = 1; ahead < ranks; ahead++) {
         int to = (rank + ahead) % ranks;
         receive_bytes(operation, (rank - ahead + ranks) % ranks);
@@ -140,17 +162,16 @@ static void start_all(struct operation *operation, const struct party *party, co
 
 static int start_to_all(MPI_Comm comm, const int *counts, MPI_Datatype type, MPI_Request *request)
 {
-    const struct party party = party_of(comm);
-    int size;
+    int ranks = party_of(comm)->ranks, size;
     double near, far;
     MPI_Type_size(type, &size);
-    sum_counts(&party, counts, size, &near, &far);
+    sum_counts(comm, counts, size, &near, &far);
     struct operation *operation = begin(comm, 1, request);
-    take_time(2 * (party.ranks - 1));
-    if (party.ranks - 1 <= BUNDLE_MOST)
-        start_all(operation, &party, counts, size);
+    take_time(2 * (ranks - 1));
+    if (ranks - 1 <= BUNDLE_MOST)
+        start_all(operation, counts, size);
     else
-        start_bundles(operation, &party, near, far);
+        start_bundles(operation, near, far);
     return MPI_SUCCESS;
 }
 
@@ -167,10 +188,9 @@ int simulated_iallgatherv(const void *from, int sent, MPI_Datatype sent_type, vo
         const int *offsets, MPI_Datatype type, MPI_Comm comm, MPI_Request *request)
 {
     (void)from, (void)sent, (void)sent_type, (void)to, (void)offsets;
-    const struct party party = party_of(comm);
-    int *same = malloc((size_t)party.ranks * sizeof *same);
-    for (int r = 0; r < party.ranks; r++)
-        same[r] = counts[party.rank];
+    int ranks = party_of(comm)->ranks, *same = malloc((size_t)ranks * sizeof *same);
+    for (int r = 0; r < ranks; r++)
+        same[r] = counts[rank_in(comm)];
     int code = start_to_all(comm, same, type, request);
     free(same);
     return code;

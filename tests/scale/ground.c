@@ -2,6 +2,7 @@
 
 #include "comm/memory.h"
 #include "comm/world_internal.h"
+#include "tests/scale/collectives.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ const struct world *world(void)
     if (w->size == 0) {
         *w = (struct world){.rank = rank,
                 .node_size = 1,
-                .even_ranks = 1,
+                .even_ranks = cluster.node_ranks,
                 .threads = 1,
                 .cores = 1,
                 .host = "a simulated host"};

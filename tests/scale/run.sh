@@ -2,10 +2,10 @@
 # `make scale`: how training would scale on clusters that are not there. SimGrid's SMPI runs the exchange of comm/ itself, rank by
 # rank, on nodes of one link each to a switch that does not block; computation lasts as `seqtrain plan` measures it here.
 # Markdown on standard output; build/scale.json and build/scale.svg. Beside it what `seqtrain plan` says of the same ranks.
-#   SCALE_RANKS ("16 64")            powers of two; of 256 a simulation takes minutes, of 1,024 many, and there are 24 each
+#   SCALE_RANKS ("16 64 256 1024")   powers of two
 #   SCALE_GBIT ("10 25 100")         of a node's link: those of scale.py
 #   SCALE_NODE_RANKS (8)             ranks on a node
-#   SCALE_SUMS ("ordered bfloat16 native native-halving")   ways to sum (simulate.c)
+#   SCALE_SUMS ("ordered flat native")   ways to sum, also bfloat16 and native-halving (simulate.c)
 #   SCALE_MODEL (small)              of tests/bench/ours.py: tiny, small, base
 #   SCALE_CORPUS                     prepared (default: the generated corpus, a vocabulary of 300)
 #   SCALE_THREADS (2)                of a rank; what is measured here

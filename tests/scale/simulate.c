@@ -134,15 +134,16 @@ static void print(const struct seconds *seconds)
             seconds->step);
 }
 
-/* comm.reduce, comm.wire, and how the library sums (collectives.h). */
+/* comm.reduce, comm.wire, comm.node_ranks (0: those of the cluster), and how the library sums (collectives.h). */
 static const struct {
     const char *name, *reduce, *wire;
-    int is_halving;
+    int node_ranks, is_halving;
 } sums[] = {
-        {"ordered", "ordered", "float32", 0},
-        {"bfloat16", "ordered", "bfloat16", 0},
-        {"native", "native", "float32", 0},
-        {"native-halving", "native", "float32", 1},
+        {"ordered", "ordered", "float32", 0, 0},
+        {"flat", "ordered", "float32", 1, 0},
+        {"bfloat16", "ordered", "bfloat16", 0, 0},
+        {"native", "native", "float32", 0, 0},
+        {"native-halving", "native", "float32", 0, 1},
 };
 
 static enum status choose(struct exchange_kinds *out, const char *name)
@@ -152,8 +153,8 @@ static enum status choose(struct exchange_kinds *out, const char *name)
         i++;
     CHECK(i < count, STATUS_CONFIG, "no sums %s", name);
     cluster.is_halving = sums[i].is_halving;
-    *out = (struct exchange_kinds){
-            kind_find(&reduce_kinds, sums[i].reduce), kind_find(&wire_kinds, sums[i].wire)};
+    *out = (struct exchange_kinds){kind_find(&reduce_kinds, sums[i].reduce),
+            kind_find(&wire_kinds, sums[i].wire), sums[i].node_ranks};
     return STATUS_OK;
 }
 
