@@ -65,6 +65,7 @@ struct exchange_cost {
     size_t own_floats; /* of the blocks it owns */
     size_t sent_bytes; /* an update, by the rank that sends most; parameters spread as a ring would */
     size_t left_bytes; /* of what they send, what leaves the ranks that add first: those of the node it is most for */
+    bool by_library; /* summed by MPI's own call, along what path it likes: bytes as a ring would send them */
     struct blocks blocks;
 };
 

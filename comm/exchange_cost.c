@@ -18,6 +18,7 @@ static void cost_of(struct exchange *x, struct exchange_cost *out)
     *out = (struct exchange_cost){.rank = x->rank,
             .buffers = tree_stack(x->slots, first, end),
             .own_floats = blocks_own_floats(&x->blocks, x->rank),
+            .by_library = !x->reduction->add,
             .blocks = x->blocks};
     if (x->ranks == 1)
         return;

@@ -148,6 +148,10 @@ static void print_speed(const struct estimate *e, const struct settings *setting
     printf("            an update takes %.4g s: %.4g computing, %.4g waiting for sums, %.4g the step, %.4g "
            "waiting for parameters\n",
             forecast_seconds(&forecast), forecast.compute, forecast.sum, forecast.step, forecast.spread);
+    if (e->exchange.by_library && e->ranks > 1)
+        printf("            sums as Open MPI 4.1 makes them, along a binomial tree; other libraries and "
+               "networks that "
+               "sum differ\n");
 }
 
 /* ---- as JSON ---- */

@@ -8,6 +8,9 @@
 /* A second of each rank to others of its node. */
 #define COPY_BYTES 4e9
 
+/* Buckets of parameters on their way at a time: they share the links, and arrive together. */
+enum { TOGETHER = 2 };
+
 /* Posting, matching and completing a message. */
 #define MESSAGE_SECONDS 2e-6
 
@@ -16,7 +19,9 @@ struct traffic {
     const struct blocks *blocks;
     const struct network *network;
     double sum_seconds, spread_seconds; /* of a float, until all ranks have its sum, or its owner's value */
-    double messages; /* seconds of a rank to post and complete a message to each other rank */
+    double last_seconds; /* of a float more, in the last bucket: after it no other one keeps the links busy */
+    double rounds;       /* of messages that a bucket takes to be summed */
+    double messages;     /* seconds of a rank to post and complete a message to each other rank */
 };
 
 /* Of the bytes that a rank sends, and of those that leave the ranks that add first: through the node's link or inside it. */
@@ -28,19 +33,43 @@ static double transport(const struct blocks *blocks, const struct network *netwo
     return fmax(link / (network->bits / 8 * LINK_SHARE), (sent - link / near) / COPY_BYTES);
 }
 
+/* comm.reduce ordered: pieces go to their owners at once. */
+static void sum_at_owners(struct traffic *traffic, const struct exchange_cost *cost, double sent, double left)
+{
+    double rest = transport(traffic->blocks, traffic->network, (double)cost->sent_bytes - sent,
+            (double)cost->left_bytes - left);
+    traffic->sum_seconds = fmax(0, rest) / (double)traffic->blocks->floats;
+    traffic->rounds = 1;
+}
+
+/* comm.reduce native: up a binomial tree and down again, as MPI_Iallreduce of Open MPI 4.1 does in place. Its root takes a
+ * vector from a rank on each level, first of its node, then of others; it sends the sums of one bucket while it takes the
+ * next. */
+static void sum_up_a_tree(struct traffic *traffic)
+{
+    double ranks = traffic->blocks->ranks, near = fmin(traffic->network->node_ranks, ranks);
+    double copies = sizeof(float) * ceil(log2(near)) / COPY_BYTES;
+    double link = sizeof(float) * ceil(log2(ranks / near)) / (traffic->network->bits / 8 * LINK_SHARE);
+    traffic->sum_seconds = fmax(copies, link);
+    traffic->last_seconds = 2 * (copies + link) - traffic->sum_seconds;
+    traffic->rounds = 2 * ceil(log2(ranks));
+}
+
 static struct traffic make_traffic(const struct exchange_cost *cost, const struct network *network)
 {
     const struct blocks *blocks = &cost->blocks;
     double floats = (double)blocks->floats, ranks = blocks->ranks, wide = blocks->node_ranks;
     double sent = sizeof(float) * floats * (ranks - 1) / ranks; /* to spread, the rest to sum */
     double left = sizeof(float) * floats * (ranks - wide) / ranks;
-    double rest =
-            transport(blocks, network, (double)cost->sent_bytes - sent, (double)cost->left_bytes - left);
-    return (struct traffic){.blocks = blocks,
+    struct traffic traffic = {.blocks = blocks,
             .network = network,
-            .sum_seconds = fmax(0, rest) / floats,
             .spread_seconds = transport(blocks, network, sent, left) / floats,
             .messages = 2 * (wide + ranks / wide - 2) * MESSAGE_SECONDS};
+    if (cost->by_library)
+        sum_up_a_tree(&traffic);
+    else
+        sum_at_owners(&traffic, cost, sent, left);
+    return traffic;
 }
 
 /* Seconds after the start of the last micro-batch at which the gradient is final from `first` on. */
@@ -61,14 +90,15 @@ static double sums_at(const struct traffic *traffic, const struct pace *pace)
         left = fmax(left, ready) +
                traffic->sum_seconds * (double)blocks_bucket_floats(traffic->blocks, bucket);
     }
-    return left + traffic->network->latency;
+    double last = (double)blocks_bucket_floats(traffic->blocks, 0);
+    return left + traffic->last_seconds * last + traffic->rounds * traffic->network->latency;
 }
 
 /* How long the first micro-batch waits for parameters, whose buckets leave when it begins, the first one first. */
 static double parameters_late(const struct traffic *traffic, const struct pace *pace)
 {
     double late = 0;
-    size_t length = traffic->blocks->bucket_floats;
+    size_t length = TOGETHER * traffic->blocks->bucket_floats;
     for (size_t i = 0; i < pace->needed.count; i++) {
         const struct pace_point *needed = &pace->needed.points[i];
         size_t end = (needed->place + length - 1) / length * length;
@@ -98,7 +128,7 @@ void forecast_make(struct forecast *out, const struct pace *pace, double compute
     double posting = (double)blocks_buckets(traffic.blocks) * traffic.messages;
     out->compute += posting;
     out->sum = fmax(0, sums_at(&traffic, pace) - pace_seconds(pace)) + agreement(&traffic, slots);
-    out->spread = posting + parameters_late(&traffic, pace);
+    out->spread = fmax(posting, parameters_late(&traffic, pace));
 }
 
 double forecast_seconds(const struct forecast *forecast)

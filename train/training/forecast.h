@@ -9,7 +9,8 @@
  *
  * A node has one link, which does the same in both directions at once and which its ranks share; switches do not block.
  * Every rank sends its part of a bucket to every owner (comm.reduce ordered), and its own parameters to every rank; where
- * ranks of a node add first, once for all of them (comm.node_ranks). What stays inside a node its ranks copy.
+ * ranks of a node add first, once for all of them (comm.node_ranks). What stays inside a node its ranks copy. With
+ * comm.reduce native gradients go up a binomial tree of the ranks instead, and down again.
  */
 #ifndef TRAIN_FORECAST_H
 #define TRAIN_FORECAST_H
@@ -27,7 +28,7 @@ struct forecast {
     double compute; /* seconds of the slowest rank's micro-batches, and of posting messages */
     double sum;     /* waiting for sums and agreement after them */
     double step;
-    double spread; /* waiting for parameters, and posting their messages */
+    double spread; /* waiting for parameters, or posting their messages if that takes longer */
 };
 
 /* `compute`: seconds of the micro-batches of an update on one rank, the last of which goes as `pace` says. */
