@@ -91,16 +91,23 @@ points() { # PLAN needed|ready: place and seconds of each, a line
     grep -o "\"$2\":\[\[[^]]*\(\],\[[^]]*\)*\]\]" "$1.json" | sed 's/.*\[\[//; s/\]\]//; s/\],\[/\n/g' | tr , ' '
     echo
 }
-# Parameters are sent while forward has not read them yet: only the last ones are waited for, and not by all of it.
-last=$(points far needed | tail -n 2 | head -n 1)
+# Parameters arrive while forward does not read them yet, two buckets at a time: of all the time they take, what goes before the
+# first one of the last two is needed is not waited for.
+pair=$((2 << 20))
+last=$(points far needed | awk -v n="$(figure far floats)" -v p=$pair 'NF && $1 > int((n - 1) / p) * p { print $2; exit }')
 ring=$(awk -v n="$(figure far floats)" 'BEGIN { print n * 4 * 3 / 4 / (0.01e9 / 8 * 0.95) }')
-hidden() { awk -v r="$1" -v s="${last#* }" 'BEGIN { print r - s }'; } # SECONDS
-near "parameters needed" "$(figure far floats)" "${last% *}" 0.001
+hidden() { awk -v r="$1" -v s="$last" 'BEGIN { print r - s }'; } # SECONDS
+near "parameters needed" "$(figure far floats)" "$(points far needed | tail -n 2 | awk 'NF { print $1 }')" 0.001
 points far needed | awk -v f="$(figure far floats)" -v e="$(figure far compute_seconds)" 'NF { n += $1 >= place && $2 >= at && $2 < e; place = $1; at = $2; lines++ }
     END { exit !(lines > 10 && n == lines) }' || fail "needed: $(points far needed)"
 near "waiting for parameters" "$(hidden "$ring")" "$(figure far spread_seconds)" 0.02
 near "waiting for parameters over a link that two share" "$(hidden "$(awk -v r="$ring" 'BEGIN { print r * 4 / 3 }')")" "$(figure shared spread_seconds)" 0.02
 near "waiting for parameters that come to two at once" "$(hidden "$(awk -v r="$ring" 'BEGIN { print r * 2 / 3 }')")" "$(figure added spread_seconds)" 0.02
+# The root of the tree takes two vectors, and two of the last bucket go down again.
+fast tree --ranks 4 --bandwidth 0.01 --latency 0 --comm.reduce native
+tree=$(points far ready | awk -v n="$(figure far floats)" -v r="$ring" '{ end = $2 > end ? $2 : end; if (first == "" && $1 <= n - n % 1048576) first = $2 }
+    END { print r * 8 / 3 + r * 8 / 3 * 1048576 / n - (end - first) }')
+near "sums along a tree" "$tree" "$(figure tree sum_seconds)" 0.02
 near "bytes that leave a node of two" $((4 * $(figure added floats))) "$(figure added update_bytes_leaving_node)" 0.01
 awk -v a="$(figure added sum_seconds)" -v b="$(figure shared sum_seconds)" 'BEGIN { exit !(a < 0.6 * b) }' ||
     fail "sums are waited for $(figure added sum_seconds) s where ranks of a node add first, else $(figure shared sum_seconds) s"
@@ -135,6 +142,10 @@ refuses() { # STATUS WORD words
     status=$?
     expect refused "$expected" "$word"
 }
+"$program" plan tiny.yaml --ranks 4 --comm.reduce native >words.log 2>err.log
+status=$?
+expect words 0 "^ +sums as Open MPI 4.1 makes them, along a binomial tree"
+
 refuses 78 'batch.micro_batches' tiny.yaml --ranks 9
 refuses 78 'bandwidth' tiny.yaml --bandwidth 0
 refuses 78 'data.train' --ranks 2
