@@ -4,9 +4,11 @@
 # shellcheck disable=SC2154
 . "$(dirname "$0")/folder.bash"
 export OMP_NUM_THREADS=1
-train() { # RUN SETTINGS...
-    "$program" train --run.directory "$1" --data.train c.h5 --train.until 6u --model.width 8 --model.heads 2 --model.ffn_width 8 \
-        --model.encoder_layers 1 --model.decoder_layers 2 --batch.micro_batches 1 "${@:2}" >trained 2>&1 || fail "train: $(cat trained)"
+train_any() { # RUN SETTINGS...
+    "$program" train --run.directory "$1" --data.train c.h5 --train.until 6u --model.width 8 --batch.micro_batches 1 "${@:2}" >trained 2>&1 || fail "train: $(cat trained)"
+}
+train() { # RUN SETTINGS...: a Transformer
+    train_any "$@" --model.heads 2 --model.ffn_width 8 --model.encoder_layers 1 --model.decoder_layers 2
 }
 report() { # RUN SWITCHES...: into page.html, which stands by itself
     "$program" report "$@" --output page.html >out 2>err || fail "report $*: status $?: $(cat err)"
@@ -81,6 +83,13 @@ train bare
 report bare
 has '<figcaption>Loss<' 'No sentences are shown: the run has no data.valid'
 has_not '<figcaption>Translations' '</i>validation' '<figure class="map">'
+train_any recurrent --data.valid valid.h5 --model.kind recurrent
+report recurrent
+has '<dd>recurrent</dd>' '"layers":1,"heads":1' '<g class="cells">' 'BLEU by sentence length'
+train_any fixed --data.valid valid.h5 --model.kind recurrent --model.attention none
+report fixed
+has 'This model has no attention' '<dt>translation</dt>' 'BLEU by sentence length'
+has_not '<g class="cells">' 'application/json'
 mv valid.h5 gone.h5
 report run
 grep -q 'no sentences are shown: .*valid.h5' err || fail "no warning: $(cat err)"

@@ -26,6 +26,14 @@ done
 "$program" translate run </dev/null --attention empty.h5 || fail "nothing: status $?"
 "$program" info empty.h5 --json --verify | grep -q '"sentences":0' || fail "nothing is not stored as nothing"
 
+# Recurrent models attend in one layer with one head, or not at all.
+make_model gru model.kind recurrent model.cell gru
+make_model fixed model.kind recurrent model.attention none
+"$program" translate gru --input source.txt --output gru.txt --attention gru.h5 || fail "recurrent: status $?"
+"$program" info gru.h5 --json --verify | grep -qE '"sentences":150,"layers":1,"heads":1,' || fail "a recurrent model: $("$program" info gru.h5 --json)"
+mpirun -n 2 "$program" translate gru --input source.txt --output ranks.txt --attention ranks.h5 --group 64 --batch 7 || fail "recurrent on 2 ranks: status $?"
+cmp gru.h5 ranks.h5 || fail "2 ranks store the attention of a recurrent model otherwise"
+
 # What cannot be: status, message, no file left.
 rm -f out.txt
 refuse() { # STATUS WORD -- words of translate
@@ -33,6 +41,7 @@ refuse() { # STATUS WORD -- words of translate
     [ ! -e out.h5 ] && [ ! -e out.h5.tmp ] || fail "a file is left after: ${*:4}"
 }
 refuse 64 "expected one MODEL, found 2" -- run other --attention out.h5
+refuse 78 "alignments need a model with attention" -- fixed --attention out.h5
 refuse 64 "name a file" -- run --attention -
 refuse 64 "--attention source.txt would replace source.txt" -- run --attention source.txt
 refuse 64 "--attention and --output are both out.txt" -- run --attention out.txt

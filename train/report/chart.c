@@ -9,7 +9,7 @@ enum {
     WIDTH = 460,
     HEIGHT = 280,
     LEFT = 78,
-    RIGHT = 448,
+    RIGHT = 436,
     TOP = 12,
     BOTTOM = 236,
     BINS = 240,
@@ -59,16 +59,15 @@ static double place_y(const struct plot *plot, double y)
     return BOTTOM - (BOTTOM - TOP) * (y - plot->y.first) / (plot->y.last - plot->y.first);
 }
 
-static void format_tick(char out[32], double value, double step)
+/* All of an axis in thousands, or millions, where its end is large. */
+static void format_tick(char out[32], double value, const struct axis *axis)
 {
-    if (fabs(value) < step / 1e6)
+    double most = fmax(fabs(axis->first), fabs(axis->last));
+    double unit = most >= 1e6 ? 1e6 : most >= 1e4 ? 1e3 : 1;
+    if (fabs(value) < axis->step / 1e6)
         value = 0;
-    if (fabs(value) >= 1e6)
-        snprintf(out, 32, "%.6gM", value / 1e6);
-    else if (fabs(value) >= 1e4)
-        snprintf(out, 32, "%.6gk", value / 1e3);
-    else
-        snprintf(out, 32, "%.6g", value);
+    const char *suffix = value == 0 || unit < 1e3 ? "" : unit < 1e6 ? "k" : "M";
+    snprintf(out, 32, "%.6g%s", value / unit, suffix);
 }
 
 static enum status draw_axes(struct output *page, const struct plot *plot, const char *unit)
@@ -76,14 +75,14 @@ static enum status draw_axes(struct output *page, const struct plot *plot, const
     char tick[32];
     for (double y = plot->y.first; y < plot->y.last + plot->y.step / 2; y += plot->y.step) {
         double at = place_y(plot, y);
-        format_tick(tick, y, plot->y.step);
+        format_tick(tick, y, &plot->y);
         TRY(output_print(page, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>", LEFT, at, RIGHT));
         TRY(output_print(
                 page, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 6, at + 4, tick));
     }
     for (double x = plot->x.first; x < plot->x.last + plot->x.step / 2; x += plot->x.step) {
         double at = place_x(plot, x);
-        format_tick(tick, x, plot->x.step);
+        format_tick(tick, x, &plot->x);
         TRY(output_print(page, "<path class=\"axis\" d=\"M%.1f %dv4\"/>", at, BOTTOM));
         TRY(output_print(
                 page, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>", at, BOTTOM + 18, tick));

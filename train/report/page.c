@@ -150,6 +150,8 @@ static enum status put_text_metrics(struct output *page, const struct info *info
         chart.series[chart.count].points = own;
         chart.series[chart.count++].marked = true;
     }
+    if (chart.count == 1)
+        chart.unit = chart.series[0].label;
     if (status == STATUS_OK)
         status = chart_write(page, &chart);
     for (size_t i = 0; i < CHART_SERIES; i++)

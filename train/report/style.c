@@ -20,7 +20,7 @@ const char page_style[] =
         ".facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px "
         "20px }\n"
         ".charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); "
-        "gap: 28px }\n"
+        "gap: 28px; align-items: end }\n"
         ".charts figure, .chart { max-width: 560px }\n"
         ".chart { display: block; width: 100%; height: auto }\n"
         "svg text { fill: var(--ink); font: 13px system-ui, sans-serif } svg .count { fill: var(--faint); "
