@@ -37,6 +37,7 @@ wide() {
 wide 1 2
 wide 3 1
 wide 4 2
+wide 4 1 --comm.node_ranks 2
 wide 2 1 --train.recompute
 
 first=

@@ -78,7 +78,7 @@ measure() { # RATE SUMS: tokens/s, and the share of waiting for the exchange, ad
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-echo "| link | sums | tokens/s | share of the exchange | against ordered |"
+echo "| link | sums | tokens/s | share of the exchange | against ${sums[0]} |"
 echo "| --- | --- | --- | --- | --- |"
 for rate in "${rates[@]}"; do
     limit "$rate"

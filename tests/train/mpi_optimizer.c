@@ -8,10 +8,11 @@
 #include <string.h>
 
 /* Own stretches move; the others are foreign and may not. */
-static void check(const struct parameters *parameters, const char *kind)
+static void check(const struct parameters *parameters, const char *kind, int node_ranks)
 {
     struct optimizer_options options = toy_options(kind);
     struct blocks blocks = blocks_make(parameters->floats, 2 * BLOCK_FLOATS, world()->size);
+    blocks.node_ranks = node_ranks;
     size_t bytes = parameters->floats * sizeof(float);
     float *alone = malloc(bytes), *values = malloc(bytes), *gradient = malloc(bytes);
     struct optimizer *optimizer;
@@ -44,7 +45,9 @@ int main(int argc, char **argv)
     EXPECT_OK(world_open(0));
     toy_open(&parameters);
     for (size_t k = 0; k < optimizer_kinds.count; k++)
-        check(&parameters, kind_at(&optimizer_kinds, k)->name);
+        for (int wide = 1; wide <= 2; wide++)
+            if (world()->size % wide == 0)
+                check(&parameters, kind_at(&optimizer_kinds, k)->name, wide);
     parameters_release(&parameters);
     EXPECT_OK(
             status_agree(unexpected ? status_fail(STATUS_INTERNAL, "%d unexpected", unexpected) : STATUS_OK));
