@@ -19,6 +19,9 @@
  */
 enum { QUERY_TILE = 48, MASK_PASS = 128, LINE = 16 }; /* LINE: floats of a line of the caches */
 
+/* __builtin_prefetch()'s name for the cache behind the nearest. */
+enum { LEVEL_TWO = 2 };
+
 struct attention {
     struct attention_shape shape;
     struct attention_part query, key, value;
@@ -124,27 +127,29 @@ struct attention_pass {
     struct part_gradient query, key, value; /* backward */
 };
 
-/* Asks for `rows` rows of a part of x, all heads. */
-static void fetch(const float *x, const struct attention_part *part, size_t row, size_t rows, size_t width)
+/* Asks for a head's columns of rows of a part of x. */
+static void fetch(
+        const float *x, const struct attention_part *part, size_t row, size_t rows, size_t head, size_t width)
 {
     for (size_t i = row; x && i < row + rows; i++)
         for (size_t j = 0; j < width; j += LINE)
-            __builtin_prefetch(x + at(part, i, 0, 0) + j);
+            __builtin_prefetch(x + at(part, i, head, width) + j, 0, LEVEL_TWO);
 }
 
-/* Asks for what a pair's tasks will read and write: one after the other they go through memory in strides that no
- * hardware foresees. */
-static void fetch_pair(const struct attention *a, const struct attention_pass *pass, const struct task *t)
+/* Asks for what a task will read and write: tasks go through memory in strides that no hardware foresees. */
+static void fetch_task(const struct attention *a, const struct attention_pass *pass, const struct task *t)
 {
-    const size_t keys = a->shape.heads * a->shape.key_width, values = a->shape.heads * a->shape.value_width;
-    fetch(a->query.tensor->value, &a->query, t->query_row, t->queries, keys);
-    fetch(a->key.tensor->value, &a->key, t->key_row, t->keys, keys);
-    fetch(a->value.tensor->value, &a->value, t->key_row, t->keys, values);
-    fetch(pass->query.values, &a->query, t->query_row, t->queries, keys);
-    fetch(pass->key.values, &a->key, t->key_row, t->keys, keys);
-    fetch(pass->value.values, &a->value, t->key_row, t->keys, values);
-    for (size_t i = 0; pass->output_gradient && i < t->queries * values; i += LINE)
-        __builtin_prefetch(pass->output_gradient + t->query_row * values + i);
+    const size_t keys = a->shape.key_width, values = a->shape.value_width;
+    fetch(a->query.tensor->value, &a->query, t->query_row, t->queries, t->head, keys);
+    fetch(a->key.tensor->value, &a->key, t->key_row, t->keys, t->head, keys);
+    fetch(a->value.tensor->value, &a->value, t->key_row, t->keys, t->head, values);
+    fetch(pass->query.values, &a->query, t->query_row, t->queries, t->head, keys);
+    fetch(pass->key.values, &a->key, t->key_row, t->keys, t->head, keys);
+    fetch(pass->value.values, &a->value, t->key_row, t->keys, t->head, values);
+    for (size_t i = t->query_row; pass->output_gradient && i < t->query_row + t->queries; i++)
+        for (size_t j = 0; j < values; j += LINE)
+            __builtin_prefetch(
+                    pass->output_gradient + (i * a->shape.heads + t->head) * values + j, 0, LEVEL_TWO);
 }
 
 static void run_tasks(struct tape *tape, const struct attention *a, const struct attention_pass *pass)
@@ -157,12 +162,12 @@ static void run_tasks(struct tape *tape, const struct attention *a, const struct
 #pragma omp parallel for schedule(dynamic)
     for (size_t pair = 0; pair < pairs; pair++) {
         struct scratch scratch = scratch_of(a, all);
-        if (pair + 1 < pairs) {
-            struct task next = task_of(a, (pair + 1) * heads);
-            fetch_pair(a, pass, &next);
-        }
         for (size_t head = 0; head < heads; head++) {
             struct task task = task_of(a, pair * heads + head);
+            if (pair + 1 < pairs) {
+                struct task next = task_of(a, (pair + 1) * heads + head);
+                fetch_task(a, pass, &next);
+            }
             pass->run(a, pass, &task, &scratch);
         }
     }
