@@ -100,6 +100,8 @@ struct attention_kind {
     bool query, key; /* products before the score: of the state, of the encoder's rows */
     bool scaled;     /* by 1 / sqrt(width) */
     bool normed;     /* length and direction of an additive score's weight are apart, keys have a bias */
+    bool local;      /* model.window tokens to each side of the target's place, or of one that is */
+    bool predicted;
 };
 
 struct context_kind {

@@ -39,6 +39,7 @@ struct model_options {
     const struct kind *bridge;    /* linear, none, zero */
     const struct kind *attention; /* none, bahdanau, luong_dot ... */
     bool input_feeding;
+    int64_t window;             /* of local attention: tokens to each side */
     const struct kind *context; /* start, every_step */
 };
 

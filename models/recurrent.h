@@ -117,5 +117,6 @@ struct tensor *op_join(struct tape *tape, struct tensor *const *parts, size_t co
 struct tensor *op_sum(struct tape *tape, struct tensor *x, struct tensor *f, struct dropout dropout);
 
 struct tensor *op_tanh(struct tape *tape, struct tensor *x);
+struct tensor *op_sigmoid(struct tape *tape, struct tensor *x);
 
 #endif

@@ -32,6 +32,12 @@ static const struct attention_kind attentions[] = {
                 .attends = true, .score = SCORE_DOT, .scaled = true},
         {{"luong_concat", "the state after a step asks, v tanh(W s + U h)", "Luong et al. 2015"},
                 .attends = true, .score = SCORE_ADDITIVE, .query = true, .key = true},
+        {{"luong_local_m", "as luong_general, but only model.window tokens around the target's place",
+                 "Luong et al. 2015"},
+                .attends = true, .score = SCORE_DOT, .key = true, .local = true},
+        {{"luong_local_p", "the same around a place that the state tells, those near it more",
+                 "Luong et al. 2015"},
+                .attends = true, .score = SCORE_DOT, .key = true, .local = true, .predicted = true},
 };
 const struct kind_table attention_kinds = KIND_TABLE("attention", attentions);
 
@@ -126,7 +132,14 @@ static enum status declare_attention(struct model *model, struct recurrent_layou
     if (score_kinds[kind->score].weighted)
         TRY(weight_declare(&r->score, model, "attention/score", &(struct linear_shape){width, 1, 1},
                 "weight of each column in the score [1, width]"));
-    return kind->normed ? declare_normed(model, r) : STATUS_OK;
+    if (kind->normed)
+        TRY(declare_normed(model, r));
+    if (!kind->predicted)
+        return STATUS_OK;
+    TRY(weight_declare(&r->centre, model, "attention/centre/inner", &(struct linear_shape){width, width, 1},
+            "states before the place to look at is told [width, width]"));
+    return weight_declare(&r->centre_score, model, "attention/centre/outer",
+            &(struct linear_shape){width, 1, 1}, "weight of each column in the place, a share of the source");
 }
 
 static size_t fed_columns(const struct model *model)
@@ -244,6 +257,9 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
             .key = reach->keys,
             .value = reach->memory,
             .weight = score_weight(model, tape),
+            .reach = kind->local ? (size_t)model->options.window : 0,
+            .positions = reach->positions,
+            .centre = reach->centre,
             .dropout = tape_dropout(tape, model->options.attention_dropout),
             .weights = reach->weights,
     };
@@ -268,9 +284,15 @@ struct tensor *recurrent_look_back(
     const struct recurrent_layout *r = recurrent_layout(model);
     struct dropout none = {0};
     struct tensor *query = s;
+    struct recurrent_reach all = *reach;
     if (recurrent_attention(model)->query)
         query = op_linear(tape, s, tape_parameter(tape, r->query), NULL, NULL, none);
-    struct tensor *parts[] = {query ? recurrent_attend(model, tape, query, reach) : NULL, s};
+    if (recurrent_attention(model)->predicted) {
+        struct tensor *inner = op_linear(tape, s, tape_parameter(tape, r->centre), NULL, NULL, none);
+        struct tensor *weight = tape_parameter(tape, r->centre_score);
+        all.centre = op_sigmoid(tape, op_linear(tape, op_tanh(tape, inner), weight, NULL, NULL, none));
+    }
+    struct tensor *parts[] = {query ? recurrent_attend(model, tape, query, &all) : NULL, s};
     return op_tanh(tape, linear_apply(tape, &r->combine, op_beside(tape, parts, 2), NULL, none));
 }
 

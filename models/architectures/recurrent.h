@@ -23,6 +23,7 @@ struct recurrent_layout {
     size_t query, key;           /* [width, width], [width, memory columns]: products before the score */
     size_t score;                /* [1, width] of additive scores */
     size_t key_bias, length;     /* [width], [1], if they are normed */
+    size_t centre, centre_score; /* [width, width], [1, width] of a place that the state tells */
     struct linear_layer combine; /* of s, c ... to hidden */
     struct output_layer output;
 };
@@ -68,7 +69,9 @@ struct recurrent_reach {
     size_t pairs;
     const int32_t *query_offsets; /* NULL: a query each */
     const int32_t *key_first, *key_count;
-    float *weights; /* told, if not NULL */
+    const int32_t *positions; /* [queries] place of each in its sentence, if local; NULL: 0, 1 ... */
+    struct tensor *centre;    /* [queries, 1], if predicted */
+    float *weights;           /* told, if not NULL */
 };
 
 /* The context of each query [queries, memory columns]; query: after its product. */
@@ -86,6 +89,7 @@ struct recurrent_stepper {
     const struct model *model;
     struct tape *tape;
     struct recurrent_reach reach;
+    size_t step;             /* steps taken */
     struct tensor **h, **c;  /* [decoder_layers] the state */
     struct tensor *s;        /* output of the last layer at the last step */
     struct tensor *context;  /* of the last step */

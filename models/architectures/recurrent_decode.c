@@ -12,7 +12,7 @@ struct plane {
 struct decoding {
     struct model *model;
     struct plane *planes; /* [decoder_layers + 1]: states; what is fed */
-    size_t rows, room;
+    size_t rows, room, step;
     int32_t *first, *count; /* [rows] source tokens of each */
     float *memory, *keys;   /* [source_tokens, ...], if it attends */
     size_t memory_columns, source_tokens;
@@ -139,6 +139,10 @@ static struct recurrent_reach reach_of(
     reach.keys = reach.memory;
     if (d->keys != d->memory)
         reach.keys = tape_input(tape, d->source_tokens, (size_t)d->model->options.width, d->keys, false);
+    int32_t *positions = arena_take(tape_arena(tape), d->rows, sizeof *positions);
+    for (size_t r = 0; positions && r < d->rows; r++)
+        positions[r] = (int32_t)d->step;
+    reach.positions = positions;
     reach.weights = attention ? arena_take(tape_arena(tape), weights, sizeof(float)) : NULL;
     return reach;
 }
@@ -156,6 +160,7 @@ static struct tensor *step_feeding(
     if (!x || !starts || !recurrent_steps_start(&stepper, d->model, tape, &reach, x, starts))
         return NULL;
     stepper.hidden = plane_tensor(d, tape, layers);
+    stepper.step = d->step;
     if (!recurrent_step(&stepper, d->rows, 0))
         return NULL;
     for (size_t i = 0; i < layers; i++)
@@ -214,6 +219,7 @@ enum status recurrent_decode_step(void *state, struct tape *tape, const int32_t 
         if (recurrent_attention(d->model)->attends)
             hidden = look_back(d, tape, hidden, attention);
     }
+    d->step++;
     *prediction = output_apply(d->model, tape, &r->output, hidden);
     return tape_status(tape);
 }

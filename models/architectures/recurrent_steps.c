@@ -4,8 +4,8 @@
 
 /* Weights that every step uses. */
 struct step_weights {
-    struct stepwise *query, *fed, *combine; /* query, combine: NULL where there is none */
-    struct stepwise **input, **hidden;      /* [layers]; input: from the second layer on */
+    struct stepwise *query, *fed, *combine, *centre, *centre_score; /* NULL where there is none */
+    struct stepwise **input, **hidden; /* [layers]; input: from the second layer on */
 };
 
 static struct stepwise *use(struct tape *tape, size_t weight, size_t rows)
@@ -30,6 +30,8 @@ static struct step_weights *weights_start(const struct model *model, struct tape
     w->input = of_layers;
     w->hidden = of_layers + layers;
     w->query = kind->query ? use(tape, r->query, rows) : NULL;
+    w->centre = kind->predicted ? use(tape, r->centre, rows) : NULL;
+    w->centre_score = kind->predicted ? use(tape, r->centre_score, rows) : NULL;
     w->fed = use(tape, r->fed, rows);
     for (size_t i = 0; i < layers; i++) {
         const struct cell_layer *layer = &r->decoder.items[i].ways[FORWARDS];
@@ -76,13 +78,32 @@ bool recurrent_steps_start(struct recurrent_stepper *out, const struct model *mo
     return tape_status(tape) == STATUS_OK;
 }
 
-/* The context of the first `rows` pairs, for a query of at least as many rows. */
-static struct tensor *attend(struct recurrent_stepper *s, struct tensor *query, size_t rows)
+/* Where local attention looks: at the step's own place, or where the state tells. */
+static void find_place(struct recurrent_stepper *s, struct tensor *state, size_t rows)
 {
+    const struct attention_kind *kind = recurrent_attention(s->model);
+    const struct row_range none = {0};
+    if (kind->predicted) {
+        struct tensor *inner = op_tanh(s->tape, op_stepwise(s->tape, s->weights->centre, state, rows, none));
+        s->reach.centre =
+                op_sigmoid(s->tape, op_stepwise(s->tape, s->weights->centre_score, inner, rows, none));
+    } else if (kind->local) {
+        int32_t *positions = arena_take(tape_arena(s->tape), rows, sizeof *positions);
+        for (size_t i = 0; positions && i < rows; i++)
+            positions[i] = (int32_t)s->step;
+        s->reach.positions = positions;
+    }
+}
+
+/* The context of the first `rows` pairs, for a state of at least as many rows. */
+static struct tensor *attend(struct recurrent_stepper *s, struct tensor *state, size_t rows)
+{
+    struct tensor *query = state;
     s->reach.pairs = rows;
+    find_place(s, state, rows);
     if (s->weights->query)
         query = op_stepwise(s->tape, s->weights->query, query, rows, (struct row_range){0});
-    return query ? recurrent_attend(s->model, s->tape, query, &s->reach) : NULL;
+    return tape_status(s->tape) == STATUS_OK ? recurrent_attend(s->model, s->tape, query, &s->reach) : NULL;
 }
 
 /* The layers; x: input products of the first. */
@@ -115,6 +136,7 @@ bool recurrent_step(struct recurrent_stepper *s, size_t rows, size_t first)
         s->hidden = op_tanh(
                 s->tape, op_stepwise(s->tape, s->weights->combine, both, rows, (struct row_range){0}));
     }
+    s->step++;
     return tape_status(s->tape) == STATUS_OK;
 }
 

@@ -229,7 +229,7 @@ struct tensor *op_sum(struct tape *tape, struct tensor *x, struct tensor *f, str
     return y;
 }
 
-/* ---- tanh ---- */
+/* ---- tanh and the logistic function, with slopes out of what they give ---- */
 
 CLONES static void tanh_rows(const float *x, float *y, size_t count)
 {
@@ -245,7 +245,22 @@ CLONES static void tanh_slopes(const float *y, float *gradient, size_t count)
         gradient[i] *= 1.0f - y[i] * y[i];
 }
 
-static void tanh_backward(struct tape *tape, struct node *node)
+CLONES static void sigmoid_rows(const float *x, float *y, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        y[i] = vector_sigmoid(x[i]);
+}
+
+CLONES static void sigmoid_slopes(const float *y, float *gradient, size_t count)
+{
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+        gradient[i] *= y[i] * (1.0f - y[i]);
+}
+
+static void bend_backward(
+        struct tape *tape, struct node *node, void (*slopes)(const float *y, float *gradient, size_t count))
 {
     const struct tensor *y = node->outputs[0];
     bool add;
@@ -256,14 +271,13 @@ static void tanh_backward(struct tape *tape, struct node *node)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
         size_t first = block * ROW_BLOCK * y->columns;
         size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
-        tanh_slopes(y->value + first, y->gradient + first, count);
+        slopes(y->value + first, y->gradient + first, count);
         put(dx + first, y->gradient + first, add, count);
     }
 }
 
-const struct op tanh_op = {"tanh", "tanh(x)", tanh_backward, count_moves, NULL};
-
-struct tensor *op_tanh(struct tape *tape, struct tensor *x)
+static struct tensor *bend(struct tape *tape, struct tensor *x, const struct op *op,
+        void (*rows)(const float *x, float *y, size_t count))
 {
     if (tape_status(tape) != STATUS_OK)
         return NULL;
@@ -274,8 +288,32 @@ struct tensor *op_tanh(struct tape *tape, struct tensor *x)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
         size_t first = block * ROW_BLOCK * y->columns;
         size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
-        tanh_rows(x->value + first, y->value + first, count);
+        rows(x->value + first, y->value + first, count);
     }
-    tape_record(tape, &tanh_op, NULL, &x, 1, &y, 1);
+    tape_record(tape, op, NULL, &x, 1, &y, 1);
     return y;
+}
+
+static void tanh_backward(struct tape *tape, struct node *node)
+{
+    bend_backward(tape, node, tanh_slopes);
+}
+
+const struct op tanh_op = {"tanh", "tanh(x)", tanh_backward, count_moves, NULL};
+
+struct tensor *op_tanh(struct tape *tape, struct tensor *x)
+{
+    return bend(tape, x, &tanh_op, tanh_rows);
+}
+
+static void sigmoid_backward(struct tape *tape, struct node *node)
+{
+    bend_backward(tape, node, sigmoid_slopes);
+}
+
+const struct op sigmoid_op = {"sigmoid", "1 / (1 + exp(-x))", sigmoid_backward, count_moves, NULL};
+
+struct tensor *op_sigmoid(struct tape *tape, struct tensor *x)
+{
+    return bend(tape, x, &sigmoid_op, sigmoid_rows);
 }

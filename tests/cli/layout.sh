@@ -80,7 +80,7 @@ recurrent() {
     ! grep -qxF "$first_crc" crcs || fail "$*: the parameters of another model"
     echo "$first_crc" >>crcs
 }
-for attention in bahdanau bahdanau_normed luong_general luong_concat; do recurrent --model.attention $attention; done
+for attention in bahdanau bahdanau_normed luong_general luong_concat luong_local_m luong_local_p; do recurrent --model.attention $attention; done
 recurrent --model.attention luong_dot --model.encoder_bidirectional false --model.cell lstm
 recurrent --model.attention luong_scaled --model.encoder_bidirectional false --model.input_feeding false
 recurrent --model.attention none --model.attention_dropout 0 --model.context every_step --model.cell rnn --model.layer_norm

@@ -281,7 +281,7 @@ static void part_twin(struct trial *t, double *const *in, double *const *out)
         memcpy(out[0] + i * s[3], in[0] + i * s[1] + s[2], s[3] * sizeof(double));
 }
 
-/* ---- tanh: size {rows, columns} ---- */
+/* ---- tanh, sigmoid: size {rows, columns} ---- */
 
 static void tanh_prepare(struct trial *t)
 {
@@ -301,12 +301,25 @@ static void tanh_twin(struct trial *t, double *const *in, double *const *out)
         out[0][i] = tanh(in[0][i]);
 }
 
+static void sigmoid_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
+{
+    (void)t;
+    out[0] = op_sigmoid(tape, in[0]);
+}
+
+static void sigmoid_twin(struct trial *t, double *const *in, double *const *out)
+{
+    for (size_t i = 0; i < t->row->size[0] * t->row->size[1]; i++)
+        out[0][i] = sigmoid(in[0][i]);
+}
+
 #define CELL            "cell", cell_prepare, cell_run, cell_twin
 #define STEPWISE        "stepwise", stepwise_prepare, stepwise_run, stepwise_twin
 #define STEPWISE_WEIGHT "stepwise_weight", stepwise_prepare, stepwise_run, stepwise_twin
 #define JOIN            "join", stepwise_prepare, stepwise_run, stepwise_twin
 #define PART            "part", part_prepare, part_run, part_twin
 #define TANH            "tanh", tanh_prepare, tanh_run, tanh_twin
+#define SIGMOID         "sigmoid", tanh_prepare, sigmoid_run, sigmoid_twin
 #define RECURRENT       "recurrent", recurrent_prepare, recurrent_run, recurrent_twin
 #define BESIDE          "beside", beside_prepare, beside_run, beside_twin
 #define ROWS            "rows", rows_prepare, rows_run, rows_twin
@@ -333,6 +346,7 @@ static const struct op_case rows[] = {
         CASE(JOIN, 2e-5, "base", 5, 3, 4, 3),
         CASE(PART, 1e-6, NULL, 7, 9, 3, 4),
         CASE(TANH, 1e-5, NULL, 70, 9),
+        CASE(SIGMOID, 1e-5, NULL, 70, 9),
         CASE(BESIDE, 1e-6, NULL, 1, 1, 1, 1),
         CASE(BESIDE, 1e-6, NULL, 70, 3, 5, 8),
         CASE(ROWS, 1e-6, NULL, 1, 1, 1),

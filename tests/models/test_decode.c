@@ -25,7 +25,11 @@ static const char *const at_once[] = {
 static const char *const repeated[] = {
         RECURRENT, "model.attention", "none", "model.context", "every_step", "model.cell", "lstm", NULL};
 static const char *const blind[] = {RECURRENT, "model.attention", "none", "model.cell", "rnn", NULL};
-static const char *const *const variants[] = {pre, post, bahdanau, feeding, at_once, repeated, blind};
+static const char *const local[] = {RECURRENT, "model.attention", "luong_local_m", "model.window", "2", NULL};
+static const char *const predicted[] = {RECURRENT, "model.attention", "luong_local_p", "model.window", "2",
+        "model.input_feeding", "false", NULL};
+static const char *const *const variants[] = {
+        pre, post, bahdanau, feeding, at_once, repeated, blind, local, predicted};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 static const struct decode_options usual = {

@@ -261,6 +261,9 @@ RECURRENT = {
     "gru-luong_concat": dict(cell="gru", attention="luong_concat"),
     "gru-luong_dot": dict(cell="gru", attention="luong_dot", encoder_bidirectional="false"),
     "rnn-luong_scaled": dict(cell="rnn", attention="luong_scaled", encoder_bidirectional="false", bridge="zero"),
+    "gru-luong_local_m": dict(cell="gru", attention="luong_local_m", window=3),
+    "lstm-luong_local_p": dict(cell="lstm", attention="luong_local_p", window=3),
+    "gru-luong_local_p-at-once": dict(cell="gru", attention="luong_local_p", window=4, input_feeding="false"),
     "lstm-sutskever": dict(cell="lstm", attention="none", encoder_bidirectional="false", bridge="none"),
     "gru-cho": dict(cell="gru", attention="none", context="every_step"),
 }

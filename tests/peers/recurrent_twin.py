@@ -25,10 +25,13 @@ class RecurrentTwin(nn.Module):
         self.cells = nn.ModuleList([CELLS[o["cell"]](width + (fed if i == 0 else 0), width) for i in range(o["decoder_layers"])])
         if o["bridge"] == "linear":
             self.bridge = nn.ModuleList([nn.Linear(ways * states * width, states * width) for _ in self.cells])
-        if self.before or o["attention"] in ("luong_general", "luong_concat"):
+        self.local = o["attention"].startswith("luong_local")
+        if self.before or self.local or o["attention"] in ("luong_general", "luong_concat"):
             self.key = nn.Linear(memory, width, bias=self.normed)
         if self.before or o["attention"] == "luong_concat":
             self.query, self.score = nn.Linear(width, width, bias=False), nn.Linear(width, 1, bias=False)
+        if o["attention"] == "luong_local_p":
+            self.centre, self.centre_score = nn.Linear(width, width, bias=False), nn.Linear(width, 1, bias=False)
         if self.normed:
             self.length = nn.Parameter(torch.ones(1))
         if self.attends:
@@ -61,9 +64,9 @@ class RecurrentTwin(nn.Module):
                         pairs[f"decoder/{i}/{part}/{kind}"] = getattr(cell, f"{kind}_{their}")
         for i, bridge in enumerate(getattr(self, "bridge", [])):
             pairs[f"bridge/{i}/weight"], pairs[f"bridge/{i}/bias"] = bridge.weight, bridge.bias
-        for name in ("key", "query", "score"):
+        for name, ours in (("key", "key"), ("query", "query"), ("score", "score"), ("centre", "centre/inner"), ("centre_score", "centre/outer")):
             if hasattr(self, name):
-                pairs[f"attention/{name}/weight"] = getattr(self, name).weight
+                pairs[f"attention/{ours}/weight"] = getattr(self, name).weight
         if self.normed:
             pairs["attention/key/bias"], pairs["attention/score/length"] = self.key.bias, self.length
         if self.attends:
@@ -112,14 +115,23 @@ class RecurrentTwin(nn.Module):
             return torch.zeros(len(end), self.states * self.options["width"])
         return self.bridge[layer](end).tanh() if kind == "linear" else end
 
-    def attend(self, query, rows, keys, mask):
+    def window(self, query, mask, step):
+        """Local attention: the mask of what is not seen, and the weights' factors."""
+        lengths, places, reach = (~mask).sum(1, keepdim=True), torch.arange(mask.shape[1])[None], self.options["window"]
+        if not hasattr(self, "centre"):
+            return mask | ((places - (lengths - 1).clamp(max=step)).abs() > reach), torch.ones(())
+        centre = lengths * self.centre_score(self.centre(query).tanh()).sigmoid()
+        return mask | ((places - (centre + 0.5).floor()).abs() > reach), torch.exp(-(places - centre) ** 2 / (2 * (reach / 2) ** 2))
+
+    def attend(self, query, rows, keys, mask, step):
         if self.before or self.options["attention"] == "luong_concat":
             scores = self.score((self.query(query)[:, None] + keys).tanh())[..., 0]
             if self.normed:
                 scores = scores * self.length / self.score.weight.norm() / math.sqrt(self.options["width"])
         else:
             scores = (query[:, None] * keys).sum(-1) / (math.sqrt(self.options["width"]) if self.options["attention"] == "luong_scaled" else 1)
-        return (scores.masked_fill(mask, -math.inf).softmax(-1)[..., None] * rows).sum(1)
+        mask, factors = self.window(query, mask, step) if self.local else (mask, torch.ones(()))
+        return ((scores.masked_fill(mask, -math.inf).softmax(-1) * factors)[..., None] * rows).sum(1)
 
     def forward(self, source, target):
         """As twin.Twin's."""
@@ -132,7 +144,7 @@ class RecurrentTwin(nn.Module):
         for t in range(inputs.shape[1]):
             x = e = inputs[:, t]
             if self.before:
-                context = self.attend(states[-1][0], rows, keys, mask)
+                context = self.attend(states[-1][0], rows, keys, mask, t)
             if self.fed:
                 x = torch.cat([x, context if self.before else ends[-1] if self.repeats else hidden], 1)
             for i, cell in enumerate(self.cells):
@@ -142,7 +154,7 @@ class RecurrentTwin(nn.Module):
             if self.before:
                 hidden = self.combine(torch.cat([x, context, e], 1)).tanh()
             elif self.attends:
-                hidden = self.combine(torch.cat([self.attend(x, rows, keys, mask), x], 1)).tanh()
+                hidden = self.combine(torch.cat([self.attend(x, rows, keys, mask, t), x], 1)).tanh()
             else:
                 hidden = x
             all_hidden.append(hidden)
