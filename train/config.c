@@ -98,6 +98,7 @@ static const struct option train_rows[] = {
                         "Liang et al. 2021, their alpha. Time and memory of a micro-batch double; needs "
                         "dropout."},
         {"train.recompute", OPTION_BOOL, offsetof(struct train_options, recompute), .value = "false",
+                .needs = "model.kind=transformer",
                 .help = "keep only what goes from layer to layer; backward makes the rest again\n"
                         "Chen et al. 2016. The same bits in less memory and more time."},
         {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",

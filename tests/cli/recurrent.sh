@@ -12,6 +12,7 @@ train_refused 78 'model.attention_dropout 0.1 has nothing to drop with model.att
 train_refused 78 'the decoder would see nothing of the source: use model.bridge linear' -- --model.attention none --model.attention_dropout 0 --model.bridge zero
 train_refused 78 'model.position is learned, but counts only with model.kind transformer' -- --model.position learned
 train_refused 78 'model.heads is 2, but counts only with model.kind transformer' -- --model.heads 2
+train_refused 78 'train.recompute is true, but counts only with model.kind transformer' -- --train.recompute
 train_refused 78 'model.context is every_step, but counts only with model.attention none' -- --model.context every_step
 config=tiny.yaml
 train_refused 78 'model.cell is lstm, but counts only with model.kind recurrent' -- --model.cell lstm
