@@ -11,15 +11,19 @@ MODELS = {
     "tiny": dict(width=128, ffn_width=256, layers=4, heads=4, pieces=10000),
     "small": dict(width=256, ffn_width=1024, layers=3, heads=4, pieces=8000),
     "base": dict(width=512, ffn_width=2048, layers=6, heads=8, pieces=8000),
+    # Bahdanau's attention, an encoder of both ways; without dropout, which PyTorch's side has not.
+    "gru": dict(kind="recurrent", cell="gru", width=512, layers=2, pieces=8000, dropout=0),
+    "lstm": dict(kind="recurrent", cell="lstm", width=512, layers=2, pieces=8000, dropout=0),
 }
 
 
 def settings(corpus, name, micro_batches=1):
     """The learning rate is constant, as on PyTorch's side."""
-    model = MODELS[name]
-    return ["--data.train", corpus, "--batch.tokens", TOKENS, "--batch.micro_batches", micro_batches, "--model.width", model["width"],
-            "--model.ffn_width", model["ffn_width"], "--model.encoder_layers", model["layers"], "--model.decoder_layers", model["layers"],
-            "--model.heads", model["heads"], "--model.dropout", 0.1, "--schedule.kind", "constant", "--schedule.warmup", 0]
+    model = {"dropout": 0.1} | MODELS[name]
+    layers, _ = model.pop("layers"), model.pop("pieces")
+    words = [word for key, value in model.items() for word in (f"--model.{key}", value)]
+    return ["--data.train", corpus, "--batch.tokens", TOKENS, "--batch.micro_batches", micro_batches, "--model.encoder_layers", layers,
+            "--model.decoder_layers", layers, *words, "--schedule.kind", "constant", "--schedule.warmup", 0]
 
 
 def launch(ranks):

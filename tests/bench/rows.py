@@ -175,7 +175,7 @@ def start(shop, model):
 
 # name: its function, and the models if none are named
 ROWS = {
-    "train": (train, ["tiny", "small", "base"]),
+    "train": (train, ["tiny", "small", "base", "gru", "lstm"]),
     "ddp": (ddp, ["small"]),
     "scaling": (scaling, ["small"]),
     "reduce": (reduce, ["small"]),

@@ -2,7 +2,7 @@
 # `make bench`: seqtrain against PyTorch, CTranslate2 and itself, the same sentences, alternating sides in one run (bench.py).
 # Markdown on standard output; build/bench.json, build/bench.svg. Status 1 where another program is faster.
 #   BENCH_ROWS (all)             of rows.py, a model after a colon: "train:tiny ddp scaling:base reduce translate recompute prepare saving start";
-#                                models are tiny, small and base
+#                                models are tiny, small, base, gru and lstm
 #   BENCH_ROUNDS (5)  BENCH_UPDATES (12)  BENCH_TOKENS (4096)    alternations; updates counted of each; most tokens of a micro-batch
 #   BENCH_THREADS (2)  BENCH_RANKS ("2")                         of rows of one process; of rows of several, e.g. "2 4"
 #   BENCH_SOURCE, BENCH_TARGET   text files (default: the generated corpus)

@@ -1,4 +1,4 @@
-"""PyTorch's side, a process of its own: trains on dumped micro-batches with torch.nn.Transformer's layers and fused Adam, from the
+"""PyTorch's side, a process of its own: trains on dumped micro-batches with torch.nn's layers and fused Adam, from the
 weights of a checkpoint. With several ranks: DistributedDataParallel on gloo, each with its share of every update's micro-batches.
 
     torch_side.py CHECKPOINT BATCHES UPDATES WARM THREADS RANKS RANK MEETING
@@ -14,6 +14,7 @@ import h5py
 import torch
 from torch import distributed, nn
 
+from recurrent_twin import RecurrentTwin
 from twin import Twin, read_config, sentences
 
 
@@ -30,7 +31,10 @@ def open_twin(checkpoint):
     options = read_config(checkpoint)["model"]
     with h5py.File(checkpoint) as f:
         rows = f["model/embedding/weight"].shape[0]
-        twin = Twin(options, (rows, rows), dropout=options["dropout"]).train()
+        if options["kind"] == "recurrent":
+            twin = RecurrentTwin(options, (rows, rows))
+        else:
+            twin = Twin(options, (rows, rows), dropout=options["dropout"]).train()
         twin.load(lambda name: f["model/" + name][:])
     return Loss(twin)
 
