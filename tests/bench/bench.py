@@ -88,4 +88,5 @@ def main():
     return int(any(e["peer"] and e["ratio"]["median"] < 1 for e in entries))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

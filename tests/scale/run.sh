@@ -4,6 +4,7 @@
 # Markdown on standard output; build/scale.json and build/scale.svg. Beside it what `seqtrain plan` says of the same ranks.
 #   SCALE_RANKS ("16 64 256 1024")   powers of two
 #   SCALE_GBIT ("10 25 100")         of a node's link: those of scale.py
+#   SCALE_SCALINGS ("weak strong")
 #   SCALE_NODE_RANKS (8)             ranks on a node
 #   SCALE_SUMS ("ordered flat native")   ways to sum, also bfloat16 and native-halving (simulate.c)
 #   SCALE_MODEL (small)              of tests/bench/ours.py: tiny, small, base

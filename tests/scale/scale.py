@@ -23,6 +23,7 @@ LATENCY = {1: 50, 10: 30, 25: 20, 100: 5}
 
 # name: tokens a side of a micro-batch; micro-batches of an update, None: one a rank
 SCALINGS = {"weak": (4096, None), "strong": (512, 1024)}
+CHOSEN = os.environ.get("SCALE_SCALINGS", " ".join(SCALINGS)).split()
 
 # What smpirun would choose otherwise: the machine's own time, a network model of its authors' cluster, and copies of what is
 # sent. In CM02 flows share links fairly; the platform's links carry what Ethernet and TCP leave of them.
@@ -123,7 +124,7 @@ def table(results):
 
 def main():
     starts = {name: plan(tokens, speed=speed) for (name, (tokens, _)), speed in zip(SCALINGS.items(), SPEEDS)}
-    cases = [Case(scaling, ranks, gbit, sums, starts[scaling]) for scaling in SCALINGS for gbit in GBIT for sums in SUMS for ranks in RANKS]
+    cases = [Case(scaling, ranks, gbit, sums, starts[scaling]) for scaling in CHOSEN for gbit in GBIT for sums in SUMS for ranks in RANKS]
     speeds = " and ".join(f"{start['speed']['rank_tokens_per_second']:,.0f}" for start in starts.values())
     about = (f"{MODEL}, {starts['weak']['parameters']:,.0f} parameters; {NODE_RANKS} ranks of {THREADS} threads a node, each {speeds} tokens/s alone "
              f"with micro-batches of {' and '.join(str(tokens) for tokens, _ in SCALINGS.values())} tokens a side")
@@ -135,7 +136,7 @@ def main():
     if apart:
         print(f"\nAt {min(GBIT)} Gbit/s an update as `seqtrain plan` tells it takes {100 * min(apart):+.1f} to {100 * max(apart):+.1f} % more.")
     write(f"{BUILD}/scale.json", json.dumps({"about": about, "results": results}, indent=1))
-    write(f"{BUILD}/scale.svg", lines.draw(about, list(SCALINGS), results))
+    write(f"{BUILD}/scale.svg", lines.draw(about, CHOSEN, results))
 
 
 if __name__ == "__main__":
