@@ -65,7 +65,7 @@ near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wi
 
 # ---- a recurrent model ----
 config=recurrent.yaml
-steps=(--model.width 256 --batch.tokens 600 --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u)
+steps=(--model.width 256 --batch.tokens 600 --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9)
 plans recurrent "${steps[@]}"
 mpirun -n 1 ./rank.sh "$program" train recurrent.yaml --run.directory recurrent --comm.threads 1 "${steps[@]}" --train.until 4u >recurrent.log 2>&1
 status=$?
