@@ -22,7 +22,7 @@ END
 learns() { # NAME MOST [words]
     local name=$1 most=$2 loss
     shift 2
-    "$program" train reverse.yaml --run.directory "$name" "$@" >"$name.log" 2>&1 || fail "$name: $(tail -n 3 "$name.log")"
+    "$program" train reverse.yaml --run.directory "$name" --comm.threads 1 "$@" >"$name.log" 2>&1 || fail "$name: $(tail -n 3 "$name.log")"
     loss=$(sed -n 's/.*"valid_loss":\([0-9.e-]*\).*/\1/p' "$name/metrics.jsonl" | tail -n 1)
     awk -v a="$loss" -v b="$most" 'BEGIN { exit !(a > 0 && a <= b) }' || fail "$name: a loss of $loss, expected $most or less"
 }
