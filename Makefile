@@ -12,7 +12,7 @@ comma   := ,
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 build    := build$(if $(SAN),/san)
-packages := $(BLAS) $(if $(HDF5_DIR),,hdf5) sentencepiece yaml-0.1 libcjson zlib
+packages := $(BLAS) $(if $(HDF5_DIR),,hdf5) sentencepiece yaml-0.1 libcjson libpng zlib
 # -fno-math-errno lets sqrt be one instruction; no flag here changes arithmetic or hides NaN.
 optimise := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -DSEQTRAIN_SANITIZE,-O3 -g) -fno-math-errno
 # What sanitizers put between makes gcc see too short objects where there are none.

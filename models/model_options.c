@@ -11,7 +11,7 @@ const struct kind_table architecture_kinds = KIND_TABLE("model", architectures);
 
 #define FIELD(field) offsetof(struct model_options, field)
 
-enum { WIDTH_LIMIT = 65536, LAYER_LIMIT = 1000 };
+enum { WIDTH_LIMIT = 65536, LAYER_LIMIT = 1000, IMAGE_STAGE_LIMIT = 12 };
 
 static const struct option rows[] = {
         {"model.kind", OPTION_CHOICE, FIELD(kind), .value = "transformer", .kinds = &architecture_kinds,
@@ -19,7 +19,7 @@ static const struct option rows[] = {
         {"model.width", OPTION_INTEGER, FIELD(width), .value = "256", .minimum = 1, .maximum = WIDTH_LIMIT,
                 .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "columns of embeddings and of the rows between layers"},
-        {"model.encoder_layers", OPTION_INTEGER, FIELD(encoder_layers), .value = "3", .minimum = 1,
+        {"model.encoder_layers", OPTION_INTEGER, FIELD(encoder_layers), .value = "3", .minimum = 0,
                 .maximum = LAYER_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "layers of the encoder"},
         {"model.decoder_layers", OPTION_INTEGER, FIELD(decoder_layers), .value = "3", .minimum = 1,
@@ -50,6 +50,10 @@ static const struct option rows[] = {
                 .maximum = 1000000, .change = CHANGE_REFUSED, .shapes_result = true,
                 .needs = "model.position=learned",
                 .help = "learned positions, and so the longest sentence in tokens"},
+        {"model.image_stages", OPTION_INTEGER, FIELD(image_stages), .value = "0", .minimum = 0,
+                .maximum = IMAGE_STAGE_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
+                .help = "of a source of images: times that convolutions halve its height and width; the last "
+                        "leaves model.width channels, each before it half as many; 0: 3"},
         {"model.tie", OPTION_CHOICE, FIELD(tie), .value = "all", .kinds = &tie_kinds,
                 .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "matrices that are one and the same"},

@@ -25,6 +25,7 @@ struct model_options {
     double norm_epsilon;
     const struct kind *position; /* none, sinusoidal, learned */
     int64_t position_limit;      /* rows of learned positions */
+    int64_t image_stages;        /* with a source of images */
     const struct kind *tie;      /* all, decoder, none */
     const struct kind *start;    /* bos, zero */
     bool embedding_scale;        /* by sqrt(width) */

@@ -41,6 +41,22 @@ struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *wei
 void op_logits(struct tape *tape, const struct tensor *x, const struct tensor *weight,
         const struct tensor *bias, size_t rows, float *out);
 
+/* ---- convolution (ops/convolution.c): y = f(x * W + b) over images, as torch.nn.Conv2d ---- */
+
+struct grid {
+    size_t images, height, width, channels; /* of the input: rows are pixels, line by line from the top */
+    size_t kernel, stride, padding;         /* the same across and down; zeros around */
+};
+
+/* Of a side of the input so many cells: (side + 2·padding - kernel) / stride + 1. */
+size_t grid_out(size_t side, const struct grid *grid);
+
+/* x [images·height·width, channels]; weight [out, channels·kernel·kernel]: columns as in [out, channels,
+ * kernel, kernel]; bias [1, out]; activation or NULL. Returns [images·cells, out]. What an image becomes depends on
+ * nothing else, bit for bit. */
+struct tensor *op_convolution(struct tape *tape, const struct grid *grid, struct tensor *x,
+        struct tensor *weight, struct tensor *bias, const struct activation_kind *activation);
+
 /* ---- embedding (ops/embedding.c): y_i = dropout(scale · E[id_i] + P[p_i]) ---- */
 
 struct embedding {

@@ -28,11 +28,12 @@ missing() { # "tests", "slurm" or "scale" as well
     $PKG --exists sentencepiece || echo libsentencepiece-dev
     $PKG --exists yaml-0.1 || echo libyaml-dev
     $PKG --exists libcjson || echo libcjson-dev
+    $PKG --exists libpng || echo libpng-dev
     [ "$1" != tests ] || $PKG --exists cmocka || echo libcmocka-dev
     [ "$1" != slurm ] || missing_slurm
     [ "$1" != scale ] || missing_scale
 }
-all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev"
+all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev libpng-dev"
 
 # For `make test-slurm`: a cluster on this machine.
 missing_slurm() {

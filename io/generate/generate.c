@@ -14,16 +14,20 @@ enum { PATH_BYTES = 4096, SPLIT_PARTS = 20, SPLIT_SITE = SPLITS };
 
 static const struct generator generators[] = {
         {{"numbers", "numbers, dates, times and amounts in English and German words", NULL}, {"en", "de"},
-                numbers_say, NULL},
+                numbers_say, NULL, NULL},
         {{"strands", "strands of DNA and their reverse complements: ACGTT to AACGT", NULL},
-                {"source", "target"}, sequence_say, &strand_rule},
+                {"source", "target"}, sequence_say, &strand_rule, NULL},
         {{"genes", "genes and what is left when introns, from GTAAG to TCAG, are cut out", NULL},
-                {"source", "target"}, sequence_say, &gene_rule},
-        {{"copy", "16 to 64 letters as they are", NULL}, {"source", "target"}, sequence_say, &copy_rule},
+                {"source", "target"}, sequence_say, &gene_rule, NULL},
+        {{"copy", "16 to 64 letters as they are", NULL}, {"source", "target"}, sequence_say, &copy_rule,
+                NULL},
         {{"reverse", "16 to 64 letters from last to first", NULL}, {"source", "target"}, sequence_say,
-                &reverse_rule},
+                &reverse_rule, NULL},
         {{"sort", "16 to 64 letters in alphabetical order", NULL}, {"source", "target"}, sequence_say,
-                &sort_rule},
+                &sort_rule, NULL},
+        {{"shapes", "pictures of two shapes and captions: a small red circle left of a big blue square",
+                 NULL},
+                {"images", "en"}, NULL, NULL, shapes_draw},
 };
 
 const struct kind_table generator_kinds = KIND_TABLE("corpus", generators);
@@ -108,10 +112,24 @@ static enum status write_split(
     for (size_t line = 0; line < lines && status == STATUS_OK; line++) {
         struct phrase sentence[SIDES];
         struct random_stream draws = random_stream(seed, RANDOM_GENERATE, line, split, 0);
-        generator->say(generator, seed, &draws, split, sentence);
-        status = files_write(&files, sentence);
+        struct picture_place place = {folder, split_names[split], split, line};
+        if (generator->draw)
+            status = generator->draw(&place, seed, &draws, sentence);
+        else
+            generator->say(generator, seed, &draws, split, sentence);
+        if (status == STATUS_OK)
+            status = files_write(&files, sentence);
     }
     return files_close(&files, status);
+}
+
+static enum status make_pictures(const char *folder)
+{
+    char path[PATH_BYTES];
+    int bytes = snprintf(path, sizeof path, "%s/pictures", folder);
+    CHECK(bytes < PATH_BYTES, STATUS_USAGE, "--output: expected a path below %d bytes, found %zu", PATH_BYTES,
+            strlen(folder));
+    return mkdir(path, 0777) == 0 || errno == EEXIST ? STATUS_OK : status_fail_errno("create", path);
 }
 
 enum status generate_corpus(
@@ -120,6 +138,8 @@ enum status generate_corpus(
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return status_fail_errno("create", folder);
     const struct generator *generator = (const struct generator *)kind;
+    if (generator->draw)
+        TRY(make_pictures(folder));
     for (int split = 0; split < SPLITS; split++)
         TRY(write_split(
                 generator, folder, (enum split)split, split == SPLIT_TRAIN ? train_lines : test_lines, seed));

@@ -21,6 +21,13 @@ struct phrase {
     size_t bytes;
 };
 
+/* Of which line a picture is. */
+struct picture_place {
+    const char *folder, *name; /* name: of the split */
+    enum split split;
+    size_t line;
+};
+
 struct generator {
     struct kind kind;
     const char *suffixes[SIDES]; /* of the files: "en", "de" */
@@ -28,6 +35,9 @@ struct generator {
     void (*say)(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
             enum split split, struct phrase out[SIDES]);
     const void *rule; /* what `say` goes by */
+    /* In place of `say`: the source is a picture, which it writes; its path in the folder stands in the text. NULL: none. */
+    enum status (*draw)(const struct picture_place *place, uint64_t seed, const struct random_stream *draws,
+            struct phrase out[SIDES]);
 };
 
 /* Adds words to a phrase; a phrase too long is our bug. */
@@ -53,6 +63,13 @@ struct value {
 enum form { FORM_BARE, FORM_ARTICLE, FORM_DATIVE };
 
 void value_say(const struct value *value, enum side language, enum form form, struct phrase *out);
+
+/* ---- pictures of two shapes, and what is in them (shapes.c) ---- */
+
+enum { SHAPES_SIDE = 32, SHAPES_GROUP = 100 /* apart from kinds of values */ };
+
+enum status shapes_draw(const struct picture_place *place, uint64_t seed, const struct random_stream *draws,
+        struct phrase out[SIDES]);
 
 /* ---- words of numbers (words.c), 0..9999; "and" as in British use ---- */
 

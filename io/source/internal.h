@@ -16,7 +16,7 @@ struct source_kind_row {
     void (*close)(void *data);
 };
 
-extern const struct source_kind_row source_frames;
+extern const struct source_kind_row source_frames, source_images;
 
 struct source_reader {
     const struct source_kind_row *row;

@@ -214,7 +214,8 @@ bool recurrent_encode(
     if (!ends || !starts)
         return false;
     *out = (struct recurrent_source){.starts = starts};
-    struct tensor *x = source_apply(model, tape, &r->source, source);
+    struct sentences rows; /* those of the source: it is none of images */
+    struct tensor *x = source_apply(model, tape, &r->source, source, &rows);
     out->memory = stack_apply(model, tape, &r->encoder, x,
             &(struct stack_run){.sentences = source->count, .offsets = source->offsets, .ends = ends});
     for (size_t i = 0; i < r->decoder.layers && tape_status(tape) == STATUS_OK; i++)

@@ -43,8 +43,9 @@ static enum status check(const struct model_options *options, bool joint)
             "model.head_width",
             (long long)options->width, (long long)options->heads);
     bool text = options->source.kind == SOURCE_TEXT;
-    CHECK(options->source.kind != SOURCE_IMAGES, STATUS_CONFIG,
-            "the transformer reads text and frames, found a corpus of images");
+    CHECK(options->source.kind == SOURCE_IMAGES || options->image_stages == 0, STATUS_CONFIG,
+            "model.image_stages %lld counts only with a source of images: leave it out",
+            (long long)options->image_stages);
     CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
             "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
             "use model.tie decoder, or prepare the corpus with --joint",
@@ -200,15 +201,18 @@ static void layer_apply(struct tape *tape, struct residual *r, const struct laye
     residual_add(layer->model, tape, r, outputs[0], norms.own, norms.next, layer->last);
 }
 
-/* Returns keys and values of all decoder layers [source tokens, layers·2·heads·head_width]. */
-static struct tensor *encode(struct model *model, struct tape *tape, const struct sentences *source)
+/* Returns keys and values of all decoder layers [rows->tokens, layers·2·heads·head_width], and what they are of, which
+ * stays the caller's until backward. */
+static struct tensor *encode(
+        struct model *model, struct tape *tape, const struct sentences *source, struct sentences *rows)
 {
     const struct transformer *t = layout(model);
     size_t layers = (size_t)model->options.encoder_layers;
-    struct tensor *x = source_apply(model, tape, &t->source, source);
-    struct residual r = residual_start(model, tape, x, &t->encoder[0].attention.norm);
+    struct tensor *x = source_apply(model, tape, &t->source, source, rows);
+    struct residual r =
+            residual_start(model, tape, x, layers > 0 ? &t->encoder[0].attention.norm : &t->encoder_norm);
     for (size_t i = 0; i < layers; i++)
-        layer_apply(tape, &r, &(struct layer){model, i, i + 1 == layers, source, NULL});
+        layer_apply(tape, &r, &(struct layer){model, i, i + 1 == layers, rows, NULL});
     return linear_apply(tape, &t->memory, r.y, NULL, (struct dropout){0});
 }
 
@@ -229,21 +233,22 @@ static struct prediction decode(struct model *model, struct tape *tape, struct r
 struct whole_reach {
     struct reach reach;
     const struct model *model;
-    const struct sentences *sides;
+    const struct sentences *target;
+    struct sentences memory; /* of the source, as the encoder left it */
 };
 
 static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv)
 {
     (void)layer;
     struct whole_reach *whole = (struct whole_reach *)reach;
-    return attention_self(whole->model, tape, qkv, &whole->sides[TARGET], true);
+    return attention_self(whole->model, tape, qkv, whole->target, true);
 }
 
 static struct tensor *whole_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
 {
     struct whole_reach *whole = (struct whole_reach *)reach;
-    return attention_cross(whole->model, tape, query, &whole->sides[TARGET], reach->memory,
-            2 * layer * attention_width(whole->model), &whole->sides[SOURCE]);
+    return attention_cross(whole->model, tape, query, whole->target, reach->memory,
+            2 * layer * attention_width(whole->model), &whole->memory);
 }
 
 static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
@@ -252,8 +257,8 @@ static struct prediction predict(struct model *model, struct tape *tape, const s
     struct whole_reach *whole = arena_take(tape_arena(tape), 1, sizeof *whole); /* until backward */
     if (!whole)
         return (struct prediction){0};
-    struct tensor *memory = encode(model, tape, &sides[SOURCE]);
-    *whole = (struct whole_reach){{whole_self, whole_cross, memory}, model, sides};
+    *whole = (struct whole_reach){{whole_self, whole_cross, NULL}, model, target, {0}};
+    whole->reach.memory = encode(model, tape, &sides[SOURCE], &whole->memory);
     int32_t *ids = shifted_ids(tape, target, model_start_id(model));
     return decode(model, tape, &whole->reach, ids, positions_of(tape, target), target->tokens);
 }
@@ -355,14 +360,19 @@ static void split_planes(const struct tensor *memory, size_t columns, float *out
 static enum status encode_for_decoding(
         struct cached_reach *cached, struct model *model, const struct sentences *source)
 {
+    struct sentences rows;
     TRY(model_reserve_positions(model, source->longest));
     arena_clear(model->step);
     struct tape *tape =
             tape_start(model->step, &model->parameters, &(struct tape_options){.packing = &model->packing});
     if (!tape)
         return arena_status(model->step);
-    struct tensor *memory = encode(model, tape, source);
+    struct tensor *memory = encode(model, tape, source, &rows);
     TRY(tape_status(tape));
+    for (size_t s = 0; s < source->count; s++) {
+        cached->first[s] = rows.offsets[s];
+        cached->source_count[s] = rows.offsets[s + 1] - rows.offsets[s];
+    }
     cached->source_tokens = memory->rows;
     cached->memory = arena_take(model->decode, memory->rows * memory->columns, sizeof *cached->memory);
     if (!cached->memory)
@@ -381,10 +391,6 @@ static enum status decode_start(struct model *model, const struct sentences *sou
     *cached = (struct cached_reach){.reach = {.self = cached_self, .cross = cached_cross}, .model = model};
     cached->first = first;
     cached->source_count = source_count;
-    for (size_t s = 0; s < source->count; s++) {
-        first[s] = source->offsets[s];
-        source_count[s] = source->offsets[s + 1] - first[s];
-    }
     TRY(encode_for_decoding(cached, model, source));
     *state = cached;
     return cache_start(&cached->cache, model->decode, source->count,

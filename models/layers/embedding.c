@@ -96,13 +96,13 @@ enum status output_declare(
 
 /* Rows of a table at their positions. */
 static struct tensor *place(const struct model *model, struct tape *tape, const struct embedding_layer *layer,
-        struct embedding embedding, struct tensor *table)
+        const float *constant, struct embedding embedding, struct tensor *table)
 {
     const struct position_kind *kind = model_position(model);
     if (!kind->learned && !kind->fill)
         embedding.positions = NULL;
     struct tensor *learned = kind->learned ? tape_parameter(tape, layer->position) : NULL;
-    return op_embedding(tape, &embedding, table, kind->fill ? model->positions : NULL, learned,
+    return op_embedding(tape, &embedding, table, kind->fill ? constant : NULL, learned,
             tape_dropout(tape, model->options.dropout));
 }
 
@@ -115,11 +115,12 @@ struct tensor *embedding_apply(const struct model *model, struct tape *tape,
             .rows = rows,
             .scale = model->options.embedding_scale ? (float)sqrt((double)model->options.width) : 1,
     };
-    return place(model, tape, layer, embedding, tape_parameter(tape, layer->table));
+    return place(model, tape, layer, model->positions, embedding, tape_parameter(tape, layer->table));
 }
 
 struct tensor *positions_apply(const struct model *model, struct tape *tape,
-        const struct embedding_layer *layer, struct tensor *x, const int32_t *positions)
+        const struct embedding_layer *layer, const float *constant, struct tensor *x,
+        const int32_t *positions)
 {
     if (!x)
         return NULL;
@@ -127,7 +128,7 @@ struct tensor *positions_apply(const struct model *model, struct tape *tape,
     for (size_t i = 0; own && i < x->rows; i++)
         own[i] = (int32_t)i;
     struct embedding embedding = {.ids = own, .positions = positions, .rows = x->rows, .scale = 1};
-    return own ? place(model, tape, layer, embedding, x) : NULL;
+    return own ? place(model, tape, layer, constant, embedding, x) : NULL;
 }
 
 struct prediction output_apply(

@@ -124,9 +124,11 @@ struct tensor *embedding_apply(const struct model *model, struct tape *tape,
 struct prediction output_apply(const struct model *model, struct tape *tape, const struct output_layer *layer,
         struct tensor *hidden);
 
-/* x_i + P[p_i], with dropout: rows that are no embeddings at their positions, which live as long as the tape. */
+/* x_i + P[p_i], with dropout: rows that are no embeddings at their positions, which live as long as the tape. `constant`:
+ * the constant positions, where the model has such. */
 struct tensor *positions_apply(const struct model *model, struct tape *tape,
-        const struct embedding_layer *layer, struct tensor *x, const int32_t *positions);
+        const struct embedding_layer *layer, const float *constant, struct tensor *x,
+        const int32_t *positions);
 
 /* The target moved one place to the right, as it is fed to the decoder: each token is predicted from those before it.
  * On the tape's arena; NULL on a tape that failed. */
@@ -135,17 +137,39 @@ int32_t *shifted_ids(struct tape *tape, const struct sentences *target, int32_t 
 /* 0, 1, 2 ... within each sentence, on the tape's arena; NULL on a tape that failed. */
 int32_t *positions_of(struct tape *tape, const struct sentences *sentences);
 
+/* ---- images (layers/image.c): convolutions that leave a grid of cells ---- */
+
+/* s = halving(x);  norm1(s + second(activation(first(norm0(s)))))   (He et al. 2016, with layer norms) */
+struct image_stage {
+    struct linear_layer halving, first, second; /* [out, in, 3, 3]; the halving is of stride 2 */
+    struct norm_layer norms[2];
+};
+
+struct image_layer {
+    struct image_stage *stages; /* [image_stages] */
+    float *positions;           /* [cells, width] constant ones; NULL without */
+};
+
+enum status image_declare(struct image_layer *out, struct model *model);
+
+/* Cells of an image's grid, row by row from the top; and those of all images [images·cells, width]. */
+size_t image_cells(const struct model *model);
+struct tensor *image_apply(const struct model *model, struct tape *tape, const struct image_layer *layer,
+        const struct sentences *source);
+
 /* ---- the source, text or not (layers/source.c) ---- */
 
 struct source_layer {
     struct embedding_layer embedding; /* text: its table; positions */
     struct linear_layer frames;       /* values of a frame to the width */
+    struct image_layer image;
 };
 
 enum status source_declare(struct source_layer *out, struct model *model);
 
-/* What an encoder starts from [source tokens, width]. */
+/* What an encoder starts from [rows->tokens, width]. *rows: its sentences, those of `source` but for images, whose rows
+ * are cells; their offsets are on the tape's arena. */
 struct tensor *source_apply(const struct model *model, struct tape *tape, const struct source_layer *layer,
-        const struct sentences *source);
+        const struct sentences *source, struct sentences *rows);
 
 #endif

@@ -8,8 +8,9 @@ enum status source_declare(struct source_layer *out, struct model *model)
     if (form->kind == SOURCE_TEXT)
         return embedding_declare(&out->embedding, model, SOURCE, NULL);
     struct linear_shape frames = {source_values(form), (size_t)model->options.width, 1};
-    TRY(linear_declare(
-            &out->frames, model, "source/frames", &frames, "values of a frame to the width [width, values]"));
+    TRY(form->kind == SOURCE_IMAGES ? image_declare(&out->image, model)
+                                    : linear_declare(&out->frames, model, "source/frames", &frames,
+                                              "values of a frame to the width [width, values]"));
     return positions_declare(&out->embedding, model, SOURCE);
 }
 
@@ -25,13 +26,29 @@ static struct tensor *frames_input(
     return tape_input(tape, source->tokens, values, floats, false);
 }
 
-struct tensor *source_apply(const struct model *model, struct tape *tape, const struct source_layer *layer,
-        const struct sentences *source)
+/* A sentence of `cells` rows for each image. */
+static struct sentences cells_of(struct tape *tape, size_t images, size_t cells)
 {
-    int32_t *positions = positions_of(tape, source);
-    if (model->options.source.kind == SOURCE_TEXT)
+    int32_t *offsets = arena_take(tape_arena(tape), images + 1, sizeof *offsets);
+    for (size_t i = 0; offsets && i <= images; i++)
+        offsets[i] = (int32_t)(i * cells);
+    return (struct sentences){
+            .count = images, .tokens = images * cells, .longest = cells, .offsets = offsets};
+}
+
+struct tensor *source_apply(const struct model *model, struct tape *tape, const struct source_layer *layer,
+        const struct sentences *source, struct sentences *rows)
+{
+    enum source_kind kind = model->options.source.kind;
+    bool images = kind == SOURCE_IMAGES;
+    *rows = images ? cells_of(tape, source->count, image_cells(model)) : *source;
+    int32_t *positions = rows->offsets ? positions_of(tape, rows) : NULL;
+    if (kind == SOURCE_TEXT)
         return embedding_apply(model, tape, &layer->embedding, source->ids, positions, source->tokens);
+    if (images)
+        return positions_apply(model, tape, &layer->embedding, layer->image.positions,
+                image_apply(model, tape, &layer->image, source), positions);
     struct tensor *frames = frames_input(model, tape, source);
     struct tensor *x = frames ? linear_apply(tape, &layer->frames, frames, NULL, (struct dropout){0}) : NULL;
-    return positions_apply(model, tape, &layer->embedding, x, positions);
+    return positions_apply(model, tape, &layer->embedding, model->positions, x, positions);
 }

@@ -44,6 +44,35 @@ void naive_linear(size_t n, size_t in, size_t out, const double *x, const double
         }
 }
 
+/* One channel of one cell: z before the activation. */
+static double naive_cell(
+        const struct grid *g, const double *image, const double *weight, size_t top, size_t left)
+{
+    double z = 0;
+    for (size_t c = 0; c < g->channels; c++)
+        for (size_t y = 0; y < g->kernel; y++)
+            for (size_t x = 0; x < g->kernel; x++) {
+                long row = (long)(top + y) - (long)g->padding, column = (long)(left + x) - (long)g->padding;
+                bool inside = row >= 0 && row < (long)g->height && column >= 0 && column < (long)g->width;
+                if (inside)
+                    z += image[((size_t)row * g->width + (size_t)column) * g->channels + c] *
+                         weight[(c * g->kernel + y) * g->kernel + x];
+            }
+    return z;
+}
+
+void naive_convolution(const struct grid *g, size_t out, const double *x, const double *weight,
+        const double *bias, const char *activation, double *y)
+{
+    size_t pixels = g->height * g->width * g->channels, window = g->channels * g->kernel * g->kernel;
+    for (size_t i = 0; i < g->images; i++)
+        for (size_t top = 0; top + g->kernel <= g->height + 2 * g->padding; top += g->stride)
+            for (size_t left = 0; left + g->kernel <= g->width + 2 * g->padding; left += g->stride)
+                for (size_t o = 0; o < out; o++)
+                    *y++ = naive_activation(activation,
+                            bias[o] + naive_cell(g, x + i * pixels, weight + o * window, top, left));
+}
+
 void naive_embedding(const struct embedding *embedding, size_t d, const double *table,
         const double *positions, const struct dropout *dropout, double *y)
 {

@@ -17,6 +17,10 @@ double naive_activation(const char *name, double x);
 void naive_linear(size_t n, size_t in, size_t out, const double *x, const double *weight, const double *bias,
         const char *activation, const struct dropout *dropout, double *y);
 
+/* x [images, height, width, channels], weight [out, channels, kernel, kernel], y [images, cells, out]. */
+void naive_convolution(const struct grid *grid, size_t out, const double *x, const double *weight,
+        const double *bias, const char *activation, double *y);
+
 /* y [rows, d]; positions may be NULL. */
 void naive_embedding(const struct embedding *embedding, size_t d, const double *table,
         const double *positions, const struct dropout *dropout, double *y);

@@ -129,14 +129,17 @@ static void test_decode__cached_steps_equal_teacher_forcing(void **state)
 static void test_decode__cached_steps_read_sources_that_are_not_text(void **state)
 {
     (void)state;
-    struct model_options options = tiny_options(NULL);
-    options.source = (struct source_form){SOURCE_FRAMES, 3, 0, 0};
-    struct model *model = tiny_model(&options, false);
-    struct tiny_batch tiny;
-    tiny_batch_fill(&tiny, 12, 60, 3);
-    tiny_batch_source(&tiny, &options.source);
-    steps_against_whole(model, &tiny);
-    model_close(model);
+    static const struct source_form forms[] = {{SOURCE_FRAMES, 3, 0, 0}, {SOURCE_IMAGES, 8, 7, 1}};
+    for (size_t i = 0; i < 2; i++) {
+        struct model_options options = tiny_options(NULL);
+        options.source = forms[i];
+        struct model *model = tiny_model(&options, false);
+        struct tiny_batch tiny;
+        tiny_batch_fill(&tiny, 12, 60, 3);
+        tiny_batch_source(&tiny, &options.source);
+        steps_against_whole(model, &tiny);
+        model_close(model);
+    }
 }
 
 /* Children of one parent go different ways; none disturbs another (what a beam does). */

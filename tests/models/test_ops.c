@@ -285,7 +285,8 @@ static const struct op_case cases[] = {
 };
 
 static const struct op_cases plain_cases = {cases, sizeof cases / sizeof cases[0]};
-static const struct op_cases *const tables[] = {&plain_cases, &attend_cases, &recurrent_cases};
+static const struct op_cases *const tables[] = {
+        &plain_cases, &attend_cases, &recurrent_cases, &convolution_cases};
 enum { TABLES = sizeof tables / sizeof tables[0] };
 
 /* ---- running ---- */

@@ -21,6 +21,12 @@ const struct variant variants[] = {
         {"odd width", true, {"model.width", "9", "model.heads", "3", NULL}},
         {"frames", false, {NULL}},
         {"frames, learned positions, post", false, {"model.position", "learned", "model.norm", "post", NULL}},
+        {"images", false, {"model.image_stages", "2", NULL}},
+        {"images, learned positions, no encoder layers", false,
+                {"model.image_stages", "1", "model.position", "learned", "model.encoder_layers", "0", NULL}},
+        {"images, odd width, post", false,
+                {"model.image_stages", "2", "model.width", "9", "model.heads", "3", "model.norm", "post",
+                        NULL}},
         {"frames, gru", false, {RECURRENT, NULL}},
         {"gru, bahdanau", true, {RECURRENT, NULL}},
         {"lstm, bahdanau, residual", true,
@@ -68,8 +74,11 @@ const size_t variant_count = sizeof variants / sizeof *variants;
 /* What its source is: the first word of its name, or text. */
 static struct source_form variant_source(const struct variant *variant)
 {
-    static const struct source_form text, frames = {SOURCE_FRAMES, 3, 0, 0};
-    return strncmp(variant->what, "frames", 6) == 0 ? frames : text;
+    static const struct source_form text, frames = {SOURCE_FRAMES, 3, 0, 0},
+                                          images = {SOURCE_IMAGES, 8, 6, 1};
+    return strncmp(variant->what, "frames", 6) == 0   ? frames
+           : strncmp(variant->what, "images", 6) == 0 ? images
+                                                      : text;
 }
 
 struct model_options variant_options(const struct variant *variant)

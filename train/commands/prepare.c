@@ -27,6 +27,14 @@ static const struct option rows[] = {
                         "values]; "
                         "or F.h5:/DATASET:/OFFSETS, [all frames, values] and where sentences start "
                         "[sentences + 1]"},
+        {"source-images", OPTION_TEXT, AT(images), .placeholder = "LIST",
+                .help = "instead of --source: a text file with the path of a PNG, PGM or PPM picture a line"},
+        {"image-size", OPTION_TEXT, AT(image_size), .needs = "source-images", .placeholder = "HxW",
+                .help = "height and width that pictures become, as 32x48: scaled, and the middle cut out; "
+                        "not "
+                        "given: as in --vocab"},
+        {"image-grey", OPTION_BOOL, AT(image_grey), .value = "false", .needs = "source-images",
+                .help = "without colours"},
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
@@ -103,9 +111,16 @@ static enum status check_output(const struct prepare_options *options)
 /* A source that is not text stands beside target files, and alone. */
 static enum status check_source(const struct prepare_options *options)
 {
-    CHECK(options->text[SOURCE].count + options->joined.count == 0, STATUS_USAGE,
-            "--source-features and --%s both give the source: expected one of these, found both",
-            options->joined.count > 0 ? "pairs" : "source");
+    const char *name = options->images ? "source-images" : "source-features";
+    const char *other = options->images && options->features ? "source-features"
+                        : options->text[SOURCE].count > 0    ? "source"
+                        : options->joined.count > 0          ? "pairs"
+                                                             : NULL;
+    CHECK(!other, STATUS_USAGE, "--%s and --%s both give the source: expected one of these, found both", name,
+            other);
+    CHECK(!options->images || options->max_ratio == 0, STATUS_USAGE,
+            "--max-ratio compares the lengths of both sides, but images of --source-images are all of one "
+            "size: leave it out");
     CHECK(options->text[TARGET].count > 0, STATUS_USAGE, "--target FILE is missing");
     return STATUS_OK;
 }
@@ -211,7 +226,8 @@ const struct command prepare_command = {
         .usage = "--source FILE... --target FILE... --output O.h5\n"
                  "--source FILE... --target FILE... --vocab FILE --output O.h5\n"
                  "--pairs FILE... [--vocab FILE] --output O.h5\n"
-                 "--source-features F.h5:/DATASET --target FILE... --output O.h5",
+                 "--source-features F.h5:/DATASET --target FILE... --output O.h5\n"
+                 "--source-images LIST --image-size HxW --target FILE... --output O.h5",
         .examples = "seqtrain prepare --source train.en --target train.de --output train.h5\n"
                     "seqtrain prepare --source valid.en --target valid.de \\\n"
                     "    --output valid.h5 --vocab train.h5\n"

@@ -56,12 +56,33 @@ static enum status find_duplicates(struct prepare_text *text)
     return STATUS_OK;
 }
 
+/* What images become: --image-size, or what --vocab says. */
+static enum status image_form(const struct prepare_options *options, struct source_form *form)
+{
+    int end = 0;
+    *form = (struct source_form){.kind = SOURCE_IMAGES, .channels = options->image_grey ? 1 : 3};
+    if (!options->image_size && options->vocab)
+        TRY(prepare_vocabulary_form(options->vocab, form));
+    CHECK(form->kind == SOURCE_IMAGES && (options->image_size || options->vocab), STATUS_USAGE,
+            "--source-images %s needs --image-size HEIGHTxWIDTH, as 32x32", options->images);
+    if (!options->image_size)
+        return STATUS_OK;
+    int found = sscanf(options->image_size, "%4zux%4zu%n", &form->height, &form->width, &end);
+    CHECK(found == 2 && !options->image_size[end] && source_is_possible(form), STATUS_USAGE,
+            "--image-size %s: expected HEIGHTxWIDTH, as 32x48, of at most %d each and a multiple of 4 pixels "
+            "wide",
+            options->image_size, SOURCE_PIXELS_MOST);
+    return STATUS_OK;
+}
+
 static enum status open_source(struct prepare_text *text, bool again)
 {
     const struct prepare_options *options = text->options;
     struct source_form form = {.kind = SOURCE_FRAMES};
     struct source_reader *source;
-    TRY(source_open(&source, options->features, &form));
+    if (options->images)
+        TRY(image_form(options, &form));
+    TRY(source_open(&source, options->images ? options->images : options->features, &form));
     text->form = *source_reader_form(source);
     return pairs_open_source(&text->pairs, source, &options->text[TARGET], again);
 }
@@ -126,14 +147,14 @@ enum status prepare_next(const struct prepare_text *text, struct pair *pair, enu
 
 bool prepare_is_text(const struct prepare_options *options)
 {
-    return !options->features;
+    return !options->features && !options->images;
 }
 
 enum skip_reason prepare_filter_tokens(const struct prepare_options *options, const size_t lengths[SIDES])
 {
     bool source_is_longer = lengths[SOURCE] > lengths[TARGET];
-    int64_t longer = (int64_t)lengths[source_is_longer ? SOURCE : TARGET];
-    int64_t shorter = (int64_t)lengths[source_is_longer ? TARGET : SOURCE];
+    int64_t longer = (int64_t)lengths[source_is_longer && !options->images ? SOURCE : TARGET];
+    int64_t shorter = (int64_t)lengths[source_is_longer || options->images ? TARGET : SOURCE];
     if (lengths[TARGET] == 1 || lengths[SOURCE] == prepare_is_text(options))
         return SKIP_EMPTY;
     if (longer > options->max_length)

@@ -10,7 +10,8 @@
 
 struct prepare_options {
     struct text_list text[SIDES], joined; /* two files side by side, or files that hold both sides */
-    char *features;                       /* a source that is not text */
+    char *features, *images, *image_size; /* a source that is not text */
+    bool image_grey;
     char *output, *vocab;
     int64_t vocab_size, vocab_sample;
     const struct kind *vocab_kind;
