@@ -56,6 +56,8 @@ void spare_give(struct spare *spare, void *start, size_t bytes)
         return;
     for (; *at && (char *)*at < (char *)start; at = &(*at)->next)
         before = *at;
+    ASSERT(!before || end_of(before) <= (char *)start);
+    ASSERT(!*at || (char *)start + rounded(bytes) <= (char *)*at);
     memory_guard(start, rounded(bytes));
     memory_unguard(range, sizeof *range);
     *range = (struct spare_range){*at, rounded(bytes)};

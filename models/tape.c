@@ -226,13 +226,13 @@ void tape_record(struct tape *tape, const struct op *op, void *data, struct tens
     tape->bounds = (struct bounds){NULL, NULL};
     if (!tape->options.recording || tape_status(tape) != STATUS_OK)
         return;
+    note_bound(tape, &bounds.first); /* before the node itself: it is not of the node before */
     struct node *node = arena_take_zeroed(tape->arena, 1, sizeof *node);
     if (!node)
         return;
     node->op = op;
     node->data = data;
     node->bounds = bounds;
-    note_bound(tape, &node->bounds.first);
     if (!node->bounds.output)
         node->bounds.output = (char *)node;
     node->before = tape->reach;
