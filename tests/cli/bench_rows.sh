@@ -29,7 +29,7 @@ def tags(drawing, name):
 
 # Rows: names and models; the sides of a comparison alternate, and its ratios are of rounds.
 os.environ["BENCH_ROWS"] = "train ddp:base"
-assert list(bench.chosen()) == [("train", "tiny"), ("train", "small"), ("train", "base"), ("ddp", "base")]
+assert list(bench.chosen()) == [("train", "tiny"), ("train", "small"), ("train", "base"), ("train", "gru"), ("train", "lstm"), ("ddp", "base")]
 for wrong in "fly", "train:huge":
     os.environ["BENCH_ROWS"] = wrong
     try:

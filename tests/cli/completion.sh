@@ -42,7 +42,7 @@ completes 'train.h5' train --data.train a.h5 tr
 completes 'run' train --run.directory ''
 completes 'two words.h5' info tw
 [ "${#COMPREPLY[@]}" = 1 ] || fail "a name with a blank is ${#COMPREPLY[@]} names"
-completes 'numbers strands genes copy reverse sort' generate ''
+completes 'numbers strands genes copy reverse sort shapes' generate ''
 completes 'bash zsh' completion ''
 completes "${commands[*]}" help ''
 completes 'translate' help transl
