@@ -27,12 +27,12 @@ static const struct generator generators[] = {
                 &sort_rule, NULL},
         {{"shapes", "pictures of two shapes and captions: a small red circle left of a big blue square",
                  NULL},
-                {"images", "en"}, NULL, NULL, shapes_draw},
+                {"images", "en"}, shapes_say, NULL, "pictures"},
 };
 
 const struct kind_table generator_kinds = KIND_TABLE("corpus", generators);
 
-static const char *const split_names[SPLITS] = {"train", "valid", "test"};
+const char *const split_names[SPLITS] = {"train", "valid", "test"};
 
 void phrase_add(struct phrase *phrase, const char *format, ...)
 {
@@ -111,22 +111,18 @@ static enum status write_split(
     enum status status = files_open(&files, generator, folder, split);
     for (size_t line = 0; line < lines && status == STATUS_OK; line++) {
         struct phrase sentence[SIDES];
-        struct random_stream draws = random_stream(seed, RANDOM_GENERATE, line, split, 0);
-        struct picture_place place = {folder, split_names[split], split, line};
-        if (generator->draw)
-            status = generator->draw(&place, seed, &draws, sentence);
-        else
-            generator->say(generator, seed, &draws, split, sentence);
+        struct line of = {seed, random_stream(seed, RANDOM_GENERATE, line, split, 0), split, line, folder};
+        status = generator->say(generator, &of, sentence);
         if (status == STATUS_OK)
             status = files_write(&files, sentence);
     }
     return files_close(&files, status);
 }
 
-static enum status make_pictures(const char *folder)
+static enum status make_pictures(const char *folder, const char *name)
 {
     char path[PATH_BYTES];
-    int bytes = snprintf(path, sizeof path, "%s/pictures", folder);
+    int bytes = snprintf(path, sizeof path, "%s/%s", folder, name);
     CHECK(bytes < PATH_BYTES, STATUS_USAGE, "--output: expected a path below %d bytes, found %zu", PATH_BYTES,
             strlen(folder));
     return mkdir(path, 0777) == 0 || errno == EEXIST ? STATUS_OK : status_fail_errno("create", path);
@@ -138,8 +134,8 @@ enum status generate_corpus(
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return status_fail_errno("create", folder);
     const struct generator *generator = (const struct generator *)kind;
-    if (generator->draw)
-        TRY(make_pictures(folder));
+    if (generator->pictures)
+        TRY(make_pictures(folder, generator->pictures));
     for (int split = 0; split < SPLITS; split++)
         TRY(write_split(
                 generator, folder, (enum split)split, split == SPLIT_TRAIN ? train_lines : test_lines, seed));

@@ -185,16 +185,16 @@ static enum split split_of(uint64_t seed, const struct value *value)
             seed, value->kind, ((uint64_t)parts[0] * 100 + (uint64_t)parts[1]) * 100 + (uint64_t)parts[2]);
 }
 
-void numbers_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
-        enum split split, struct phrase out[SIDES])
+enum status numbers_say(const struct generator *generator, const struct line *line, struct phrase out[SIDES])
 {
     (void)generator;
+    const struct random_stream *draws = &line->draws;
     uint64_t index = 0;
     struct value value = {.kind = (enum value_kind)draw(draws, &index, VALUE_KINDS)};
     const struct value_rule *rule = &rules[value.kind];
     do {
         rule->draw(draws, &index, value.parts);
-    } while (split_of(seed, &value) != split);
+    } while (split_of(line->seed, &value) != line->split);
     const struct carrier *carrier = &rule->carriers[draw(draws, &index, CARRIERS)];
     for (int side = 0; side < SIDES; side++) {
         out[side].bytes = 0;
@@ -202,4 +202,5 @@ void numbers_say(const struct generator *generator, uint64_t seed, const struct 
         value_say(&value, (enum side)side, carrier->form, &out[side]);
         phrase_add(&out[side], "%s", carrier->after[side]);
     }
+    return STATUS_OK;
 }

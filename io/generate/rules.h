@@ -21,35 +21,37 @@ struct phrase {
     size_t bytes;
 };
 
-/* Of which line a picture is. */
-struct picture_place {
-    const char *folder, *name; /* name: of the split */
+/* A line to be made: numbers come from `draws` alone. */
+struct line {
+    uint64_t seed;
+    struct random_stream draws;
     enum split split;
-    size_t line;
+    size_t number;      /* in its split, from 0 */
+    const char *folder; /* where the corpus is written */
 };
 
 struct generator {
     struct kind kind;
     const char *suffixes[SIDES]; /* of the files: "en", "de" */
-    /* One sentence whose value belongs to `split`; numbers come from `draws` alone. */
-    void (*say)(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
-            enum split split, struct phrase out[SIDES]);
+    /* One sentence whose value belongs to the line's split. */
+    enum status (*say)(const struct generator *generator, const struct line *line, struct phrase out[SIDES]);
     const void *rule; /* what `say` goes by */
-    /* In place of `say`: the source is a picture, which it writes; its path in the folder stands in the text. NULL: none. */
-    enum status (*draw)(const struct picture_place *place, uint64_t seed, const struct random_stream *draws,
-            struct phrase out[SIDES]);
+    const char *
+            pictures; /* sub-folder of the pictures that `say` writes, the source being their paths; NULL: none */
 };
 
 /* Adds words to a phrase; a phrase too long is our bug. */
 void phrase_add(struct phrase *phrase, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "train", "valid", "test". */
+extern const char *const split_names[SPLITS];
 
 /* Where a value is used: one of 20 is for test, one for validation. A function of its arguments alone. */
 enum split generate_split(uint64_t seed, uint32_t group, uint64_t value);
 
 /* ---- numbers, dates, times and amounts: English to German (numbers.c) ---- */
 
-void numbers_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
-        enum split split, struct phrase out[SIDES]);
+enum status numbers_say(const struct generator *generator, const struct line *line, struct phrase out[SIDES]);
 
 enum value_kind { VALUE_NUMBER, VALUE_DATE, VALUE_TIME, VALUE_AMOUNT, VALUE_KINDS };
 
@@ -68,8 +70,7 @@ void value_say(const struct value *value, enum side language, enum form form, st
 
 enum { SHAPES_SIDE = 32, SHAPES_GROUP = 100 /* apart from kinds of values */ };
 
-enum status shapes_draw(const struct picture_place *place, uint64_t seed, const struct random_stream *draws,
-        struct phrase out[SIDES]);
+enum status shapes_say(const struct generator *generator, const struct line *line, struct phrase out[SIDES]);
 
 /* ---- words of numbers (words.c), 0..9999; "and" as in British use ---- */
 
@@ -84,8 +85,8 @@ void words_german_year(struct phrase *out, int year);                     /* 110
 /* ---- sequences of letters (sequences.c) ---- */
 
 /* By a struct sequence_rule. */
-void sequence_say(const struct generator *generator, uint64_t seed, const struct random_stream *draws,
-        enum split split, struct phrase out[SIDES]);
+enum status sequence_say(
+        const struct generator *generator, const struct line *line, struct phrase out[SIDES]);
 
 extern const struct sequence_rule strand_rule, gene_rule, copy_rule, reverse_rule, sort_rule;
 

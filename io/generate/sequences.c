@@ -163,17 +163,17 @@ static void put(const struct sequence *sequence, const char *between, struct phr
         phrase_add(out, "%s%c", i > 0 ? between : "", sequence->letters[i]);
 }
 
-void sequence_say(const struct generator *generator, uint64_t seed, const struct random_stream *stream,
-        enum split split, struct phrase out[SIDES])
+enum status sequence_say(const struct generator *generator, const struct line *line, struct phrase out[SIDES])
 {
     const struct sequence_rule *rule = generator->rule;
-    struct draws draws = {stream, 0};
+    struct draws draws = {&line->draws, 0};
     struct sequence question, answer = {.count = 0};
     do {
         question = (struct sequence){.count = 0};
         rule->draw(&draws, &question);
-    } while (generate_split(seed, rule->group, hash_of(&question)) != split);
+    } while (generate_split(line->seed, rule->group, hash_of(&question)) != line->split);
     rule->answer(&question, &answer);
     put(&question, rule->between, &out[SOURCE]);
     put(&answer, rule->between, &out[TARGET]);
+    return STATUS_OK;
 }

@@ -60,9 +60,9 @@ static void place_things(const struct random_stream *draws, uint64_t *index, str
     }
 }
 
-static struct scene draw_scene(
-        uint64_t seed, const struct random_stream *draws, enum split split, uint64_t *index)
+static struct scene draw_scene(const struct line *line, uint64_t *index)
 {
+    const struct random_stream *draws = &line->draws;
     struct scene scene;
     do {
         scene.place = draw(draws, index, PLACES);
@@ -70,7 +70,7 @@ static struct scene draw_scene(
             scene.things[i] = (struct thing){.size = draw(draws, index, SIZES),
                     .colour = draw(draws, index, COLOURS),
                     .shape = draw(draws, index, SHAPES)};
-    } while (generate_split(seed, SHAPES_GROUP, scene_number(&scene)) != split);
+    } while (generate_split(line->seed, SHAPES_GROUP, scene_number(&scene)) != line->split);
     place_things(draws, index, &scene);
     return scene;
 }
@@ -113,15 +113,15 @@ static enum status write_picture(const char *path, const uint8_t *pixels)
     return fclose(file) == 0 && written ? STATUS_OK : status_fail_errno("write", path);
 }
 
-enum status shapes_draw(const struct picture_place *place, uint64_t seed, const struct random_stream *draws,
-        struct phrase out[SIDES])
+enum status shapes_say(const struct generator *generator, const struct line *line, struct phrase out[SIDES])
 {
     uint64_t index = 0;
     uint8_t pixels[SIDE * SIDE * 3];
     char path[PATH_BYTES];
-    struct scene scene = draw_scene(seed, draws, place->split, &index);
+    struct scene scene = draw_scene(line, &index);
     out[SOURCE].bytes = out[TARGET].bytes = 0;
-    phrase_add(&out[SOURCE], "pictures/%s-%06zu.ppm", place->name, place->line + 1);
+    phrase_add(
+            &out[SOURCE], "%s/%s-%06zu.ppm", generator->pictures, split_names[line->split], line->number + 1);
     for (int i = 0; i < 2; i++) {
         const struct thing *thing = &scene.things[i];
         phrase_add(&out[TARGET], "%sa %s %s %s", i ? " " : "", size_names[thing->size],
@@ -129,9 +129,9 @@ enum status shapes_draw(const struct picture_place *place, uint64_t seed, const 
         if (i == 0)
             phrase_add(&out[TARGET], " %s", place_names[scene.place]);
     }
-    paint(&scene, draws, &index, pixels);
-    int bytes = snprintf(path, sizeof path, "%s/%s", place->folder, out[SOURCE].text);
+    paint(&scene, &line->draws, &index, pixels);
+    int bytes = snprintf(path, sizeof path, "%s/%s", line->folder, out[SOURCE].text);
     CHECK(bytes < PATH_BYTES, STATUS_USAGE, "--output: expected a path below %d bytes, found %zu", PATH_BYTES,
-            strlen(place->folder));
+            strlen(line->folder));
     return write_picture(path, pixels);
 }

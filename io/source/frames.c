@@ -128,4 +128,5 @@ static void rewind_frames(struct source_reader *reader)
     ((struct frames *)reader->data)->next = 0;
 }
 
-const struct source_kind_row source_frames = {open_frames, next_frames, rewind_frames, close_frames};
+const struct source_kind_row source_frames = {
+        "frames", open_frames, next_frames, rewind_frames, close_frames};

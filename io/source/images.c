@@ -79,4 +79,5 @@ static void rewind_images(struct source_reader *reader)
     images->list = NULL;
 }
 
-const struct source_kind_row source_images = {open_images, next_image, rewind_images, close_images};
+const struct source_kind_row source_images = {
+        "paths of images", open_images, next_image, rewind_images, close_images};

@@ -8,6 +8,7 @@ struct source_reader;
 
 /* A row for each kind but text. */
 struct source_kind_row {
+    const char *what; /* its files hold */
     /* Fills in reader->data; completes and checks reader->form. */
     enum status (*open)(struct source_reader *reader);
     /* The next sentence into reader->tokens and *count; *end: there was none. */

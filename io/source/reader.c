@@ -6,15 +6,18 @@
 
 enum { SENTENCE_BYTES_MOST = 1 << 28 };
 
+static const struct source_kind_row *const rows[] = {
+        [SOURCE_FRAMES] = &source_frames, [SOURCE_IMAGES] = &source_images};
+
 enum status source_open(struct source_reader **out, const char *path, const struct source_form *form)
 {
     struct source_reader *reader = NULL;
-    ASSERT(form->kind == SOURCE_FRAMES || form->kind == SOURCE_IMAGES);
-    CHECK(strcmp(path, "-") != 0, STATUS_USAGE, "expected a file of %s, found standard input (-)",
-            form->kind == SOURCE_FRAMES ? "frames" : "paths of images");
+    const struct source_kind_row *row = rows[form->kind];
+    ASSERT(row);
+    CHECK(strcmp(path, "-") != 0, STATUS_USAGE, "expected a file of %s, found standard input (-)", row->what);
     TRY(memory_new(&reader, "source", 1, sizeof *reader));
     reader->form = *form;
-    reader->row = form->kind == SOURCE_FRAMES ? &source_frames : &source_images;
+    reader->row = row;
     enum status status = memory_text(&reader->path, "source", path);
     if (status == STATUS_OK)
         status = reader->row->open(reader);

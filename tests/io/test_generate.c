@@ -189,9 +189,13 @@ static void test_generate__euros_above_a_hundred_follow_their_number(void **stat
     for (uint64_t n = 101; n < 10000; n++)
         held[n] = generate_split(9, VALUE_NUMBER, n) != SPLIT_TRAIN;
     for (uint64_t line = 0; line < 2000; line++) {
-        struct random_stream draws = random_stream(9, RANDOM_GENERATE, line, SPLIT_TRAIN, 0);
         struct phrase said[SIDES], euros;
-        numbers_say(NULL, 9, &draws, SPLIT_TRAIN, said);
+        assert_int_equal(numbers_say(NULL,
+                                 &(struct line){.seed = 9,
+                                         .draws = random_stream(9, RANDOM_GENERATE, line, SPLIT_TRAIN, 0),
+                                         .split = SPLIT_TRAIN},
+                                 said),
+                STATUS_OK);
         for (int n = 101; n < 1000 && strstr(said[SOURCE].text, " euros"); n++) {
             euros.bytes = 0;
             words_english(&euros, n);
@@ -224,9 +228,10 @@ static void test_generate__the_seed_decides_the_bytes(void **state)
 static void say_first(const char *name, struct phrase out[SIDES])
 {
     const struct generator *generator = (const struct generator *)kind_find(&generator_kinds, name);
-    struct random_stream draws = random_stream(5, RANDOM_GENERATE, 0, SPLIT_TRAIN, 0);
+    const struct line line = {
+            .seed = 5, .draws = random_stream(5, RANDOM_GENERATE, 0, SPLIT_TRAIN, 0), .split = SPLIT_TRAIN};
     assert_non_null(generator);
-    generator->say(generator, 5, &draws, SPLIT_TRAIN, out);
+    assert_int_equal(generator->say(generator, &line, out), STATUS_OK);
 }
 
 static void test_generate__exercises_are_what_they_are_called(void **state)
@@ -273,9 +278,11 @@ static void test_generate__introns_are_cut_out_of_genes(void **state)
     size_t introns = 0;
     for (uint64_t line = 0; line < 200; line++) {
         const struct generator *genes = (const struct generator *)kind_find(&generator_kinds, "genes");
-        struct random_stream draws = random_stream(5, RANDOM_GENERATE, line, SPLIT_VALID, 0);
+        const struct line of = {.seed = 5,
+                .draws = random_stream(5, RANDOM_GENERATE, line, SPLIT_VALID, 0),
+                .split = SPLIT_VALID};
         struct phrase said[SIDES];
-        genes->say(genes, 5, &draws, SPLIT_VALID, said);
+        assert_int_equal(genes->say(genes, &of, said), STATUS_OK);
         char *text = said[SOURCE].text, *at = text;
         for (char *from; (from = strstr(at, "GTAAG")); introns++) {
             char *to = strstr(from + 5, "TCAG");
