@@ -59,9 +59,8 @@ static void backward(struct tape *tape, struct node *node)
     if (dropout_active(&data->dropout)) {
 #pragma omp parallel for schedule(dynamic)
         for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
-            size_t first = block * ROW_BLOCK * y->columns;
-            size_t count = smaller(ROW_BLOCK * y->columns, y->rows * y->columns - first);
-            dropout_apply(&data->dropout, first, y->gradient + first, count);
+            struct floats part = row_block(y->rows, y->columns, block);
+            dropout_apply(&data->dropout, part.first, y->gradient + part.first, part.count);
         }
     }
     if (dtable)

@@ -30,6 +30,17 @@ extern const struct op recurrent_op, cell_op, stepwise_op, stepwise_start_op, be
 /* Rows of one task in passes over rows; also the blocks whose partial sums are added in block order. */
 enum { ROW_BLOCK = 64 };
 
+/* The floats of a block of such rows, in a matrix [rows, columns]. */
+struct floats {
+    size_t first, count;
+};
+
+static inline struct floats row_block(size_t rows, size_t columns, size_t block)
+{
+    size_t first = block * ROW_BLOCK;
+    return (struct floats){first * columns, smaller(ROW_BLOCK, rows - first) * columns};
+}
+
 /* ---- products (gemm.c) ---- */
 
 /* Tiles of packed products begin at multiples of that many columns. */

@@ -193,13 +193,12 @@ static void sum_backward(struct tape *tape, struct node *node)
         return;
 #pragma omp parallel for schedule(dynamic)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
-        size_t first = block * ROW_BLOCK * y->columns;
-        size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
+        struct floats part = row_block(y->rows, y->columns, block);
         if (dx)
-            put(dx + first, y->gradient + first, add_x, count);
-        dropout_apply(dropout, first, y->gradient + first, count);
+            put(dx + part.first, y->gradient + part.first, add_x, part.count);
+        dropout_apply(dropout, part.first, y->gradient + part.first, part.count);
         if (df)
-            put(df + first, y->gradient + first, add_f, count);
+            put(df + part.first, y->gradient + part.first, add_f, part.count);
     }
 }
 
@@ -218,12 +217,11 @@ struct tensor *op_sum(struct tape *tape, struct tensor *x, struct tensor *f, str
     y->expendable = true;
 #pragma omp parallel for schedule(dynamic)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
-        size_t first = block * ROW_BLOCK * y->columns;
-        size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
-        memcpy(y->value + first, f->value + first, count * sizeof *y->value);
-        dropout_apply(&dropout, first, y->value + first, count);
+        struct floats part = row_block(y->rows, y->columns, block);
+        memcpy(y->value + part.first, f->value + part.first, part.count * sizeof *y->value);
+        dropout_apply(&dropout, part.first, y->value + part.first, part.count);
         if (x)
-            floats_add(y->value + first, x->value + first, count);
+            floats_add(y->value + part.first, x->value + part.first, part.count);
     }
     tape_record(tape, &sum_op, kept, (struct tensor *[]){x, f}, 2, &y, 1);
     return y;
@@ -269,10 +267,9 @@ static void bend_backward(
         return;
 #pragma omp parallel for schedule(dynamic)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
-        size_t first = block * ROW_BLOCK * y->columns;
-        size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
-        slopes(y->value + first, y->gradient + first, count);
-        put(dx + first, y->gradient + first, add, count);
+        struct floats part = row_block(y->rows, y->columns, block);
+        slopes(y->value + part.first, y->gradient + part.first, part.count);
+        put(dx + part.first, y->gradient + part.first, add, part.count);
     }
 }
 
@@ -286,9 +283,8 @@ static struct tensor *bend(struct tape *tape, struct tensor *x, const struct op 
         return NULL;
 #pragma omp parallel for schedule(dynamic)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
-        size_t first = block * ROW_BLOCK * y->columns;
-        size_t count = smaller(ROW_BLOCK, y->rows - block * ROW_BLOCK) * y->columns;
-        rows(x->value + first, y->value + first, count);
+        struct floats part = row_block(y->rows, y->columns, block);
+        rows(x->value + part.first, y->value + part.first, part.count);
     }
     tape_record(tape, op, NULL, &x, 1, &y, 1);
     return y;

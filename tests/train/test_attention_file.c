@@ -11,6 +11,7 @@
 #include "comm/memory.h"
 #include "io/h5.h"
 #include "tests/models/tiny.h"
+#include "tests/train/words.h"
 #include "train/inference/attention_file.h"
 
 /* </s> 0, <unk> 1, <s> 2, one 3, two 4, three 5; a word longer than lists show. */
@@ -21,18 +22,8 @@ static int setup(void **state)
     (void)state;
     static char line[VOCABULARY_SHOWN_BYTES + 64] = "one one one two two ";
     memset(line + strlen(line), 'x', VOCABULARY_SHOWN_BYTES + 20);
-    const char *lines[] = {line};
-    const size_t bytes[] = {strlen(line)};
-    char *model;
-    size_t model_bytes;
-    const struct vocabulary_settings settings = {
-            .kind = kind_find(&vocabulary_kinds, "word"), .size = 6, .coverage = 1};
-    if (vocabulary_train(&model, &model_bytes, "test", &settings, lines, bytes, 1) != STATUS_OK ||
-            vocabulary_open(&vocabularies[SOURCE], model, model_bytes, "test") != STATUS_OK)
-        return 1;
-    vocabularies[TARGET] = vocabularies[SOURCE];
-    memory_free(model);
-    return 0;
+    vocabularies[SOURCE] = vocabularies[TARGET] = words_vocabulary(line, 6);
+    return vocabularies[SOURCE] ? 0 : 1;
 }
 
 static int teardown(void **state)

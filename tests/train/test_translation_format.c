@@ -11,6 +11,7 @@
 
 #include "comm/memory.h"
 #include "tests/models/tiny.h"
+#include "tests/train/words.h"
 #include "train/inference/translation_format.h"
 
 /* Pieces 3, 4, 5 are the words one, two and a quotation mark. */
@@ -19,18 +20,8 @@ static struct vocabulary *vocabularies[SIDES];
 static int setup(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"one one one two two \""};
-    const size_t bytes[] = {strlen(lines[0])};
-    char *model;
-    size_t model_bytes;
-    const struct vocabulary_settings settings = {
-            .kind = kind_find(&vocabulary_kinds, "word"), .size = 6, .coverage = 1};
-    if (vocabulary_train(&model, &model_bytes, "test", &settings, lines, bytes, 1) != STATUS_OK ||
-            vocabulary_open(&vocabularies[SOURCE], model, model_bytes, "test") != STATUS_OK)
-        return 1;
-    vocabularies[TARGET] = vocabularies[SOURCE];
-    memory_free(model);
-    return 0;
+    vocabularies[SOURCE] = vocabularies[TARGET] = words_vocabulary("one one one two two \"", 6);
+    return vocabularies[SOURCE] ? 0 : 1;
 }
 
 static int teardown(void **state)
