@@ -101,10 +101,61 @@ report empty
 has 'No two updates yet' 'No sentences are shown: '
 has_not '<svg'
 
+# Several runs: a series for each in every chart, told apart by more than colour; each by its own model.
+report run recurrent bare --source two.source --target two.target --beam 2 --names 'a <b>' second third
+has '<h1>a &lt;b&gt;, second, third</h1>' '<h3>second</h3>' '<figcaption>Loss in training<' '<figcaption>Loss on data.valid<' '<figcaption>BLEU<' \
+    '<figcaption>Learning rate<' '</i>third</span>' '<h2>Translations</h2>' '<dt>second</dt>' '<dt>reference</dt>' 'defaults: second<'
+has_not 'application/json' '<g class="cells">' 'class="bar"' 'defaults<' "<figcaption>Loss<"
+i=0
+for run in run recurrent bare; do
+    i=$((i + 1))
+    "$program" evaluate $run --source two.source --target two.target --metrics bleu --beam 2 --output translated --json >evaluated || fail "evaluate $run"
+    bleu=$(sed -n 's/.*"bleu":{"value":\([0-9.]*\).*/\1/p' evaluated)
+    has "(BLEU $(printf %.1f "$bleu"))</span>"
+    grep -qE "class=\"mark s$i d$i\" [^>]*><title>2 pieces: $(printf %.1f "$bleu") BLEU</title>" page.html || fail "$run has no mark $i at $bleu"
+    [ "$(grep -cE "class=\"line s$i d$i\" d=\"M[0-9. L]*\"" page.html)" -ge 4 ] || fail "$run has no lines of its own"
+done
+[ "$(grep -oE 'class="mark s[123] d[123]" [^d]*d="[^"]*"' page.html | sed 's/.* d="//' | sort -u | wc -l)" = 3 ] || fail "marks are not of 3 shapes"
+report run recurrent
+has 'BLEU of sentences of valid.h5' '4 sentences, beam of 5'
+report bare run # its colour stays a run's own where another has nothing to draw
+awk '/<figcaption>BLEU</ { on = 1 } /<\/figure>/ { on = 0 } on' page.html >part
+grep -q 's2 d2' part && ! grep -q 's1 d1' part || fail "the second run is not the second colour: $(cat part)"
+report run fixed --lines 1
+[ "$(grep -c '<figure class="map">' page.html)" = 1 ] || fail "not one sentence side by side"
+
+# The chart of lengths as a file: equal runs give equal bytes.
+whole() { # FILE: an SVG picture
+    local tag
+    [ "$(head -c 42 "$1")" = '<svg xmlns="http://www.w3.org/2000/svg" wi' ] && [ "$(tail -n 1 "$1")" = '</svg>' ] || fail "$1 is no whole picture"
+    for tag in svg style text g title; do
+        [ "$(grep -oE "<${tag}[ >]" "$1" | wc -l)" = "$(grep -oF "</${tag}>" "$1" | wc -l)" ] || fail "$1: <$tag> and </$tag> are not as many"
+    done
+    grep -qE '<(p|i|span|figure|script)[ >]|href|url|nan|inf"' "$1" && fail "$1: $(grep -oE '.{20}(<(p|i|span|figure|script)[ >]|href|url|nan|inf").{20}' "$1")"
+}
+draw() { "$program" report "$@" --chart lengths --source two.source --target two.target --beam 2 >drawn 2>err || fail "report $*: status $?: $(cat err)"; }
+draw run recurrent --names 'a <b>' second
+whole lengths.svg
+for text in 'a &lt;b&gt; (BLEU ' 'second (BLEU ' 'BLEU by sentence length</text>' 'n=3<' '3 sentences, beam of 2; nrefs:1' 'prefers-color-scheme: dark' 'class="ground"'; do
+    grep -qF -- "$text" lengths.svg || fail "not in the picture: $text"
+done
+draw run recurrent --names 'a <b>' second --output -
+cmp lengths.svg drawn || fail "standard output is another picture"
+draw run
+whole lengths.svg
+grep -q 'class="bar"' lengths.svg || fail "one run is no bars"
+
 # What cannot be: status, message, no file left.
 rm -f out.html
-refused 64 "report takes one RUN" "$program" report --output out.html
-refused 64 "report takes one RUN" "$program" report run bare --output out.html
+refused 64 "report takes from one to 6 RUNs (run directories), found 0 words" "$program" report --output out.html
+refused 64 "found 7 words" "$program" report run run run run run run run --output out.html
+refused 64 "--names expects one name for each RUN: 2, found 1" "$program" report run bare --names a --output out.html
+refused 64 "standard input (-) can be read once, found it 2 times" "$program" report run bare --source - --output out.html
+refused 64 "--chart lengths needs translations and references" "$program" report run --source two.source --chart lengths --output out.html
+refused 64 "--chart lengths needs translations and references" "$program" report run --sentences 0 --chart lengths --output out.html
+refused 66 "the run has no data.valid" "$program" report bare --chart lengths --output out.html
+refused 64 "--lines" "$program" report run --lines 2 --chart lengths --output out.html
+refused 78 "--chart expects page or lengths, found 'length'" "$program" report run --chart length --output out.html
 refused 66 "nowhere" "$program" report nowhere --output out.html
 mkdir folder
 refused 66 "folder: expected a run directory" "$program" report folder --output out.html

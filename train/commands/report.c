@@ -1,5 +1,5 @@
 /*
- * seqtrain report: a run as one HTML file: curves, BLEU by sentence length, what translations look at.
+ * seqtrain report: runs as one HTML file: curves, BLEU by sentence length, what translations look at; or one chart of them.
  */
 #include "train/report/report.h"
 #include "comm/log.h"
@@ -10,13 +10,21 @@
 #define FIELD(name) offsetof(struct report_settings, name)
 
 static const struct option rows[] = {
-        {"output", OPTION_TEXT, FIELD(output), .value = "report.html", .placeholder = "FILE",
-                .help = "the page; - is standard output"},
+        {"output", OPTION_TEXT, FIELD(output), .placeholder = "FILE",
+                .help = "the page, or the chart; - is standard output; not given: report.html, or the "
+                        "chart's "
+                        "name with .svg"},
+        {"chart", OPTION_CHOICE, FIELD(chart), .value = "page", .kinds = &chart_kinds,
+                .help = "what is written"},
+        {"names", OPTION_LIST, FIELD(names), .placeholder = "NAME",
+                .help = "what the RUNs are called, in their order; not given: their paths"},
         {"source", OPTION_TEXT, FIELD(source), .placeholder = "FILE",
-                .help = "sentences to translate, one a line; not given: those of data.valid"},
+                .help = "sentences to translate, one a line; not given: those of data.valid of the first "
+                        "RUN"},
         {"target", OPTION_TEXT, FIELD(target), .needs = "source", .placeholder = "FILE",
                 .help = "their references, for BLEU by length"},
         {"lines", OPTION_INTEGER, FIELD(lines), .value = "3", .minimum = 0, .maximum = 1000,
+                .needs = "chart=page",
                 .help = "sentences whose attention is drawn, from the first on; of data.valid those of at "
                         "most 40 pieces"},
         {"sentences", OPTION_INTEGER, FIELD(sentences), .value = "1000", .minimum = 0, .maximum = 1e9,
@@ -28,67 +36,98 @@ static const struct option_group group = OPTION_GROUP("report", "what is shown",
 static const struct option_place places[] = {{&group, 0}, {&weights_group, FIELD(weights)}};
 static const struct schema schema = {places, sizeof places / sizeof *places};
 
-static enum status write_file(const struct report *report)
+static enum status write_file(const struct report *report, const char *path)
 {
     struct output page;
-    enum status status = output_open(&page, report->settings->output);
+    enum status status = output_open(&page, path);
     if (status == STATUS_OK)
-        status = page_write(&page, report);
+        status = chart_of(report->settings)->write(&page, report);
     if (status == STATUS_OK)
         status = output_commit(&page);
     output_discard(&page);
     return status;
 }
 
-/* What cannot be translated is told on the page, unless sentences were asked for by name. */
-static enum status translate_and_write(
-        const struct report_settings *settings, const struct info *info, const char *run)
+static enum status translate(struct report *report, const struct text_list *runs)
 {
-    struct sample sample;
+    const struct report_settings *settings = report->settings;
+    const struct info *first = &report->runs[0].info;
+    const char *valid = first->configured ? first->config.data.valid : NULL;
+    report->reason = "none were asked for";
+    if (settings->lines == 0 && settings->sentences == 0)
+        return STATUS_OK;
+    for (size_t r = 0; r < report->count; r++)
+        TRY(sample_open(&report->runs[r].sample, runs->items[r], settings, valid));
+    report->translated = true;
+    return STATUS_OK;
+}
+
+/* What cannot be translated is told on the page, unless sentences were asked for by name. */
+static enum status translate_and_write(struct report *report, const struct text_list *runs, const char *path)
+{
     char *reason = NULL;
-    struct report report = {.settings = settings, .info = info};
-    enum status status = STATUS_OK;
-    if (settings->lines > 0 || settings->sentences > 0) {
-        status = sample_open(&sample, run, settings, info->configured ? info->config.data.valid : NULL);
-        report.sample = status == STATUS_OK ? &sample : NULL;
-    }
-    if (status != STATUS_OK && !settings->source) {
+    enum status status = translate(report, runs);
+    if (status != STATUS_OK && !report->settings->source && chart_of(report->settings)->page) {
         TRY(memory_text(&reason, "report", status_message()));
         log_line(LOG_WARNING, "no sentences are shown: %s", reason);
+        report->reason = reason;
         status = STATUS_OK;
     }
-    report.reason = reason ? reason : "none were asked for";
     if (status == STATUS_OK)
-        status = write_file(&report);
-    if (report.sample)
-        sample_close(&sample);
+        status = write_file(report, path);
     memory_free(reason);
     return status;
 }
 
-static enum status check(const struct report_settings *settings, const struct text_list *words)
+static enum status read_runs(struct report *report, const struct text_list *runs)
+{
+    static const struct info_settings plain;
+    const struct text_list *names = &report->settings->names;
+    for (; report->count < runs->count; report->count++) {
+        struct reported *run = &report->runs[report->count];
+        run->name = (names->count ? names : runs)->items[report->count];
+        TRY(info_open(&run->info, &plain));
+        enum status status = info_run(&run->info, runs->items[report->count]);
+        if (status != STATUS_OK) {
+            info_close(&run->info);
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status check(
+        const struct report_settings *settings, const struct text_list *runs, const char *path)
 {
     char *paths[] = {settings->source, settings->target};
     const struct text_list files = {paths, settings->target ? 2 : settings->source ? 1 : 0};
-    CHECK(words->count == 1, STATUS_USAGE, "report takes one RUN (a run directory), found %zu words",
-            words->count);
+    struct text_list reads[REPORT_RUNS];
+    CHECK(runs->count > 0 && runs->count <= REPORT_RUNS, STATUS_USAGE,
+            "report takes from one to %d RUNs (run directories), found %zu words", REPORT_RUNS, runs->count);
+    CHECK(settings->names.count == 0 || settings->names.count == runs->count, STATUS_USAGE,
+            "--names expects one name for each RUN: %zu, found %zu", runs->count, settings->names.count);
     TRY(options_check_needs(&schema, settings));
-    TRY(text_check_inputs(&files, 1));
-    return text_check_output(settings->output, &files);
+    for (size_t r = 0; r < runs->count; r++)
+        reads[r] = files;
+    TRY(text_check_inputs(reads, runs->count));
+    return text_check_output(path, &files);
 }
 
 static enum status work(const void *given, const struct text_list *words)
 {
-    static const struct info_settings plain;
     const struct report_settings *settings = given;
-    struct info info;
-    TRY(check(settings, words));
+    struct reported runs[REPORT_RUNS] = {0};
+    struct report report = {.settings = settings, .runs = runs};
+    const char *path = settings->output ? settings->output : chart_of(settings)->output;
+    TRY(check(settings, words, path));
     TRY(world_open(0));
-    TRY(info_open(&info, &plain));
-    enum status status = info_run(&info, words->items[0]);
+    enum status status = read_runs(&report, words);
     if (status == STATUS_OK)
-        status = translate_and_write(settings, &info, words->items[0]);
-    info_close(&info);
+        status = translate_and_write(&report, words, path);
+    for (size_t r = 0; r < report.count; r++) {
+        sample_close(&runs[r].sample);
+        info_close(&runs[r].info);
+    }
     return status;
 }
 
@@ -100,10 +139,12 @@ static enum status run(int argc, char **argv)
 
 const struct command report_command = {
         .name = "report",
-        .summary = "a run as a web page: curves, BLEU by length, attention",
-        .usage = "RUN [--output FILE] [--SWITCH VALUE]...",
+        .summary = "runs as a web page: curves, BLEU by length, attention",
+        .usage = "RUN... [--output FILE] [--SWITCH VALUE]...",
         .examples = "seqtrain report run --output report.html\n"
-                    "seqtrain report run --source test.en --target test.de --lines 5",
+                    "seqtrain report run --source test.en --target test.de --lines 5\n"
+                    "seqtrain report runs/rnn runs/attention --source test.en --target test.de \\\n"
+                    "    --chart lengths --output lengths.svg",
         .schemas = {&schema},
         .ranks = false,
         .run = run,

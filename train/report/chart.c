@@ -4,17 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Of the drawing, in its own units; the plot leaves room for numbers and names of the axes. */
-enum {
-    WIDTH = 460,
-    HEIGHT = 280,
-    LEFT = 78,
-    RIGHT = 436,
-    TOP = 12,
-    BOTTOM = 236,
-    BINS = 240,
-    MARKS_MOST = 60
-};
+/* The plot leaves room for numbers and names of the axes. */
+enum { LEFT = 78, RIGHT = 436, TOP = 12, BOTTOM = 236, BINS = 240, MARKS_MOST = 60 };
 
 struct axis {
     double first, last, step;
@@ -26,23 +17,13 @@ struct plot {
 
 /* ---- axes ---- */
 
-double chart_step(double range, int parts)
-{
-    double least = range / parts, power = pow(10, floor(log10(least)));
-    const double steps[] = {1, 2, 5, 10};
-    for (int i = 0; i < 3; i++)
-        if (steps[i] * power >= least * (1 - 1e-9))
-            return steps[i] * power;
-    return 10 * power;
-}
-
 /* Whole steps around [lowest, highest]. */
 static struct axis axis_around(double lowest, double highest, int parts)
 {
     double range = highest - lowest;
     if (!(range > 0))
         range = highest != 0 ? fabs(highest) : 1;
-    double step = chart_step(range, parts);
+    double step = figure_step(range, parts);
     struct axis axis = {floor(lowest / step + 1e-9) * step, ceil(highest / step - 1e-9) * step, step};
     if (!(axis.last > axis.first))
         axis.last = axis.first + step;
@@ -129,29 +110,26 @@ static void make_means(struct means *means, const struct points *points, double 
         }
 }
 
-/* One that stands for each finite point, if there are few, so that lines and marks are drawn alike. */
+/* Means that stand for each finite point, if there are few, so that lines and marks are drawn alike. */
 static enum status draw_line(
-        struct output *page, const struct plot *plot, const struct means *means, size_t number)
+        struct output *page, const struct plot *plot, const struct means *means, const struct look *look)
 {
-    const char *command = "M";
-    TRY(output_print(page, "<path class=\"line s%zu\" d=\"", number));
+    struct place places[BINS];
+    size_t count = 0;
     for (size_t b = 0; b < BINS; b++)
-        if (means->counts[b] > 0) {
-            TRY(output_print(
-                    page, "%s%.1f %.1f", command, place_x(plot, means->x[b]), place_y(plot, means->y[b])));
-            command = "L";
-        }
-    return page_html(page, "\"/>\n");
+        if (means->counts[b] > 0)
+            places[count++] = (struct place){place_x(plot, means->x[b]), place_y(plot, means->y[b])};
+    return figure_line(page, look, places, count);
 }
 
 static enum status draw_marks(
-        struct output *page, const struct plot *plot, const struct points *points, size_t number)
+        struct output *page, const struct plot *plot, const struct points *points, const struct look *look)
 {
+    char words[64];
     for (size_t i = 0; i < points->count; i++) {
-        TRY(output_print(page, "<circle class=\"mark s%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\">", number,
-                place_x(plot, (double)points->updates[i]), place_y(plot, points->values[i])));
-        TRY(output_print(page, "<title>update %lld: %.6g</title></circle>\n", (long long)points->updates[i],
-                points->values[i]));
+        struct place place = {place_x(plot, (double)points->updates[i]), place_y(plot, points->values[i])};
+        snprintf(words, sizeof words, "update %lld: %.6g", (long long)points->updates[i], points->values[i]);
+        TRY(figure_mark(page, look, &place, words));
     }
     return STATUS_OK;
 }
@@ -170,45 +148,44 @@ static void find_axes(
                 include(chart->series[s].points->values[i], &lowest, &highest);
     }
     plot->y = lowest <= highest ? axis_around(lowest, highest, 5) : (struct axis){0};
-    plot->x = (struct axis){first, last, fmax(1, chart_step(last - first, 5))};
+    plot->x = (struct axis){first, last, fmax(1, figure_step(last - first, 5))};
     plot->x.first = ceil(first / plot->x.step - 1) * plot->x.step;
     plot->x.last = ceil(last / plot->x.step) * plot->x.step;
 }
 
 /* ---- the figure ---- */
 
-static enum status draw_legend(struct output *page, const struct chart *chart)
+/* How those with points are drawn; series[look.number - 1] is its own. */
+static size_t choose_looks(const struct chart *chart, struct look looks[REPORT_RUNS])
 {
-    TRY(page_html(page, "<p class=\"legend\">"));
-    for (size_t s = 0; s < chart->count; s++) {
-        TRY(output_print(
-                page, "<span><i class=\"key s%zu%s\"></i>", s + 1, chart->series[s].marked ? " dot" : ""));
-        TRY(page_text(page, chart->series[s].label));
-        TRY(page_html(page, "</span> "));
-    }
-    return page_html(page, "</p>\n");
+    size_t count = 0;
+    for (size_t s = 0; s < chart->count; s++)
+        if (chart->series[s].points->count > 0)
+            looks[count++] = (struct look){.label = chart->series[s].label,
+                    .number = s + 1,
+                    .line = true,
+                    .marked = chart->series[s].marked,
+                    .apart = chart->apart};
+    return count;
 }
 
 static enum status draw(
         struct output *page, const struct chart *chart, const struct plot *plot, const struct means *means)
 {
-    TRY(page_html(page, "<figure><figcaption>"));
-    TRY(page_text(page, chart->title));
-    TRY(page_html(page, "</figcaption>\n"));
-    if (chart->count > 1)
-        TRY(draw_legend(page, chart));
-    TRY(output_print(
-            page, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT));
-    TRY(page_text(page, chart->title));
-    TRY(page_html(page, "\">\n"));
+    struct look looks[REPORT_RUNS];
+    size_t count = choose_looks(chart, looks);
+    struct figure figure = {.title = chart->title, .looks = looks};
+    figure.count = count > 1 || chart->apart ? count : 0;
+    TRY(figure_open(page, &figure));
     TRY(draw_axes(page, plot, chart->unit));
-    for (size_t s = 0; s < chart->count; s++) {
+    for (size_t i = 0; i < count; i++) {
+        size_t s = looks[i].number - 1;
         const struct points *points = chart->series[s].points;
-        TRY(draw_line(page, plot, &means[s], s + 1));
+        TRY(draw_line(page, plot, &means[s], &looks[i]));
         if (chart->series[s].marked && points->count <= MARKS_MOST)
-            TRY(draw_marks(page, plot, points, s + 1));
+            TRY(draw_marks(page, plot, points, &looks[i]));
     }
-    return page_html(page, "</svg></figure>\n");
+    return figure_close(page, &figure);
 }
 
 enum status chart_write(struct output *page, const struct chart *chart)
@@ -222,7 +199,7 @@ enum status chart_write(struct output *page, const struct chart *chart)
                 include((double)chart->series[s].points->updates[i], &first, &last);
     if (!(first < last))
         return STATUS_OK;
-    TRY(memory_new(&means, "report", CHART_SERIES, sizeof *means));
+    TRY(memory_new(&means, "report", REPORT_RUNS, sizeof *means));
     find_axes(&plot, chart, first, last, means);
     enum status status = draw(page, chart, &plot, means);
     memory_free(means);

@@ -112,15 +112,33 @@ static enum status draw(struct output *page, const struct map *map)
 
 /* ---- the sentence ---- */
 
-static enum status put_sentence(struct output *page, struct sample *sample, enum side side,
-        const int32_t *ids, size_t count, const char *what)
+static enum status put_text(struct output *page, const char *what, const char *text)
+{
+    TRY(page_html(page, "<dt>"));
+    TRY(page_text(page, what));
+    TRY(page_html(page, "</dt><dd>"));
+    TRY(page_text(page, text));
+    return page_html(page, "</dd>\n");
+}
+
+static enum status put_source(struct output *page, struct sample *sample, size_t i)
 {
     const char *text;
     size_t bytes;
-    TRY(sample_text(sample, side, ids, count, &text, &bytes));
-    TRY(output_print(page, "<dt>%s</dt><dd>", what));
-    TRY(page_text(page, text));
-    return page_html(page, "</dd>\n");
+    TRY(sample_text(sample, SOURCE, sample->sources.ids + sample->sources.offsets[i],
+            sentence_list_length(&sample->sources, i), &text, &bytes));
+    return put_text(page, "source", text);
+}
+
+static enum status put_translations(struct output *page, const struct report *report, size_t i)
+{
+    const char *text;
+    size_t bytes;
+    for (size_t r = 0; r < report->count; r++) {
+        TRY(sample_translation(&report->runs[r].sample, i, &text, &bytes));
+        TRY(put_text(page, report->count > 1 ? report->runs[r].name : "translation", text));
+    }
+    return STATUS_OK;
 }
 
 static enum status put_reference(struct output *page, const struct sample *sample, size_t i)
@@ -128,18 +146,17 @@ static enum status put_reference(struct output *page, const struct sample *sampl
     char *text;
     size_t start = (size_t)sample->starts[i];
     TRY(memory_copy(&text, "report", sample->references + start, (size_t)sample->starts[i + 1] - start));
-    enum status status = page_html(page, "<dt>reference</dt><dd>");
-    if (status == STATUS_OK)
-        status = page_text(page, text);
+    enum status status = put_text(page, "reference", text);
     memory_free(text);
-    return status == STATUS_OK ? page_html(page, "</dd>\n") : status;
+    return status;
 }
 
-static enum status put_texts(struct output *page, struct sample *sample, const struct map *map, size_t i)
+static enum status put_texts(struct output *page, const struct report *report, size_t i)
 {
+    struct sample *sample = &report->runs[0].sample;
     TRY(page_html(page, "<dl class=\"texts\">"));
-    TRY(put_sentence(page, sample, SOURCE, map->source, map->columns, "source"));
-    TRY(put_sentence(page, sample, TARGET, map->target, map->count, "translation"));
+    TRY(put_source(page, sample, i));
+    TRY(put_translations(page, report, i));
     if (sample->starts)
         TRY(put_reference(page, sample, i));
     return page_html(page, "</dl>\n");
@@ -158,12 +175,12 @@ static struct map map_of(const struct sample *sample, size_t i)
             .planes = sample->planes};
 }
 
-static enum status put_map(struct output *page, struct sample *sample, size_t i)
+static enum status put_map(struct output *page, const struct report *report, size_t i)
 {
-    struct map map = map_of(sample, i);
+    struct map map = map_of(&report->runs[0].sample, i);
     TRY(page_html(page, "<figure class=\"map\">\n"));
-    TRY(put_texts(page, sample, &map, i));
-    if (map.best->attention)
+    TRY(put_texts(page, report, i));
+    if (report->count == 1 && map.best->attention)
         TRY(draw(page, &map));
     return page_html(page, "</figure>\n");
 }
@@ -220,21 +237,32 @@ static enum status put_data(struct output *page, const struct sample *sample)
     return status;
 }
 
+static const char *about(const struct report *report)
+{
+    if (report->count > 1)
+        return "The same sentences by each of the runs; a report of one run shows what its pieces look at.";
+    if (report->runs[0].sample.planes.layers == 0)
+        return "This model has no attention.";
+    return "Rows: pieces of the translation; columns: pieces of the source. The stronger the colour, the "
+           "more is "
+           "looked at; a row sums to 1. Shown is <span id=\"shown\">the last layer, the mean of all "
+           "heads</span>.";
+}
+
 enum status heat_write(struct output *page, const struct report *report)
 {
-    static const char about[] = "Rows: pieces of the translation; columns: pieces of the source. The "
-                                "stronger the colour, the more is "
-                                "looked at; a row sums to 1. Shown is <span id=\"shown\">the last layer, the "
-                                "mean of all heads</span>.</p>\n";
-    struct sample *sample = report->sample;
-    if (!sample || sample->shown_count == 0)
+    const struct sample *sample = &report->runs[0].sample;
+    if (!report->translated || sample->shown_count == 0)
         return STATUS_OK;
-    bool attends = sample->planes.layers > 0;
-    TRY(page_html(page, "<section id=\"maps\"><h2>What translations look at</h2>\n<p class=\"note\">"));
-    TRY(page_html(page, attends ? about : "This model has no attention.</p>\n"));
+    TRY(page_html(
+            page, report->count > 1
+                          ? "<section><h2>Translations</h2>\n<p class=\"note\">"
+                          : "<section id=\"maps\"><h2>What translations look at</h2>\n<p class=\"note\">"));
+    TRY(page_html(page, about(report)));
+    TRY(page_html(page, "</p>\n"));
     for (size_t i = 0; i < sample->shown_count; i++)
-        TRY(put_map(page, sample, sample->shown[i]));
-    if (attends)
+        TRY(put_map(page, report, sample->shown[i]));
+    if (report->count == 1 && sample->planes.layers > 0)
         TRY(put_data(page, sample));
     return page_html(page, "</section>\n");
 }

@@ -1,17 +1,19 @@
-#include "comm/memory.h"
 #include "train/report/report.h"
 
 #include <math.h>
+#include <stdio.h>
 
-/* Groups of lengths, the last one open; the drawing is as those of chart.c. */
-enum { GROUPS = 7, WIDTH = 460, HEIGHT = 280, LEFT = 62, RIGHT = 448, TOP = 26, BOTTOM = 220 };
+/* Groups of lengths, the last one open; the plot leaves room for names and counts of the groups. */
+enum { GROUPS = 7, LEFT = 62, RIGHT = 448, TOP = 26, BOTTOM = 220 };
+
+#define TITLE "BLEU by sentence length"
 
 struct lengths {
-    size_t step; /* group g: g · step + 1 to (g + 1) · step pieces */
+    size_t step; /* group g: g · step + 1 to (g + 1) · step pieces, of the first run where they differ */
     size_t groups, longest;
     double top, tick; /* of the axis */
     size_t sentences[GROUPS];
-    int64_t counts[GROUPS][METRIC_COUNTS];
+    int64_t counts[REPORT_RUNS][GROUPS][METRIC_COUNTS];
 };
 
 static const struct text_metric_kind *bleu(void)
@@ -44,68 +46,101 @@ static void choose_groups(struct lengths *lengths, const struct sample *sample)
     lengths->step = 1;
     while (lengths->step * GROUPS < lengths->longest &&
             count_within(sample, lengths->step * (GROUPS - 1)) * 50 < sample->scored * 49)
-        lengths->step = (size_t)chart_step((double)lengths->step + 0.5, 1);
+        lengths->step = (size_t)figure_step((double)lengths->step + 0.5, 1);
     size_t groups = (lengths->longest + lengths->step - 1) / lengths->step;
     lengths->groups = groups < GROUPS ? groups : GROUPS;
 }
 
-static enum status count_sentence(struct lengths *lengths, const struct report *report, size_t i)
+static size_t group_of(const struct lengths *lengths, const struct sample *sample, size_t i)
 {
-    struct sample *sample = report->sample;
-    size_t length = length_of(sample, i), bytes, start = (size_t)sample->starts[i];
-    size_t group = length > 0 ? (length - 1) / lengths->step : 0;
-    group = group < lengths->groups ? group : lengths->groups - 1;
-    const struct translation *found = &sample->found[i];
-    const char *text;
-    TRY(sample_text(sample, TARGET, found->count ? found->items[0].ids : NULL,
-            found->count ? found->items[0].count : 0, &text, &bytes));
-    lengths->sentences[group]++;
-    return text_metric_count(bleu(), &report->info->config.validate.text, text, bytes,
-            sample->references + start, (size_t)sample->starts[i + 1] - start, lengths->counts[group]);
+    size_t length = length_of(sample, i), group = length > 0 ? (length - 1) / lengths->step : 0;
+    return group < lengths->groups ? group : lengths->groups - 1;
 }
 
-/* ---- the drawing ---- */
-
-static double place_y(const struct lengths *lengths, double value)
+static enum status count_run(struct lengths *lengths, const struct report *report, size_t run)
 {
-    return BOTTOM - (BOTTOM - TOP) * value / lengths->top;
+    const struct text_metric_options *options = &report->runs[0].info.config.validate.text;
+    struct sample *sample = &report->runs[run].sample;
+    for (size_t i = 0; i < sample->scored; i++) {
+        size_t group = group_of(lengths, &report->runs[0].sample, i), bytes;
+        const char *text, *reference = sample->references + sample->starts[i];
+        TRY(sample_translation(sample, i, &text, &bytes));
+        TRY(text_metric_count(bleu(), options, text, bytes, reference,
+                (size_t)(sample->starts[i + 1] - sample->starts[i]), lengths->counts[run][group]));
+        lengths->sentences[group] += run == 0;
+    }
+    return STATUS_OK;
 }
 
-static void choose_axis(struct lengths *lengths)
+/* BLEU of all groups together. */
+static double value_of_all(const struct lengths *lengths, size_t run)
+{
+    int64_t sum[METRIC_COUNTS] = {0};
+    for (size_t g = 0; g < lengths->groups; g++)
+        for (size_t c = 0; c < METRIC_COUNTS; c++)
+            sum[c] += lengths->counts[run][g][c];
+    return bleu()->value(sum);
+}
+
+/* ---- the plot ---- */
+
+static double value_of(const struct lengths *lengths, size_t run, size_t g)
+{
+    return lengths->sentences[g] ? bleu()->value(lengths->counts[run][g]) : 0;
+}
+
+static void choose_axis(struct lengths *lengths, size_t runs)
 {
     double highest = 1;
-    for (size_t g = 0; g < lengths->groups; g++)
-        highest = fmax(highest, lengths->sentences[g] ? bleu()->value(lengths->counts[g]) : 0);
-    lengths->tick = chart_step(highest, 5);
+    for (size_t r = 0; r < runs; r++)
+        for (size_t g = 0; g < lengths->groups; g++)
+            highest = fmax(highest, value_of(lengths, r, g));
+    lengths->tick = figure_step(highest, 5);
     lengths->top = ceil(highest / lengths->tick - 1e-9) * lengths->tick;
 }
 
-static enum status draw_bar(struct output *page, const struct lengths *lengths, size_t g)
+static double group_width(const struct lengths *lengths)
 {
-    double width = (double)(RIGHT - LEFT) / (double)lengths->groups, left = LEFT + width * (double)g;
-    double value = bleu()->value(lengths->counts[g]), middle = left + width / 2;
-    char label[64];
+    return (double)(RIGHT - LEFT) / (double)lengths->groups;
+}
+
+/* The middle of a group, at a value. */
+static struct place place_of(const struct lengths *lengths, size_t g, double value)
+{
+    return (struct place){
+            LEFT + group_width(lengths) * ((double)g + 0.5), BOTTOM - (BOTTOM - TOP) * value / lengths->top};
+}
+
+enum { NAME_BYTES = 64 };
+
+static void name_group(const struct lengths *lengths, size_t g, char out[NAME_BYTES])
+{
     bool open = g + 1 == lengths->groups && lengths->longest > lengths->groups * lengths->step;
     if (open || lengths->step == 1)
-        snprintf(label, sizeof label, "%zu%s", g * lengths->step + 1, open ? "+" : "");
+        snprintf(out, NAME_BYTES, "%zu%s", g * lengths->step + 1, open ? "+" : "");
     else
-        snprintf(label, sizeof label, "%zu–%zu", g * lengths->step + 1, (g + 1) * lengths->step);
-    TRY(output_print(
-            page, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>", middle, BOTTOM + 18, label));
-    TRY(output_print(page, "<text class=\"count\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">n=%zu</text>\n",
-            middle, BOTTOM + 34, lengths->sentences[g]));
-    if (lengths->sentences[g] == 0)
-        return STATUS_OK;
-    TRY(output_print(page, "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-            left + width * 0.12, place_y(lengths, value), width * 0.76, BOTTOM - place_y(lengths, value)));
-    return output_print(page, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.1f</text>\n", middle,
-            place_y(lengths, value) - 5, value);
+        snprintf(out, NAME_BYTES, "%zu–%zu", g * lengths->step + 1, (g + 1) * lengths->step);
+}
+
+static enum status draw_groups(struct output *page, const struct lengths *lengths)
+{
+    char name[NAME_BYTES];
+    for (size_t g = 0; g < lengths->groups; g++) {
+        double middle = place_of(lengths, g, 0).x;
+        name_group(lengths, g, name);
+        TRY(output_print(page, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>", middle,
+                BOTTOM + 18, name));
+        TRY(output_print(page,
+                "<text class=\"count\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">n=%zu</text>\n", middle,
+                BOTTOM + 34, lengths->sentences[g]));
+    }
+    return STATUS_OK;
 }
 
 static enum status draw_axes(struct output *page, const struct lengths *lengths)
 {
     for (double y = 0; y < lengths->top + lengths->tick / 2; y += lengths->tick) {
-        double at = place_y(lengths, y);
+        double at = place_of(lengths, 0, y).y;
         TRY(output_print(page, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>", LEFT, at, RIGHT));
         TRY(output_print(
                 page, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>", LEFT - 6, at + 4, y));
@@ -114,40 +149,99 @@ static enum status draw_axes(struct output *page, const struct lengths *lengths)
     TRY(output_print(
             page, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + RIGHT) / 2, BOTTOM + 54));
     TRY(page_html(page, "length of the source (pieces); n: sentences</text>"));
-    return output_print(page,
+    TRY(output_print(page,
             "<text transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">BLEU</text>\n",
-            (TOP + BOTTOM) / 2);
+            (TOP + BOTTOM) / 2));
+    return draw_groups(page, lengths);
 }
 
-static enum status draw(struct output *page, const struct report *report, const struct lengths *lengths)
+/* ---- of one run: bars; of several: lines ---- */
+
+static enum status draw_bars(struct output *page, const struct lengths *lengths)
 {
-    char signature[METRIC_TEXT];
-    text_metric_signature(bleu(), &report->info->config.validate.text, signature, sizeof signature);
-    TRY(page_html(
-            page, "<section><h2>BLEU by sentence length</h2>\n<figure><figcaption>BLEU of sentences of "));
-    TRY(page_text(page, report->sample->path));
-    TRY(page_html(page,
-            "</figcaption>\n<svg class=\"chart\" role=\"img\" aria-label=\"BLEU by sentence length\" "));
-    TRY(output_print(page, "viewBox=\"0 0 %d %d\">\n", WIDTH, HEIGHT));
-    TRY(draw_axes(page, lengths));
+    double width = group_width(lengths) * 0.76;
+    for (size_t g = 0; g < lengths->groups; g++) {
+        struct place top = place_of(lengths, g, value_of(lengths, 0, g));
+        if (lengths->sentences[g] == 0)
+            continue;
+        TRY(output_print(page, "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+                top.x - width / 2, top.y, width, BOTTOM - top.y));
+        TRY(output_print(page, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.1f</text>\n", top.x,
+                top.y - 5, value_of(lengths, 0, g)));
+    }
+    return STATUS_OK;
+}
+
+static enum status draw_curve(
+        struct output *page, const struct lengths *lengths, size_t run, const struct look *look)
+{
+    struct place places[GROUPS];
+    char name[NAME_BYTES], words[2 * NAME_BYTES];
+    size_t count = 0;
     for (size_t g = 0; g < lengths->groups; g++)
-        TRY(draw_bar(page, lengths, g));
-    TRY(page_html(page, "</svg></figure>\n<p class=\"note\">"));
-    TRY(output_print(page, "%zu sentences, beam of %lld; ", report->sample->scored,
-            (long long)report->settings->beam));
-    TRY(page_text(page, signature));
-    return page_html(page, "</p></section>\n");
+        if (lengths->sentences[g] > 0)
+            places[count++] = place_of(lengths, g, value_of(lengths, run, g));
+    TRY(figure_line(page, look, places, count));
+    for (size_t g = 0; g < lengths->groups; g++) {
+        struct place place = place_of(lengths, g, value_of(lengths, run, g));
+        name_group(lengths, g, name);
+        snprintf(words, sizeof words, "%s pieces: %.1f BLEU", name, value_of(lengths, run, g));
+        if (lengths->sentences[g] > 0)
+            TRY(figure_mark(page, look, &place, words));
+    }
+    return STATUS_OK;
+}
+
+/* ---- the figure ---- */
+
+static enum status draw(struct output *page, const struct report *report, const struct lengths *lengths,
+        const struct figure *figure)
+{
+    TRY(figure_open(page, figure));
+    TRY(draw_axes(page, lengths));
+    if (report->count == 1)
+        TRY(draw_bars(page, lengths));
+    for (size_t r = 0; r < figure->count; r++)
+        TRY(draw_curve(page, lengths, r, &figure->looks[r]));
+    return figure_close(page, figure);
+}
+
+static enum status draw_figure(
+        struct output *page, const struct report *report, const struct lengths *lengths)
+{
+    char signature[METRIC_TEXT], note[METRIC_TEXT + 64];
+    struct look looks[REPORT_RUNS];
+    const struct sample *sample = &report->runs[0].sample;
+    text_metric_signature(bleu(), &report->runs[0].info.config.validate.text, signature, sizeof signature);
+    snprintf(note, sizeof note, "%zu sentences, beam of %lld; %s", sample->scored,
+            (long long)report->settings->beam, signature);
+    for (size_t r = 0; r < report->count; r++) {
+        looks[r] = (struct look){
+                .label = report->runs[r].name, .number = r + 1, .line = true, .marked = true, .apart = true};
+        snprintf(looks[r].detail, sizeof looks[r].detail, " (BLEU %.1f)", value_of_all(lengths, r));
+    }
+    const struct figure figure = {.title = TITLE,
+            .caption = "BLEU of sentences of ",
+            .of = sample->path,
+            .looks = looks,
+            .count = report->count > 1 ? report->count : 0,
+            .note = note,
+            .alone = !chart_of(report->settings)->page};
+    return draw(page, report, lengths, &figure);
 }
 
 enum status lengths_write(struct output *page, const struct report *report)
 {
     struct lengths lengths = {0};
-    struct sample *sample = report->sample;
-    if (!sample || !sample->starts || sample->scored == 0)
-        return STATUS_OK;
-    choose_groups(&lengths, sample);
-    for (size_t i = 0; i < sample->scored; i++)
-        TRY(count_sentence(&lengths, report, i));
-    choose_axis(&lengths);
-    return draw(page, report, &lengths);
+    choose_groups(&lengths, &report->runs[0].sample);
+    for (size_t r = 0; r < report->count; r++)
+        TRY(count_run(&lengths, report, r));
+    choose_axis(&lengths, report->count);
+    return draw_figure(page, report, &lengths);
+}
+
+bool lengths_known(const struct report *report)
+{
+    const struct sample *sample = &report->runs[0].sample;
+    return report->translated && sample->starts && sample->scored > 0;
 }

@@ -1,5 +1,4 @@
 #include "train/report/report.h"
-#include "train/training/validate.h"
 
 #include <string.h>
 
@@ -53,9 +52,9 @@ enum status page_json(struct output *page, const cJSON *json)
 /* ---- facts ---- */
 
 /* A fact by its way through objects; NULL: is not known. */
-static const cJSON *fact(const struct report *report, const char *object, const char *key)
+static const cJSON *fact(const struct reported *run, const char *object, const char *key)
 {
-    const cJSON *facts = report->info->facts;
+    const cJSON *facts = run->info.facts;
     if (object)
         facts = cJSON_GetObjectItemCaseSensitive(facts, object);
     return cJSON_GetObjectItemCaseSensitive(facts, key);
@@ -73,7 +72,7 @@ static enum status put_fact(struct output *page, const char *name, const cJSON *
     return page_html(page, "</dd></div>\n");
 }
 
-static enum status put_facts(struct output *page, const struct report *report)
+static enum status put_facts(struct output *page, const struct reported *run)
 {
     static const struct {
         const char *name, *object, *key;
@@ -91,21 +90,32 @@ static enum status put_facts(struct output *page, const struct report *report)
             {"tokens a second", "training", "tokens_per_second"},
     };
     TRY(page_html(page, "<dl class=\"facts\">\n"));
-    if (report->info->configured)
-        TRY(output_print(
-                page, "<div><dt>model</dt><dd>%s</dd></div>\n", report->info->config.model.kind->name));
+    if (run->info.configured)
+        TRY(output_print(page, "<div><dt>model</dt><dd>%s</dd></div>\n", run->info.config.model.kind->name));
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        TRY(put_fact(page, shown[i].name, fact(report, shown[i].object, shown[i].key)));
+        TRY(put_fact(page, shown[i].name, fact(run, shown[i].object, shown[i].key)));
     return page_html(page, "</dl>\n");
 }
 
-static enum status put_settings(struct output *page, const struct report *report)
+/* What tells a run from others, where there are several. */
+static enum status put_name(struct output *page, const struct report *report, const struct reported *run,
+        const char *before, const char *after)
 {
-    const cJSON *item, *settings = cJSON_GetObjectItemCaseSensitive(report->info->facts, "settings");
+    if (report->count == 1)
+        return STATUS_OK;
+    TRY(page_html(page, before));
+    TRY(page_text(page, run->name));
+    return page_html(page, after);
+}
+
+static enum status put_settings(struct output *page, const struct report *report, const struct reported *run)
+{
+    const cJSON *item, *settings = fact(run, NULL, "settings");
     if (!settings)
         return STATUS_OK;
-    TRY(page_html(page, "<details><summary>Settings that are not at their defaults</summary><div "
-                        "class=\"scroll\"><table>\n"));
+    TRY(page_html(page, "<details><summary>Settings that are not at their defaults"));
+    TRY(put_name(page, report, run, ": ", ""));
+    TRY(page_html(page, "</summary><div class=\"scroll\"><table>\n"));
     cJSON_ArrayForEach(item, settings)
     {
         TRY(page_html(page, "<tr><th>"));
@@ -117,79 +127,32 @@ static enum status put_settings(struct output *page, const struct report *report
     return page_html(page, "</table></div></details>\n");
 }
 
-/* ---- curves ---- */
-
-static enum status put_validated(struct output *page, const struct info *info, const struct kind *metric)
-{
-    struct points validated = {0};
-    struct chart chart = {"Loss", "nats per target token",
-            {{"training", &info->losses, false}, {"validation", &validated, true}}, 2};
-    enum status status = points_of_history(&validated, &info->history, metric);
-    chart.count -= validated.count == 0;
-    if (status == STATUS_OK)
-        status = chart_write(page, &chart);
-    points_release(&validated);
-    return status;
-}
-
-/* BLEU and its like, those that the run computed, in one chart. */
-static enum status put_text_metrics(struct output *page, const struct info *info)
-{
-    struct points points[CHART_SERIES] = {{0}};
-    struct chart chart = {"Translations of data.valid", "score", {{0}}, 0};
-    enum status status = STATUS_OK;
-    for (size_t m = 0; m < kind_count(&metric_kinds) && chart.count < CHART_SERIES; m++) {
-        const struct kind *kind = kind_at(&metric_kinds, m);
-        const struct text_metric_kind *metric = metric_of_text(kind);
-        struct points *own = &points[chart.count];
-        if (metric && status == STATUS_OK)
-            status = points_of_history(own, &info->history, kind);
-        if (own->count == 0)
-            continue;
-        chart.series[chart.count].label = metric->label;
-        chart.series[chart.count].points = own;
-        chart.series[chart.count++].marked = true;
-    }
-    if (chart.count == 1)
-        chart.unit = chart.series[0].label;
-    if (status == STATUS_OK)
-        status = chart_write(page, &chart);
-    for (size_t i = 0; i < CHART_SERIES; i++)
-        points_release(&points[i]);
-    return status;
-}
-
-static enum status put_curves(struct output *page, const struct info *info)
-{
-    const struct chart rate = {"Learning rate", "learning rate", {{"learning rate", &info->rates, false}}, 1};
-    const struct chart speed = {"Speed", "source and target tokens a second",
-            {{"source and target tokens", &info->speeds, false}}, 1};
-    TRY(page_html(page, "<section><h2>Training</h2>\n"));
-    if (info->losses.count < 2)
-        TRY(page_html(page, "<p class=\"note\">No two updates yet: nothing to draw.</p>\n"));
-    TRY(page_html(page, "<div class=\"charts\">\n"));
-    TRY(put_validated(page, info, kind_find(&metric_kinds, "loss")));
-    TRY(put_text_metrics(page, info));
-    TRY(chart_write(page, &rate));
-    TRY(chart_write(page, &speed));
-    return page_html(page, "</div></section>\n");
-}
-
 /* ---- the page ---- */
 
+static enum status put_title(struct output *page, const struct report *report)
+{
+    for (size_t r = 0; r < report->count; r++) {
+        TRY(page_html(page, r > 0 ? ", " : ""));
+        TRY(page_text(page, report->runs[r].name));
+    }
+    return STATUS_OK;
+}
+
 /* The policy lets nothing be fetched. */
-static enum status put_head(struct output *page, const char *title)
+static enum status put_head(struct output *page, const struct report *report)
 {
     TRY(page_html(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                         "style-src 'unsafe-inline'; "
                         "script-src 'unsafe-inline'\">\n"
                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"));
-    TRY(page_text(page, title));
+    TRY(put_title(page, report));
     TRY(page_html(page, " - seqtrain report</title>\n<style>\n"));
+    TRY(page_html(page, page_colours));
+    TRY(page_html(page, figure_style));
     TRY(page_html(page, page_style));
     TRY(page_html(page, "</style></head><body><main>\n<h1>"));
-    TRY(page_text(page, title));
+    TRY(put_title(page, report));
     return page_html(page, "</h1>\n");
 }
 
@@ -200,17 +163,48 @@ static enum status put_reason(struct output *page, const char *reason)
     return page_html(page, "</p>\n");
 }
 
-enum status page_write(struct output *page, const struct report *report)
+static enum status put_lengths(struct output *page, const struct report *report)
 {
-    TRY(put_head(page, fact(report, NULL, "directory")->valuestring));
-    TRY(put_facts(page, report));
-    TRY(put_curves(page, report->info));
-    if (!report->sample)
-        TRY(put_reason(page, report->reason));
+    if (!lengths_known(report))
+        return STATUS_OK;
+    TRY(page_html(page, "<section><h2>BLEU by sentence length</h2>\n"));
     TRY(lengths_write(page, report));
+    return page_html(page, "</section>\n");
+}
+
+static enum status put_page(struct output *page, const struct report *report)
+{
+    TRY(put_head(page, report));
+    for (size_t r = 0; r < report->count; r++) {
+        TRY(put_name(page, report, &report->runs[r], "<h3>", "</h3>\n"));
+        TRY(put_facts(page, &report->runs[r]));
+    }
+    TRY(curves_write(page, report));
+    if (!report->translated)
+        TRY(put_reason(page, report->reason));
+    TRY(put_lengths(page, report));
     TRY(heat_write(page, report));
-    TRY(put_settings(page, report));
+    for (size_t r = 0; r < report->count; r++)
+        TRY(put_settings(page, report, &report->runs[r]));
     TRY(page_html(page, "</main>\n<script>\n"));
     TRY(page_html(page, page_script));
     return page_html(page, "</script></body></html>\n");
 }
+
+/* ---- what may be written ---- */
+
+static enum status put_lengths_alone(struct output *out, const struct report *report)
+{
+    CHECK(lengths_known(report), STATUS_USAGE,
+            "--chart lengths needs translations and references: expected data.valid with its text, or "
+            "--source and "
+            "--target, and --sentences above 0");
+    return lengths_write(out, report);
+}
+
+static const struct chart_kind rows[] = {
+        {{"page", "all there is to see, as an HTML page", NULL}, "report.html", true, put_page},
+        {{"lengths", "BLEU by length of the source, as an SVG picture", NULL}, "lengths.svg", false,
+                put_lengths_alone},
+};
+const struct kind_table chart_kinds = KIND_TABLE("chart", rows);

@@ -245,6 +245,13 @@ void sample_close(struct sample *sample)
     *sample = (struct sample){0};
 }
 
+enum status sample_translation(struct sample *sample, size_t i, const char **text, size_t *bytes)
+{
+    const struct translation *found = &sample->found[i];
+    const struct hypothesis *best = found->count ? found->items : &(struct hypothesis){0};
+    return sample_text(sample, TARGET, best->ids, best->count, text, bytes);
+}
+
 enum status sample_text(struct sample *sample, enum side side, const int32_t *ids, size_t count,
         const char **text, size_t *bytes)
 {

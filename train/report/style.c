@@ -2,18 +2,37 @@
 
 /* Colours are Okabe and Ito's, which most people tell apart who do not see all; lighter ones on dark ground. */
 /* clang-format off: a line here is a line of the page */
-const char page_style[] =
+const char page_colours[] =
         ":root { color-scheme: light dark; --ground: #fff; --ink: #1c1c1c; --faint: #5d5d5d; --grid: #ddd;\n"
         "  --c1: #0072b2; --c2: #d55e00; --c3: #007a5a; --c4: #a3477c; --c5: #8a6d00; --c6: #444 }\n"
         "@media (prefers-color-scheme: dark) { :root { --ground: #16181b; --ink: #e8e8e8; --faint: #a5a5a5;\n"
         "  --grid: #383b40; --c1: #56b4e9; --c2: #f0a030; --c3: #35c79a; --c4: #e39ac4; --c5: #f0e442; --c6: "
-        "#ccc } }\n"
+        "#ccc } }\n";
+
+/* Series s1, s2 ...; of several runs also d1, d2 ..., dashes. */
+const char figure_style[] =
+        "svg text { fill: var(--ink); font: 13px system-ui, sans-serif } svg .count { fill: var(--faint); "
+        "font-size: 12px }\n"
+        "svg .title { font-size: 15px; font-weight: 600 } .ground { fill: var(--ground) }\n"
+        ".grid { stroke: var(--grid) } .axis { stroke: var(--faint) }\n"
+        ".line { fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round }\n"
+        ".mark { fill: currentColor; stroke: var(--ground) } .bar { fill: var(--c1) }\n"
+        ".s1 { color: var(--c1) } .s2 { color: var(--c2) } .s3 { color: var(--c3) }\n"
+        ".s4 { color: var(--c4) } .s5 { color: var(--c5) } .s6 { color: var(--c6) }\n"
+        ".line.s3 { stroke-dasharray: 6 3 } .line.s4 { stroke-dasharray: 2 3 }\n"
+        ".line.d2 { stroke-dasharray: 8 4 } .line.d3 { stroke-dasharray: 2 3 } .line.d4 { stroke-dasharray: "
+        "9 3 2 "
+        "3 }\n"
+        ".line.d5 { stroke-dasharray: 14 4 } .line.d6 { stroke-dasharray: 6 2 2 2 2 2 }\n";
+
+const char page_style[] =
         "* { box-sizing: border-box }\n"
         "body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.45 system-ui, "
         "sans-serif }\n"
         "main { max-width: 1180px; margin: 0 auto; padding: 16px }\n"
         "h1 { font-size: 1.5rem; margin: 8px 0; overflow-wrap: anywhere }\n"
-        "h2 { font-size: 1.2rem; margin: 32px 0 8px }\n"
+        "h2 { font-size: 1.2rem; margin: 32px 0 8px } h3 { font-size: 1rem; margin: 16px 0 6px; "
+        "overflow-wrap: anywhere }\n"
         "figure { margin: 0 } figcaption { font-weight: 600; overflow-wrap: anywhere }\n"
         "dl { margin: 0 } dt { color: var(--faint); font-size: .85rem } dd { margin: 0; overflow-wrap: "
         "anywhere }\n"
@@ -23,18 +42,9 @@ const char page_style[] =
         "gap: 28px; align-items: end }\n"
         ".charts figure, .chart { max-width: 560px }\n"
         ".chart { display: block; width: 100%; height: auto }\n"
-        "svg text { fill: var(--ink); font: 13px system-ui, sans-serif } svg .count { fill: var(--faint); "
-        "font-size: 12px }\n"
-        ".grid { stroke: var(--grid) } .axis { stroke: var(--faint) }\n"
-        ".line { fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round }\n"
-        ".mark { fill: currentColor; stroke: var(--ground) } .bar { fill: var(--c1) }\n"
-        ".s1 { color: var(--c1) } .s2 { color: var(--c2) } .s3 { color: var(--c3); stroke-dasharray: 6 3 }\n"
-        ".s4 { color: var(--c4); stroke-dasharray: 2 3 } .s5 { color: var(--c5) } .s6 { color: var(--c6) }\n"
-        ".legend { margin: 2px 0 4px; font-size: .85rem } .legend span { margin-right: 16px; white-space: "
-        "nowrap }\n"
-        ".key { display: inline-block; width: 18px; height: 3px; margin-right: 6px; vertical-align: middle; "
-        "background: currentColor }\n"
-        ".key.dot { width: 10px; height: 10px; border-radius: 50% }\n"
+        ".legend { margin: 2px 0 4px; font-size: .85rem } .legend span { margin-right: 16px; display: "
+        "inline-block; max-width: 100%; overflow-wrap: anywhere }\n"
+        ".key { margin-right: 6px } .key svg { width: 30px; height: 12px; vertical-align: middle }\n"
         ".note { color: var(--faint); font-size: .9rem; margin: 6px 0; overflow-wrap: anywhere }\n"
         ".map { margin: 12px 0 28px; padding: 12px; border: 1px solid var(--grid); border-radius: 6px }\n"
         ".texts { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin-bottom: 8px "
