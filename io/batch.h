@@ -7,6 +7,13 @@
 
 #include "io/corpus.h"
 
+/* The source tokens that target token t of the batch is aligned with, rising, counted within its sentence:
+ * points[offsets[t]:offsets[t + 1]]. */
+struct alignment {
+    const int32_t *offsets; /* [tokens[TARGET] + 1]; NULL: nothing is known */
+    const int32_t *points;
+};
+
 struct batch {
     size_t pairs;
     size_t tokens[SIDES];
@@ -14,7 +21,8 @@ struct batch {
     size_t stored_tokens;          /* of both sides as they are stored, before sampling cuts them anew */
     const int32_t *ids[SIDES];     /* [tokens]; of a source that is not text [tokens · words] (source.h) */
     const int32_t *offsets[SIDES]; /* [pairs + 1] */
-    const int32_t *inputs;       /* [tokens[TARGET]] target ids as the decoder sees them; NULL: ids[TARGET] */
+    const int32_t *inputs; /* [tokens[TARGET]] target ids as the decoder sees them; NULL: ids[TARGET] */
+    struct alignment alignment;
     const int64_t *pair_numbers; /* [pairs] over all corpora, or NULL */
 };
 

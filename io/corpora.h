@@ -32,6 +32,9 @@ size_t corpora_first(const struct corpora *corpora, size_t i);
 /* The corpus that a pair is of. */
 struct corpus *corpora_of(const struct corpora *corpora, size_t pair, size_t *pair_within);
 
+/* Whether all have an alignment. */
+bool corpora_aligned(const struct corpora *corpora);
+
 /* Tokens on both sides in an epoch, on average: weights counted. */
 double corpora_epoch_tokens(const struct corpora *corpora);
 

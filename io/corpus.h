@@ -6,6 +6,8 @@
  *     or /source/images bytes [rows, width * channels]           offsets count frames, or rows of pixels
  *     /target/tokens int32, /target/offsets int64 [pairs+1]
  *     /target/text bytes, /target/text_offsets int64 [pairs+1]   raw target lines, for BLEU (optional)
+ *     /alignment/points int32 [points, 2], /alignment/offsets int64 [pairs+1]     which tokens of source and target belong
+ *                                                                together (optional)
  *     /vocabulary/{source,target}/{model,pieces}                 or /vocabulary/joint/... when shared
  *     /skipped/{line,reason}                                     what prepare left out
  *     /fingerprint, /pairs, ...                                  one value each
@@ -33,7 +35,12 @@ struct corpus_settings {
     const struct vocabulary
             *vocabularies[SIDES]; /* the same pointer twice: joint; the source's may be a form */
     int compression;
-    bool keep_text;
+    bool keep_text, aligned;
+};
+
+/* Tokens of a pair that belong together, counted within their sentences; never </s>. */
+struct corpus_point {
+    int32_t source, target;
 };
 
 enum skip_reason {
@@ -56,6 +63,8 @@ enum status corpus_create(
  * target line. */
 enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SIDES],
         const size_t counts[SIDES], const char *text, size_t text_bytes);
+/* If the settings say aligned, after each corpus_add(): its points, in order of their targets, then of their sources. */
+enum status corpus_align(struct corpus_writer *writer, const struct corpus_point *points, size_t count);
 enum status corpus_skip(struct corpus_writer *writer, int64_t line, enum skip_reason reason);
 enum status corpus_commit(struct corpus_writer *writer); /* frees the writer in any case */
 void corpus_discard(struct corpus_writer *writer);
@@ -70,7 +79,8 @@ struct corpus_facts {
     size_t longest[SIDES]; /* sentence, in tokens */
     size_t skipped;
     bool joint; /* one vocabulary for both sides */
-    bool has_text;
+    bool has_text, aligned;
+    size_t points;           /* of the alignment */
     struct source_form form; /* of the source */
     char fingerprint[64];    /* of tokens and offsets, independent of compression */
 };
@@ -93,6 +103,10 @@ size_t corpus_words(const struct corpus *corpus, enum side side);
  * time per corpus; no HDF5. */
 enum status corpus_offsets(struct corpus *corpus, enum side side, size_t first, size_t count, int64_t *out);
 enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, size_t count, int32_t *out);
+
+/* If facts.aligned: offsets [first, first + count] of the points of pairs, and points of the flat range. */
+enum status corpus_point_offsets(struct corpus *corpus, size_t first, size_t count, int64_t *out);
+enum status corpus_points(struct corpus *corpus, int64_t first, size_t count, struct corpus_point *out);
 
 /* The raw target lines [first, first + count), end to end without line ends, into *text, which memory_grow() enlarges;
  * line i is text[offsets[i]:offsets[i + 1]]. STATUS_CONFIG if the corpus was prepared without text (facts.has_text). */

@@ -13,7 +13,8 @@ struct reader;
 
 /* Starts reading slots [first_slot, end_slot) at `epoch` after `done` updates of it. Epochs follow
  * one another without end. `noise`: what is done to sentences as they are read; NULL: nothing. The plan counts the tokens
- * of sentences as they are stored: with other pieces a micro-batch can hold more. */
+ * of sentences as they are stored: with other pieces a micro-batch can hold more. Micro-batches have an alignment where
+ * all corpora have one and words keep their pieces. */
 enum status reader_open(struct reader **out, const struct corpora *corpora,
         const struct plan_options *options, const struct noise_options *noise, int first_slot, int end_slot,
         int64_t epoch, int64_t done);

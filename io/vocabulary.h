@@ -67,6 +67,17 @@ size_t vocabulary_longest_piece(const struct vocabulary *vocabulary);
 enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
         int32_t **ids, size_t *capacity, size_t *count);
 
+/* Words of a line, from 0: what stands between blanks and tabs. */
+struct word_range {
+    int32_t first, last;
+};
+
+/* As vocabulary_encode(), with the words that each id is of: one, or several where they became one <unk>. *words is the
+ * caller's likewise; *word_count: words of the line. */
+enum status vocabulary_encode_words(const struct vocabulary *vocabulary, const char *line, size_t bytes,
+        int32_t **ids, size_t *capacity, size_t *count, struct word_range **words, size_t *words_capacity,
+        size_t *word_count);
+
 /* Text of ids, always one line: of single bytes, \n, \r and 0 give a blank; </s>, <s>, <mask>, <pad> give nothing. *text grows
  * likewise and ends in 0. */
 enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t *ids, size_t count,

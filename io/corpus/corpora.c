@@ -201,6 +201,14 @@ struct corpus *corpora_of(const struct corpora *corpora, size_t pair, size_t *pa
     return corpora->parts[first].corpus;
 }
 
+bool corpora_aligned(const struct corpora *corpora)
+{
+    for (size_t i = 0; i < corpora->count; i++)
+        if (!corpus_facts(corpora->parts[i].corpus)->aligned)
+            return false;
+    return true;
+}
+
 double corpora_epoch_tokens(const struct corpora *corpora)
 {
     double tokens = 0;

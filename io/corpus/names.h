@@ -6,12 +6,14 @@
 
 #include "io/corpus.h"
 
-#define CORPUS_PAIRS          "/pairs"
-#define CORPUS_FINGERPRINT    "/fingerprint"
-#define CORPUS_TEXT           "/target/text"
-#define CORPUS_TEXT_OFFSETS   "/target/text_offsets"
-#define CORPUS_SKIPPED_LINE   "/skipped/line"
-#define CORPUS_SKIPPED_REASON "/skipped/reason"
+#define CORPUS_PAIRS             "/pairs"
+#define CORPUS_FINGERPRINT       "/fingerprint"
+#define CORPUS_TEXT              "/target/text"
+#define CORPUS_TEXT_OFFSETS      "/target/text_offsets"
+#define CORPUS_ALIGNMENT_OFFSETS "/alignment/offsets"
+#define CORPUS_ALIGNMENT_POINTS  "/alignment/points"
+#define CORPUS_SKIPPED_LINE      "/skipped/line"
+#define CORPUS_SKIPPED_REASON    "/skipped/reason"
 
 enum { SKIP_TEXT_BYTES = 16 };
 

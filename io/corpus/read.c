@@ -20,7 +20,8 @@ struct corpus {
     struct h5_file *file;
     struct corpus_facts facts;
     struct side_data sides[SIDES];
-    struct h5_reader *text, *text_offsets; /* NULL without text */
+    struct h5_reader *text, *text_offsets;    /* NULL without text */
+    struct h5_reader *points, *point_offsets; /* NULL without an alignment */
 };
 
 static size_t array_rows(const struct h5_reader *reader)
@@ -111,6 +112,7 @@ static enum status read_facts(struct corpus *corpus)
             h5_path(corpus->file), CORPUS_PAIRS, (long long)pairs);
     facts->pairs = (size_t)pairs;
     facts->has_text = h5_has(corpus->file, CORPUS_TEXT);
+    facts->aligned = h5_has(corpus->file, CORPUS_ALIGNMENT_POINTS);
     TRY(h5_get_text(corpus->file, CORPUS_FINGERPRINT, &fingerprint));
     snprintf(facts->fingerprint, sizeof facts->fingerprint, "%s", fingerprint);
     memory_free(fingerprint);
@@ -214,17 +216,35 @@ static enum status check_sides(struct corpus *corpus)
     return status;
 }
 
+/* Offsets of pairs into an array. */
+static enum status open_offsets(struct corpus *corpus, const char *name, struct h5_reader **out)
+{
+    const size_t pairs = corpus->facts.pairs;
+    TRY(h5_reader_open(out, corpus->file, name, H5_INT64, 1));
+    CHECK(array_rows(*out) == pairs + 1, STATUS_DATA, "%s: %s: expected %zu offsets for %zu pairs, found %zu",
+            h5_path(corpus->file), name, pairs + 1, pairs, array_rows(*out));
+    return STATUS_OK;
+}
+
 static enum status open_text(struct corpus *corpus)
 {
     if (!corpus->facts.has_text)
         return STATUS_OK;
     TRY(h5_reader_open(&corpus->text, corpus->file, CORPUS_TEXT, H5_BYTE, 1));
-    TRY(h5_reader_open(&corpus->text_offsets, corpus->file, CORPUS_TEXT_OFFSETS, H5_INT64, 1));
-    CHECK(array_rows(corpus->text_offsets) == corpus->facts.pairs + 1, STATUS_DATA,
-            "%s: %s: expected %zu offsets for %zu pairs, found %zu", h5_path(corpus->file),
-            CORPUS_TEXT_OFFSETS, corpus->facts.pairs + 1, corpus->facts.pairs,
-            array_rows(corpus->text_offsets));
-    return STATUS_OK;
+    return open_offsets(corpus, CORPUS_TEXT_OFFSETS, &corpus->text_offsets);
+}
+
+static enum status open_alignment(struct corpus *corpus)
+{
+    const size_t columns = sizeof(struct corpus_point) / sizeof(int32_t);
+    if (!corpus->facts.aligned)
+        return STATUS_OK;
+    TRY(h5_reader_open(&corpus->points, corpus->file, CORPUS_ALIGNMENT_POINTS, H5_INT32, 2));
+    size_t found = h5_reader_array(corpus->points)->shape[1];
+    CHECK(found == columns, STATUS_DATA, "%s: %s: expected %zu values a row, found %zu",
+            h5_path(corpus->file), CORPUS_ALIGNMENT_POINTS, columns, found);
+    corpus->facts.points = array_rows(corpus->points);
+    return open_offsets(corpus, CORPUS_ALIGNMENT_OFFSETS, &corpus->point_offsets);
 }
 
 static enum status open_parts(struct corpus *corpus)
@@ -233,6 +253,7 @@ static enum status open_parts(struct corpus *corpus)
     TRY(open_vocabularies(corpus));
     TRY(open_sides(corpus));
     TRY(open_text(corpus));
+    TRY(open_alignment(corpus));
     return check_sides(corpus);
 }
 
@@ -282,6 +303,8 @@ void corpus_close(struct corpus *corpus)
     }
     h5_reader_close(corpus->text);
     h5_reader_close(corpus->text_offsets);
+    h5_reader_close(corpus->points);
+    h5_reader_close(corpus->point_offsets);
     h5_close(corpus->file);
     memory_free(corpus);
 }
@@ -325,17 +348,37 @@ enum status corpus_tokens(struct corpus *corpus, enum side side, int64_t first, 
     return h5_read_rows(corpus->sides[side].tokens, (size_t)first, count, out);
 }
 
+/* Offsets [first, first + count] into `rows` rows: they never fall. */
+static enum status read_offsets(struct corpus *corpus, struct h5_reader *reader, const char *name,
+        size_t rows, size_t first, size_t count, int64_t *out)
+{
+    TRY(h5_read_rows(reader, first, count + 1, out));
+    for (size_t i = 0; i <= count; i++)
+        CHECK(out[i] >= (i ? out[i - 1] : 0) && out[i] <= (int64_t)rows, STATUS_DATA,
+                "%s: %s[%zu]: expected a place in order among %zu rows, found %lld", corpus_path(corpus),
+                name, first + i, rows, (long long)out[i]);
+    return STATUS_OK;
+}
+
+enum status corpus_point_offsets(struct corpus *corpus, size_t first, size_t count, int64_t *out)
+{
+    return read_offsets(
+            corpus, corpus->point_offsets, CORPUS_ALIGNMENT_OFFSETS, corpus->facts.points, first, count, out);
+}
+
+enum status corpus_points(struct corpus *corpus, int64_t first, size_t count, struct corpus_point *out)
+{
+    return h5_read_rows(corpus->points, (size_t)first, count, out);
+}
+
 enum status corpus_text(
         struct corpus *corpus, size_t first, size_t count, char **text, size_t *room, int64_t *offsets)
 {
     CHECK(corpus->text, STATUS_CONFIG, "%s holds no target lines: prepare it without --no-text",
             corpus_path(corpus));
-    TRY(h5_read_rows(corpus->text_offsets, first, count + 1, offsets));
-    int64_t start = offsets[0], bytes = (int64_t)array_rows(corpus->text);
-    for (size_t i = 0; i <= count; i++)
-        CHECK(offsets[i] >= (i ? offsets[i - 1] : 0) && offsets[i] <= bytes, STATUS_DATA,
-                "%s: %s[%zu]: expected a place in order among %lld bytes, found %lld", corpus_path(corpus),
-                CORPUS_TEXT_OFFSETS, first + i, (long long)bytes, (long long)offsets[i]);
+    TRY(read_offsets(corpus, corpus->text_offsets, CORPUS_TEXT_OFFSETS, array_rows(corpus->text), first,
+            count, offsets));
+    int64_t start = offsets[0];
     size_t size = (size_t)(offsets[count] - start);
     TRY(memory_grow(text, "text", room, size + 1, 1));
     TRY(h5_read_rows(corpus->text, (size_t)start, size, *text));

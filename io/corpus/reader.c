@@ -21,6 +21,8 @@ struct entry {
     int32_t *offsets[SIDES];
     int64_t *pairs;
     size_t pair_room;
+    int32_t *point_offsets, *points;
+    size_t point_offset_room, point_room;
 };
 
 /*
@@ -108,6 +110,49 @@ static enum status fill_side(struct entry *entry, const struct window *window, s
     return STATUS_OK;
 }
 
+/* A point is one of two tokens that are not </s>, and comes after the one before it. */
+static enum status check_point(
+        const struct entry *entry, size_t i, const struct corpus_point *points, size_t at)
+{
+    const struct corpus_point *point = &points[at];
+    const int32_t *source = entry->offsets[SOURCE] + i, *target = entry->offsets[TARGET] + i;
+    bool ordered = at == 0 || point->target > point[-1].target ||
+                   (point->target == point[-1].target && point->source > point[-1].source);
+    CHECK(ordered && point->source >= 0 && point->source < source[1] - source[0] - 1 && point->target >= 0 &&
+                    point->target < target[1] - target[0] - 1,
+            STATUS_DATA,
+            "data.train: alignment of pair %lld: of %d source and %d target tokens, expected points in "
+            "order, "
+            "found %d-%d",
+            (long long)entry->pairs[i], source[1] - source[0] - 1, target[1] - target[0] - 1, point->source,
+            point->target);
+    return STATUS_OK;
+}
+
+/* Points of all pairs, by target token. */
+static enum status fill_alignment(
+        struct entry *entry, const struct window *window, const struct plan_item *items, size_t count)
+{
+    size_t end = 0, token = 0, points;
+    TRY(memory_grow(&entry->point_offsets, "reader", &entry->point_offset_room,
+            entry->batch.tokens[TARGET] + 1, sizeof *entry->point_offsets));
+    for (size_t i = 0; i < count; i++) {
+        const struct corpus_point *from = window_points(window, &items[i], &points);
+        TRY(memory_grow(
+                &entry->points, "reader", &entry->point_room, end + points + 1, sizeof *entry->points));
+        for (size_t at = 0; at < points; at++) {
+            TRY(check_point(entry, i, from, at));
+            while (token <= (size_t)(entry->offsets[TARGET][i] + from[at].target))
+                entry->point_offsets[token++] = (int32_t)end;
+            entry->points[end++] = from[at].source;
+        }
+    }
+    while (token <= entry->batch.tokens[TARGET])
+        entry->point_offsets[token++] = (int32_t)end;
+    entry->batch.alignment = (struct alignment){entry->point_offsets, entry->points};
+    return STATUS_OK;
+}
+
 /* Fills `entry` with the next micro-batch of own slot `s`; with none if the slot is dry. */
 static enum status fill(struct reader *reader, struct entry *entry, int s)
 {
@@ -124,11 +169,12 @@ static enum status fill(struct reader *reader, struct entry *entry, int s)
     entry->batch.pairs = count;
     entry->batch.stored_tokens = 0;
     entry->batch.pair_numbers = entry->pairs;
+    entry->batch.alignment = (struct alignment){0};
     for (size_t i = 0; i < count; i++)
         entry->pairs[i] = items[i].pair;
     for (int side = 0; side < SIDES; side++)
         TRY(fill_side(entry, window, reader->noise, (enum side)side, items, count));
-    return STATUS_OK;
+    return window->aligned && count > 0 ? fill_alignment(entry, window, items, count) : STATUS_OK;
 }
 
 /* Makes one update of own slots. *stop: the reader is being closed. */
@@ -212,6 +258,8 @@ static enum status make(struct reader *reader, const struct plan_options *option
     TRY(memory_new(&reader->ring, "reader", reader->capacity, sizeof *reader->ring));
     TRY(memory_new(&reader->windows, "reader", slots, sizeof *reader->windows));
     TRY(memory_new(&reader->lent, "reader", slots, sizeof *reader->lent));
+    for (size_t s = 0; s < slots; s++)
+        reader->windows[s].aligned = corpora_aligned(reader->corpora) && !(noise && noise->sampling > 0);
     if (noise)
         TRY(noise_open(&reader->noise, reader->corpora, noise));
     TRY(plan_open(&reader->plan, reader->corpora, options));
@@ -251,6 +299,8 @@ static void release_entry(struct entry *entry)
         memory_free(entry->ids[side]);
         memory_free(entry->offsets[side]);
     }
+    memory_free(entry->point_offsets);
+    memory_free(entry->points);
     memory_free(entry->inputs);
     memory_free(entry->pairs);
 }

@@ -49,6 +49,35 @@ static enum status load_run(struct window *window, const struct corpora *corpora
     return STATUS_OK;
 }
 
+/* Reads the points of a run; `end` are in the window before it. */
+static enum status load_points(
+        struct window *window, const struct corpora *corpora, const struct window_run *place, size_t *end)
+{
+    size_t first, pairs = place->run.count;
+    int64_t *starts = window->point_starts + place->base;
+    struct corpus *corpus = corpora_of(corpora, place->run.first, &first);
+    TRY(corpus_point_offsets(corpus, first, pairs, starts));
+    int64_t from = starts[0];
+    size_t count = (size_t)(starts[pairs] - from);
+    TRY(memory_grow(
+            &window->points, "reader", &window->point_room, *end + count + 1, sizeof *window->points));
+    TRY(corpus_points(corpus, from, count, window->points + *end));
+    for (size_t i = 0; i <= pairs; i++)
+        starts[i] += (int64_t)*end - from;
+    *end += count;
+    return STATUS_OK;
+}
+
+static enum status load_alignment(struct window *window, const struct corpora *corpora, size_t starts)
+{
+    size_t end = 0;
+    TRY(memory_grow(&window->point_starts, "reader", &window->point_start_room, starts,
+            sizeof *window->point_starts));
+    for (size_t i = 0; i < window->run_count; i++)
+        TRY(load_points(window, corpora, &window->runs[i], &end));
+    return STATUS_OK;
+}
+
 enum status window_load(
         struct window *window, const struct corpora *corpora, const struct plan_window *now, int64_t epoch)
 {
@@ -65,6 +94,8 @@ enum status window_load(
         for (size_t i = 0; i < window->run_count; i++)
             TRY(load_run(window, corpora, (enum side)side, &window->runs[i], &end));
     }
+    if (window->aligned)
+        TRY(load_alignment(window, corpora, starts));
     window->number = now->number;
     window->epoch = epoch;
     return STATUS_OK;
@@ -76,17 +107,33 @@ void window_release(struct window *window)
         memory_free(window->starts[side]);
         memory_free(window->tokens[side]);
     }
+    memory_free(window->point_starts);
+    memory_free(window->points);
     memory_free(window->runs);
     memory_free(window->places);
+}
+
+/* Where a pair of the plan stands in `starts`. */
+static size_t place_of(const struct window *window, const struct plan_item *item)
+{
+    const struct window_run *place = &window->runs[window->places[item->run]];
+    size_t within = (size_t)item->pair - place->run.first;
+    ASSERT(item->run < window->run_count && within < place->run.count);
+    return place->base + within;
 }
 
 const int32_t *window_sentence(
         const struct window *window, enum side side, const struct plan_item *item, size_t *count)
 {
-    const struct window_run *place = &window->runs[window->places[item->run]];
-    size_t within = (size_t)item->pair - place->run.first;
-    ASSERT(item->run < window->run_count && within < place->run.count);
-    const int64_t *starts = window->starts[side] + place->base + within;
+    const int64_t *starts = window->starts[side] + place_of(window, item);
     *count = (size_t)(starts[1] - starts[0]);
     return window->tokens[side] + (size_t)starts[0] * window->words[side];
+}
+
+const struct corpus_point *window_points(
+        const struct window *window, const struct plan_item *item, size_t *count)
+{
+    const int64_t *starts = window->point_starts + place_of(window, item);
+    *count = (size_t)(starts[1] - starts[0]);
+    return window->points + starts[0];
 }

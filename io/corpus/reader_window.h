@@ -21,6 +21,10 @@ struct window {
     int32_t *tokens[SIDES]; /* words[side] of each */
     size_t words[SIDES];
     size_t token_room[SIDES];
+    bool aligned;          /* set once: whether points are loaded */
+    int64_t *point_starts; /* as `starts`, of each pair in `points` */
+    struct corpus_point *points;
+    size_t point_start_room, point_room;
 };
 
 /* Loads the window that plan_window() told, of this epoch; nothing to do if it is there already. */
@@ -31,5 +35,9 @@ void window_release(struct window *window);
 /* Tokens of a sentence, </s> included; borrowed until the next load. */
 const int32_t *window_sentence(
         const struct window *window, enum side side, const struct plan_item *item, size_t *count);
+
+/* Points of the alignment of a pair, likewise. */
+const struct corpus_point *window_points(
+        const struct window *window, const struct plan_item *item, size_t *count);
 
 #endif

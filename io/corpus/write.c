@@ -8,7 +8,13 @@
 #include <zlib.h>
 
 /* Rows per chunk: about 256 KiB of each array, so that a reader of a few thousand pairs unpacks little else. */
-enum { TOKEN_ROWS = 1 << 16, OFFSET_ROWS = 1 << 15, TEXT_ROWS = 1 << 18, SKIP_ROWS = 1 << 12 };
+enum {
+    TOKEN_ROWS = 1 << 16,
+    OFFSET_ROWS = 1 << 15,
+    POINT_ROWS = 1 << 15,
+    TEXT_ROWS = 1 << 18,
+    SKIP_ROWS = 1 << 12
+};
 
 struct stream {
     int tokens, offsets; /* array numbers in the file */
@@ -20,8 +26,10 @@ struct corpus_writer {
     struct h5_writer *file;
     struct corpus_settings settings;
     struct stream streams[SIDES];
-    int text, text_offsets, skipped_line, skipped_reason;
+    int points, point_offsets, text, text_offsets, skipped_line, skipped_reason;
     int64_t text_end, pairs, skipped;
+    int64_t point_end, aligned; /* points, and pairs that have theirs */
+    uint32_t point_crc;
 };
 
 static const struct source_form *form_of(const struct corpus_writer *writer)
@@ -96,6 +104,23 @@ static enum status declare_all(struct corpus_writer *writer)
             &writer->skipped_reason);
 }
 
+static enum status declare_alignment(struct corpus_writer *writer)
+{
+    struct h5_array points = {.name = CORPUS_ALIGNMENT_POINTS,
+            .type = H5_INT32,
+            .rank = 2,
+            .shape = {0, sizeof(struct corpus_point) / sizeof(int32_t)},
+            .chunk_rows = POINT_ROWS,
+            .compression = writer->settings.compression,
+            .description = "source token and target token that belong together, from 0 in their sentences"};
+    if (!writer->settings.aligned)
+        return STATUS_OK;
+    TRY(h5_declare(writer->file, &points, &writer->points));
+    TRY(declare(writer, CORPUS_ALIGNMENT_OFFSETS, H5_INT64, OFFSET_ROWS,
+            "pair i has points[offsets[i]:offsets[i+1]]", &writer->point_offsets));
+    return h5_append(writer->file, writer->point_offsets, &writer->point_end, 1);
+}
+
 /* ---- vocabularies ---- */
 
 static enum status put_pieces(
@@ -152,6 +177,8 @@ enum status corpus_create(
     if (status == STATUS_OK)
         status = declare_all(writer);
     if (status == STATUS_OK)
+        status = declare_alignment(writer);
+    if (status == STATUS_OK)
         status = put_vocabularies(writer);
     if (status != STATUS_OK) {
         corpus_discard(writer);
@@ -192,6 +219,21 @@ enum status corpus_add(struct corpus_writer *writer, const int32_t *const ids[SI
     return STATUS_OK;
 }
 
+enum status corpus_align(struct corpus_writer *writer, const struct corpus_point *points, size_t count)
+{
+    writer->aligned++;
+    ASSERT(writer->settings.aligned && writer->aligned == writer->pairs);
+    writer->point_end += (int64_t)count;
+    if (count > 0) {
+        writer->point_crc =
+                (uint32_t)crc32_z(writer->point_crc, (const Bytef *)points, count * sizeof *points);
+        TRY(h5_append(writer->file, writer->points, points, count));
+    }
+    writer->point_crc =
+            (uint32_t)crc32_z(writer->point_crc, (const Bytef *)&writer->point_end, sizeof writer->point_end);
+    return h5_append(writer->file, writer->point_offsets, &writer->point_end, 1);
+}
+
 enum status corpus_skip(struct corpus_writer *writer, int64_t line, enum skip_reason reason)
 {
     char text[SKIP_TEXT_BYTES] = {0};
@@ -205,11 +247,15 @@ static enum status put_facts(struct corpus_writer *writer)
 {
     const struct stream *source = &writer->streams[SOURCE], *target = &writer->streams[TARGET];
     char fingerprint[sizeof((struct corpus_facts *)NULL)->fingerprint];
-    snprintf(fingerprint, sizeof fingerprint, "%lld-%08x%08x-%08x%08x", (long long)writer->pairs,
+    int used = snprintf(fingerprint, sizeof fingerprint, "%lld-%08x%08x-%08x%08x", (long long)writer->pairs,
             source->token_crc, source->offset_crc, target->token_crc, target->offset_crc);
+    if (writer->settings.aligned)
+        snprintf(fingerprint + used, sizeof fingerprint - (size_t)used, "-%08x", writer->point_crc);
     TRY(h5_put_int(writer->file, CORPUS_PAIRS, writer->pairs, "sentence pairs"));
     return h5_put_text(writer->file, CORPUS_FINGERPRINT, fingerprint,
-            "pairs and the CRC-32s of tokens and offsets of both sides");
+            writer->settings.aligned
+                    ? "pairs and the CRC-32s of tokens and offsets of both sides, and of the alignment"
+                    : "pairs and the CRC-32s of tokens and offsets of both sides");
 }
 
 enum status corpus_commit(struct corpus_writer *writer)

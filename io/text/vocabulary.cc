@@ -270,6 +270,64 @@ enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *l
     });
 }
 
+namespace {
+
+bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Of each byte of a line the word that it is in, or of a blank the next one; how many there are after the last. */
+std::vector<int32_t> words_of(const char *line, size_t bytes)
+{
+    std::vector<int32_t> words(bytes + 1);
+    int32_t begun = 0;
+    bool inside = false;
+    for (size_t i = 0; i < bytes; i++) {
+        begun += !is_blank(line[i]) && !inside;
+        inside = !is_blank(line[i]);
+        words[i] = inside ? begun - 1 : begun;
+    }
+    words[bytes] = begun;
+    return words;
+}
+
+/* Bytes [begin, end) are a piece's, with the blanks beside its word; none of a piece that shares a character with the one
+ * after it. */
+word_range range_of(const std::vector<int32_t> &words, const char *line, uint32_t begin, uint32_t end)
+{
+    const int32_t most = words.back() > 0 ? words.back() - 1 : 0;
+    while (end > begin && is_blank(line[end - 1]))
+        end--;
+    const int32_t first = words[begin] < most ? words[begin] : most;
+    return {first, end > begin ? words[end - 1] : first};
+}
+
+} // namespace
+
+enum status vocabulary_encode_words(const struct vocabulary *vocabulary, const char *line, size_t bytes,
+        int32_t **ids, size_t *capacity, size_t *count, struct word_range **words, size_t *words_capacity,
+        size_t *word_count)
+{
+    return guarded("encode a line", [&] {
+        sentencepiece::ImmutableSentencePieceText text;
+        auto result = vocabulary->processor.Encode(absl::string_view(line, bytes), text.mutable_proto());
+        CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
+                result.ToString().c_str());
+        const std::vector<int32_t> of_bytes = words_of(line, bytes);
+        const auto pieces = text.pieces();
+        TRY(memory_grow(ids, "tokens", capacity, pieces.size(), sizeof **ids));
+        TRY(memory_grow(words, "tokens", words_capacity, pieces.size(), sizeof **words));
+        for (size_t i = 0; i < pieces.size(); i++) {
+            (*ids)[i] = static_cast<int32_t>(pieces[i].id());
+            (*words)[i] = range_of(of_bytes, line, pieces[i].begin(), pieces[i].end());
+        }
+        *count = pieces.size();
+        *word_count = static_cast<size_t>(of_bytes.back());
+        return STATUS_OK;
+    });
+}
+
 enum status vocabulary_decode(const struct vocabulary *vocabulary, const int32_t *ids, size_t count,
         char **text, size_t *capacity, size_t *bytes)
 {

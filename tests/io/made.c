@@ -108,6 +108,25 @@ int32_t made_token(const struct made_shape *shape, enum side side, size_t pair, 
     return TOKEN_FIRST_PIECE + (int32_t)drawn(shape, side, pair, 1 + position, 30);
 }
 
+size_t made_points(const struct made_shape *shape, size_t pair, struct corpus_point *out)
+{
+    const size_t sources = made_length(shape, SOURCE, pair) - 1,
+                 targets = made_length(shape, TARGET, pair) - 1;
+    size_t count = 0;
+    for (size_t t = 0; t < targets && sources > 0; t++)
+        if ((t + pair) % 3 != 0)
+            out[count++] = (struct corpus_point){(int32_t)((7 * t + pair) % sources), (int32_t)t};
+    return count;
+}
+
+static void add_points(struct corpus_writer *writer, const struct made_shape *shape, size_t pair)
+{
+    struct corpus_point *points;
+    must(memory_new(&points, "test", shape->longest, sizeof *points) == STATUS_OK, "no memory");
+    must(corpus_align(writer, points, made_points(shape, pair, points)) == STATUS_OK, "no points");
+    memory_free(points);
+}
+
 static void add_pair(
         struct corpus_writer *writer, const struct made_shape *shape, size_t pair, int32_t *ids[SIDES])
 {
@@ -120,6 +139,8 @@ static void add_pair(
     }
     snprintf(text, sizeof text, "line %zu", pair);
     must(corpus_add(writer, (const int32_t *const *)ids, counts, text, strlen(text)) == STATUS_OK, "no pair");
+    if (shape->aligned)
+        add_points(writer, shape, pair);
 }
 
 const char *made_corpus(const char *name, const struct made_shape *shape)
@@ -128,7 +149,8 @@ const char *made_corpus(const char *name, const struct made_shape *shape)
     struct vocabulary *first = made_vocabulary(), *second = made_vocabulary();
     struct corpus_settings settings = {.vocabularies = {first, shape->joint ? first : second},
             .compression = shape->compression,
-            .keep_text = shape->text};
+            .keep_text = shape->text,
+            .aligned = shape->aligned};
     struct corpus_writer *writer;
     int32_t *ids[SIDES];
     for (int side = 0; side < SIDES; side++)

@@ -28,10 +28,12 @@ struct made_shape {
     size_t longest; /* tokens of a sentence, </s> included */
     uint64_t seed;
     int compression;
-    bool joint, text;
+    bool joint, text, aligned;
 };
 const char *made_corpus(const char *name, const struct made_shape *shape);
 size_t made_length(const struct made_shape *shape, enum side side, size_t pair);
+/* Points of a pair into out [as many as the target has tokens]; their number. */
+size_t made_points(const struct made_shape *shape, size_t pair, struct corpus_point *out);
 int32_t made_token(const struct made_shape *shape, enum side side, size_t pair, size_t position);
 
 #endif

@@ -18,6 +18,8 @@
 
 static const struct made_shape small = {
         .pairs = 50, .longest = 12, .seed = 1, .compression = 1, .text = true};
+static const struct made_shape aligned = {
+        .pairs = 40000, .longest = 9, .seed = 3, .compression = 1, .joint = true, .aligned = true};
 static const struct made_shape large = {
         .pairs = 70000, .longest = 6, .seed = 2, .compression = 1, .joint = true};
 
@@ -46,6 +48,26 @@ static void check_text(struct corpus *corpus, const struct made_shape *shape)
     free(offsets);
 }
 
+static void check_points(struct corpus *corpus, const struct made_shape *shape, size_t step)
+{
+    const struct corpus_facts *facts = corpus_facts(corpus);
+    struct corpus_point expected[16], found[16];
+    size_t points = 0;
+    assert_int_equal(facts->aligned, shape->aligned);
+    for (size_t pair = 0; shape->aligned && pair < shape->pairs; pair++) {
+        int64_t offsets[2];
+        size_t count = made_points(shape, pair, expected);
+        points += count;
+        if (pair % step != 0)
+            continue;
+        assert_int_equal(corpus_point_offsets(corpus, pair, 1, offsets), STATUS_OK);
+        assert_int_equal(offsets[1] - offsets[0], count);
+        assert_int_equal(corpus_points(corpus, offsets[0], count, found), STATUS_OK);
+        assert_memory_equal(found, expected, count * sizeof *found);
+    }
+    assert_int_equal(facts->points, points);
+}
+
 static void check_contents(const char *path, const struct made_shape *shape, size_t step)
 {
     struct corpus *corpus;
@@ -56,6 +78,7 @@ static void check_contents(const char *path, const struct made_shape *shape, siz
     assert_int_equal(facts->joint, shape->joint);
     assert_int_equal(facts->has_text, shape->text);
     check_text(corpus, shape);
+    check_points(corpus, shape, step);
     for (int side = 0; side < SIDES; side++) {
         size_t tokens = 0, longest = 0;
         for (size_t pair = 0; pair < shape->pairs; pair++) {
@@ -87,6 +110,7 @@ static void test_corpus__gives_back_what_was_written(void **state)
     (void)state;
     check_contents(made_corpus("small.h5", &small), &small, 1);
     check_contents(made_corpus("large.h5", &large), &large, 997);
+    check_contents(made_corpus("aligned.h5", &aligned), &aligned, 97);
 }
 
 static void fingerprint(const char *path, char out[64])

@@ -28,11 +28,28 @@ static struct corpora *opened(const struct made_shape *wanted)
     return corpora;
 }
 
+static void check_alignment(const struct batch *batch, const struct made_shape *of)
+{
+    const struct alignment *found = &batch->alignment;
+    struct corpus_point points[32];
+    assert_int_equal(found->offsets != NULL, of->aligned && batch->pairs > 0);
+    for (size_t p = 0; found->offsets && p < batch->pairs; p++) {
+        size_t count = made_points(of, (size_t)batch->pair_numbers[p], points), at = 0;
+        for (int32_t t = batch->offsets[TARGET][p]; t < batch->offsets[TARGET][p + 1]; t++)
+            for (int32_t i = found->offsets[t]; i < found->offsets[t + 1]; i++, at++) {
+                assert_int_equal(points[at].target, t - batch->offsets[TARGET][p]);
+                assert_int_equal(points[at].source, found->points[i]);
+            }
+        assert_int_equal(at, count);
+    }
+}
+
 /* The batch holds these pairs, token by token. */
 static void check_batch(
         const struct batch *batch, const struct made_shape *of, const struct plan_item *items, size_t count)
 {
     assert_int_equal(batch->pairs, count);
+    check_alignment(batch, of);
     for (int side = 0; side < SIDES; side++) {
         size_t longest = 0, end = 0;
         for (size_t p = 0; p < count; p++) {
@@ -100,6 +117,61 @@ static void test_reader__gives_what_the_plan_says(void **state)
     compare(corpora, &shape, &options, 3, 4, 5, 17, 2);
     compare(corpora, &shape, &options, 0, 2, 1, 100000, 2);
     corpora_close(corpora);
+}
+
+static void test_reader__alignments_go_with_their_pairs(void **state)
+{
+    (void)state;
+    struct made_shape aligned = shape;
+    aligned.aligned = true;
+    struct corpora *corpora = opened(&aligned);
+    assert_true(corpora_aligned(corpora));
+    compare(corpora, &aligned, &options, 0, SLOTS, 0, 0, 2);
+    compare(corpora, &aligned, &options, 1, 3, 1, 5, 2);
+    corpora_close(corpora);
+    /* Where one of two corpora has none, nothing is known. */
+    const char *const both[] = {made_corpus("aligned.h5", &aligned), made_corpus("reader.h5", &shape)};
+    assert_int_equal(corpora_open(&corpora, both, 2), STATUS_OK);
+    assert_false(corpora_aligned(corpora));
+    corpora_close(corpora);
+}
+
+/* A corpus of one pair of three tokens each, with these points. */
+static void refuse_points(const struct corpus_point *points, size_t count)
+{
+    static const int32_t ids[] = {5, 6};
+    const char *path = made_path("wrong.h5");
+    struct vocabulary *vocabulary = made_vocabulary();
+    const struct corpus_settings settings = {.vocabularies = {vocabulary, vocabulary}, .aligned = true};
+    struct corpus_writer *writer;
+    struct corpora *corpora;
+    struct reader *reader;
+    struct batch batch;
+    bool more;
+    assert_int_equal(corpus_create(&writer, path, &settings), STATUS_OK);
+    assert_int_equal(corpus_add(writer, (const int32_t *[]){ids, ids}, (size_t[]){2, 2}, NULL, 0), STATUS_OK);
+    assert_int_equal(corpus_align(writer, points, count), STATUS_OK);
+    assert_int_equal(corpus_commit(writer), STATUS_OK);
+    vocabulary_close(vocabulary);
+    assert_int_equal(corpora_open(&corpora, (const char *[]){path}, 1), STATUS_OK);
+    assert_int_equal(reader_open(&reader, corpora, &options, NULL, 0, SLOTS, 0, 0), STATUS_OK);
+    enum status status = STATUS_OK;
+    for (int s = 0; s < SLOTS && status == STATUS_OK; s++)
+        status = reader_next(reader, &batch, &more);
+    assert_int_equal(status, STATUS_DATA);
+    assert_non_null(strstr(status_message(), "of 2 source and 2 target tokens"));
+    reader_close(reader);
+    corpora_close(corpora);
+}
+
+static void test_reader__wrong_alignments_are_refused(void **state)
+{
+    (void)state;
+    refuse_points((struct corpus_point[]){{2, 0}}, 1);
+    refuse_points((struct corpus_point[]){{0, 2}}, 1);
+    refuse_points((struct corpus_point[]){{-1, 0}}, 1);
+    refuse_points((struct corpus_point[]){{0, 0}, {0, 0}}, 2);
+    refuse_points((struct corpus_point[]){{0, 1}, {1, 0}}, 2);
 }
 
 /* Every rank's reader, update by update as training asks them: each pair once in each epoch, whatever their number. */
@@ -401,6 +473,8 @@ int main(void)
             /* First: peaks are those of the whole program. */
             cmocka_unit_test(test_reader__memory_is_that_of_the_windows),
             cmocka_unit_test(test_reader__gives_what_the_plan_says),
+            cmocka_unit_test(test_reader__alignments_go_with_their_pairs),
+            cmocka_unit_test(test_reader__wrong_alignments_are_refused),
             cmocka_unit_test(test_reader__each_pair_comes_once_an_epoch_on_any_ranks),
             cmocka_unit_test(test_reader__slots_may_be_dry_for_whole_epochs),
             cmocka_unit_test(test_reader__a_batch_is_lent_until_its_slot_comes_again),

@@ -81,6 +81,64 @@ static void test_vocabulary__every_kind_keeps_the_ids_and_gives_text_back(void *
     }
 }
 
+/* Ids as without, and the words of each; `expected`: "0 1 1-2" where the ranges are known, else only their order. */
+static void check_words(
+        const struct vocabulary *vocabulary, const char *line, size_t words, const char *expected)
+{
+    static char found[400];
+    int32_t *ids = NULL, *same = NULL, before = 0;
+    struct word_range *of = NULL;
+    size_t room = 0, same_room = 0, word_room = 0, count, same_count, word_count, used = 0;
+    assert_int_equal(
+            vocabulary_encode(vocabulary, line, strlen(line), &same, &same_room, &same_count), STATUS_OK);
+    assert_int_equal(vocabulary_encode_words(vocabulary, line, strlen(line), &ids, &room, &count, &of,
+                             &word_room, &word_count),
+            STATUS_OK);
+    assert_int_equal(word_count, words);
+    assert_int_equal(count, same_count);
+    assert_memory_equal(ids, same, count * sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(of[i].first >= before && of[i].last >= of[i].first && (size_t)of[i].last < words);
+        assert_true(of[i].first <= before + 1);
+        before = of[i].last;
+        used += (size_t)snprintf(found + used, sizeof found - used, "%s%d", i > 0 ? " " : "", of[i].first);
+        if (of[i].last > of[i].first)
+            used += (size_t)snprintf(found + used, sizeof found - used, "-%d", of[i].last);
+    }
+    assert_true(count == 0 || (size_t)before + 1 == words);
+    if (expected)
+        assert_string_equal(found, expected);
+    memory_free(ids);
+    memory_free(same);
+    memory_free(of);
+}
+
+static void test_vocabulary__pieces_know_their_words(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < vocabulary_kinds.count; k++) {
+        struct vocabulary *vocabulary = made(kind_at(&vocabulary_kinds, k)->name, 60);
+        for (size_t i = 0; i < LINES; i += 13) {
+            size_t words = 1;
+            for (size_t at = 0; at < sizes[i]; at++)
+                words += pointers[i][at] == ' ';
+            check_words(vocabulary, pointers[i], words, NULL);
+        }
+        check_words(vocabulary, "  the \t\xc2\xbd  \xe2\x88\x9e\xe2\x88\x9e x\xc2\xbd ", 4, NULL);
+        vocabulary_close(vocabulary);
+    }
+    struct vocabulary *letters = made("char", 60);
+    check_words(letters, "ab  c", 2, "0 0 0 1 1");
+    check_words(letters,
+            "a\xc2\xa0"
+            "b c",
+            2, "0 0 0 0 1 1"); /* a no-break space is none between words */
+    vocabulary_close(letters);
+    struct vocabulary *words = made("word", 60);
+    check_words(words, "\xe2\x88\x9e \xe2\x88\x9e\xe2\x88\x9e", 2, "0-1"); /* one <unk> */
+    vocabulary_close(words);
+}
+
 static void test_vocabulary__the_same_lines_give_the_same_bytes(void **state)
 {
     (void)state;
@@ -317,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_vocabulary__every_kind_keeps_the_ids_and_gives_text_back),
+            cmocka_unit_test(test_vocabulary__pieces_know_their_words),
             cmocka_unit_test(test_vocabulary__the_same_lines_give_the_same_bytes),
             cmocka_unit_test(test_vocabulary__a_refusal_names_a_possible_size),
             cmocka_unit_test(test_vocabulary__words_and_characters_may_be_fewer),

@@ -35,6 +35,10 @@ static const struct option rows[] = {
                         "given: as in --vocab"},
         {"image-grey", OPTION_BOOL, AT(image_grey), .value = "false", .needs = "source-images",
                 .help = "without colours"},
+        {"alignments", OPTION_TEXT, AT(alignments), .placeholder = "FILE",
+                .help = "words that belong together, a line for each pair as 0-0 1-2 2-1 (source-target, "
+                        "from 0), "
+                        "for train.guided_alignment"},
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",
@@ -103,6 +107,8 @@ static enum status check_output(const struct prepare_options *options)
     const struct text_list vocabs = {&vocab, vocab ? 1 : 0};
     TRY(text_check_output(output, &options->joined));
     TRY(text_check_output(output, &vocabs));
+    char *alignments = options->alignments;
+    TRY(text_check_output(output, &(struct text_list){&alignments, alignments ? 1 : 0}));
     for (int side = 0; side < SIDES; side++)
         TRY(text_check_output(output, &options->text[side]));
     return access(folder, W_OK) == 0 ? STATUS_OK : status_fail_errno("create", output);
@@ -121,6 +127,9 @@ static enum status check_source(const struct prepare_options *options)
     CHECK(!options->images || options->max_ratio == 0, STATUS_USAGE,
             "--max-ratio compares the lengths of both sides, but images of --source-images are all of one "
             "size: leave it out");
+    CHECK(!options->alignments, STATUS_USAGE,
+            "--alignments %s is of words, but --%s gives none: leave it out, or expected --source FILE",
+            options->alignments, name);
     CHECK(options->text[TARGET].count > 0, STATUS_USAGE, "--target FILE is missing");
     return STATUS_OK;
 }
@@ -153,6 +162,8 @@ static enum status check_text_only(int argc, char **argv)
 static enum status check(struct prepare_options *options, int argc, char **argv)
 {
     TRY(check_text(options));
+    CHECK(!options->alignments || strcmp(options->alignments, "-") != 0, STATUS_USAGE,
+            "--alignments expects a file, found - (standard input)");
     if (!prepare_is_text(options))
         TRY(check_text_only(argc, argv));
     TRY(options_check_needs(&schema, options));
@@ -192,6 +203,9 @@ static void print_summary(const struct prepare_options *options, struct vocabula
             (double)facts.st_size * 1e-6);
     for (int side = 0; side < SIDES; side++)
         print_side((enum side)side, counts, vocabularies[side], vocabularies[SOURCE] == vocabularies[TARGET]);
+    if (options->alignments)
+        printf("  alignment   %lld points, %.2f a target token\n", (long long)counts->points,
+                (double)counts->points / (double)counts->tokens[TARGET]);
     char skipped[PREPARE_TOLD];
     printf("  left out    %s\n", prepare_tell_skipped(counts->skipped, skipped, sizeof skipped));
     if (strcmp(skipped, "none") != 0)

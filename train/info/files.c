@@ -180,6 +180,8 @@ static enum status describe_corpus(cJSON *facts, const struct corpus *corpus)
     const struct corpus_facts *known = corpus_facts(corpus);
     cJSON_AddNumberToObject(facts, "pairs", (double)known->pairs);
     cJSON_AddBoolToObject(facts, "text", known->has_text);
+    if (known->aligned)
+        cJSON_AddNumberToObject(facts, "points", (double)known->points);
     cJSON_AddStringToObject(facts, "fingerprint", known->fingerprint);
     cJSON_AddBoolToObject(facts, "joint_vocabulary", known->joint);
     for (enum side side = SOURCE; side < SIDES; side++) {

@@ -19,6 +19,9 @@ struct line_pair {
     size_t rooms[SIDES], counts[SIDES];
     enum status statuses[SIDES];
     enum skip_reason reason;
+    struct word_range *words[SIDES]; /* of the ids; these and the line below if pairs are aligned */
+    size_t word_rooms[SIDES], word_counts[SIDES];
+    size_t alignment, alignment_bytes; /* its line, in the block's text */
 };
 
 struct block {
@@ -32,8 +35,10 @@ struct block {
 static void block_release(struct block *block)
 {
     for (size_t i = 0; block->pairs && i < BLOCK_PAIRS; i++)
-        for (int side = 0; side < SIDES; side++)
+        for (int side = 0; side < SIDES; side++) {
             memory_free(block->pairs[i].ids[side]);
+            memory_free(block->pairs[i].words[side]);
+        }
     memory_free(block->pairs);
     memory_free(block->text);
 }
@@ -57,6 +62,19 @@ static enum status block_add(struct block *block, const struct pair *pair, enum 
     return STATUS_OK;
 }
 
+/* The line of the alignment of the pair added last. */
+static enum status block_align(struct block *block, struct aligner *aligner)
+{
+    struct line_pair *pair = &block->pairs[block->count - 1];
+    const char *line;
+    TRY(aligner_next(aligner, pair->number, &line, &pair->alignment_bytes));
+    TRY(memory_grow(&block->text, "text", &block->room, block->used + pair->alignment_bytes + 1, 1));
+    memcpy(block->text + block->used, line, pair->alignment_bytes);
+    pair->alignment = block->used;
+    block->used += pair->alignment_bytes;
+    return STATUS_OK;
+}
+
 /* Fills the block; leaves it empty at the end of the text. */
 static enum status block_read(struct block *block, const struct prepare_text *text)
 {
@@ -66,22 +84,37 @@ static enum status block_read(struct block *block, const struct prepare_text *te
     while (block->count < BLOCK_PAIRS && block->used < BLOCK_BYTES) {
         TRY(prepare_next(text, &pair, &reason));
         if (!pair.text[SOURCE])
-            break;
+            return text->aligner && block->count == 0 ? aligner_end(text->aligner) : STATUS_OK;
         TRY(block_add(block, &pair, reason));
+        if (text->aligner)
+            TRY(block_align(block, text->aligner));
     }
     return STATUS_OK;
 }
 
+/* `aligned`: the vocabulary that tells words, too; NULL: nobody asks for them. */
+static enum status encode_side(const struct block *block, struct line_pair *line, int side,
+        struct encoder *encoder, const struct vocabulary *aligned)
+{
+    const char *text = block->text + line->starts[side];
+    if (aligned)
+        return vocabulary_encode_words(aligned, text, line->bytes[side], &line->ids[side], &line->rooms[side],
+                &line->counts[side], &line->words[side], &line->word_rooms[side], &line->word_counts[side]);
+    return encoder_encode(
+            encoder, text, line->bytes[side], &line->ids[side], &line->rooms[side], &line->counts[side]);
+}
+
 /* By all threads of a team, each with its encoders, which says whether it goes on: one that has failed only
  * takes its turn, so that its message stays what it is. */
-static void block_encode(struct block *block, struct encoder *const encoders[SIDES], bool goes_on)
+static void block_encode(struct block *block, struct encoder *const encoders[SIDES],
+        struct vocabulary *const aligned[SIDES], bool goes_on)
 {
 #pragma omp for schedule(dynamic, TILE_PAIRS)
     for (size_t i = 0; i < block->count; i++) {
         struct line_pair *line = &block->pairs[i];
         for (int side = block->words > 0 ? TARGET : SOURCE; side < SIDES && goes_on; side++)
-            line->statuses[side] = encoder_encode(encoders[side], block->text + line->starts[side],
-                    line->bytes[side], &line->ids[side], &line->rooms[side], &line->counts[side]);
+            line->statuses[side] =
+                    encode_side(block, line, side, encoders[side], aligned ? aligned[side] : NULL);
     }
 }
 
@@ -110,7 +143,22 @@ static void count_pair(const struct line_pair *line, bool text, struct prepare_c
     }
 }
 
-static enum status block_write(const struct block *block, const struct prepare_options *options,
+/* The alignment of the pair written last. */
+static enum status write_alignment(const struct block *block, const struct line_pair *line,
+        struct aligner *aligner, struct corpus_writer *writer, struct prepare_counts *counts)
+{
+    const struct corpus_point *points;
+    struct token_words sides[SIDES];
+    size_t count;
+    for (int side = 0; side < SIDES; side++)
+        sides[side] = (struct token_words){line->words[side], line->counts[side], line->word_counts[side]};
+    TRY(aligner_points(aligner, line->number, block->text + line->alignment, line->alignment_bytes, sides,
+            &points, &count));
+    counts->points += (int64_t)count;
+    return corpus_align(writer, points, count);
+}
+
+static enum status block_write(const struct block *block, const struct prepare_text *from,
         struct corpus_writer *writer, struct prepare_counts *counts)
 {
     bool text = block->words == 0;
@@ -120,7 +168,7 @@ static enum status block_write(const struct block *block, const struct prepare_o
         const char *frames = block->text + line->starts[SOURCE];
         const int32_t *tokens[SIDES] = {text ? line->ids[SOURCE] : (const void *)frames, line->ids[TARGET]};
         enum skip_reason reason =
-                line->reason == SKIP_NOT ? prepare_filter_tokens(options, lengths) : line->reason;
+                line->reason == SKIP_NOT ? prepare_filter_tokens(from->options, lengths) : line->reason;
         if (reason != SKIP_NOT) {
             counts->skipped[reason]++;
             TRY(corpus_skip(writer, line->number, reason));
@@ -129,6 +177,8 @@ static enum status block_write(const struct block *block, const struct prepare_o
         count_pair(line, text, counts);
         TRY(corpus_add(
                 writer, tokens, line->counts, block->text + line->starts[TARGET], line->bytes[TARGET]));
+        if (from->aligner)
+            TRY(write_alignment(block, line, from->aligner, writer, counts));
     }
     return STATUS_OK;
 }
@@ -169,7 +219,7 @@ struct work {
 static enum status write_and_read(const struct work *work, struct block *block)
 {
     char progress[80];
-    TRY(block_write(block, work->text->options, work->writer, work->counts));
+    TRY(block_write(block, work->text, work->writer, work->counts));
     snprintf(progress, sizeof progress, "%lld pairs", (long long)work->counts->pairs);
     log_progress(progress);
     return block_read(block, work->text);
@@ -187,7 +237,8 @@ static enum status take_turn(const struct work *work, struct block *now, struct 
             status = write_and_read(work, other);
             goes_on = status == STATUS_OK;
         }
-        block_encode(now, work->encoders[omp_get_thread_num()].sides, goes_on);
+        block_encode(now, work->encoders[omp_get_thread_num()].sides,
+                work->text->aligner ? work->vocabularies : NULL, goes_on);
     }
     return status == STATUS_OK ? block_check(now, work->vocabularies) : status;
 }
@@ -202,7 +253,7 @@ static enum status write_all(const struct work *work, struct block blocks[2])
         now = other;
         other = encoded;
     }
-    TRY(block_write(other, work->text->options, work->writer, work->counts));
+    TRY(block_write(other, work->text, work->writer, work->counts));
     log_progress(NULL);
     char skipped[PREPARE_TOLD];
     CHECK(work->counts->pairs > 0, STATUS_DATA, "expected sentence pairs, found none to keep: %s",
@@ -231,7 +282,8 @@ enum status prepare_corpus(const struct prepare_text *text, struct vocabulary *c
     struct work work = {.text = text, .vocabularies = vocabularies, .counts = counts};
     struct corpus_settings settings = {.vocabularies = {vocabularies[SOURCE], vocabularies[TARGET]},
             .compression = (int)options->compression,
-            .keep_text = options->text_kept};
+            .keep_text = options->text_kept,
+            .aligned = text->aligner != NULL};
     struct block blocks[2] = {{0}};
     int threads = omp_get_max_threads();
     memset(counts, 0, sizeof *counts);

@@ -102,6 +102,8 @@ enum status prepare_open_text(struct prepare_text *text, const struct prepare_op
     *text = (struct prepare_text){.options = options};
     TRY(open_pairs(text, unique || !options->vocab));
     enum status status = unique ? find_duplicates(text) : STATUS_OK;
+    if (status == STATUS_OK && options->alignments)
+        status = aligner_open(&text->aligner, options->alignments);
     if (status != STATUS_OK)
         prepare_close_text(text);
     return status;
@@ -111,6 +113,7 @@ void prepare_close_text(struct prepare_text *text)
 {
     pairs_close(text->pairs);
     duplicates_close(text->duplicates);
+    aligner_close(text->aligner);
 }
 
 static bool is_identical(const struct pair *pair)

@@ -6,12 +6,14 @@
 
 #include "io/corpus.h"
 #include "io/pairs.h"
+#include "train/prepare/alignment.h"
 #include "train/prepare/duplicates.h"
 
 struct prepare_options {
     struct text_list text[SIDES], joined; /* two files side by side, or files that hold both sides */
     char *features, *images, *image_size; /* a source that is not text */
     bool image_grey;
+    char *alignments; /* NULL: none */
     char *output, *vocab;
     int64_t vocab_size, vocab_sample;
     const struct kind *vocab_kind;
@@ -35,6 +37,7 @@ struct prepare_text {
     struct source_form form; /* of the source */
     struct pairs *pairs;
     struct duplicates *duplicates; /* NULL: not looked for */
+    struct aligner *aligner;       /* NULL: nothing is aligned */
 };
 
 enum status prepare_open_text(struct prepare_text *text, const struct prepare_options *options);
@@ -65,7 +68,7 @@ enum status prepare_vocabulary_form(const char *path, struct source_form *out);
 void prepare_release_vocabularies(struct vocabulary *vocabularies[SIDES]);
 
 struct prepare_counts {
-    int64_t pairs, tokens[SIDES], unknown[SIDES], skipped[SKIP_REASONS];
+    int64_t pairs, tokens[SIDES], unknown[SIDES], points, skipped[SKIP_REASONS];
 };
 
 /* Writes options->output. STATUS_DATA if no pair is left. */
