@@ -38,8 +38,10 @@ struct architecture {
     enum status (*check)(const struct model_options *options, bool joint);
     /* Declares the parameters in order of use and leaves their numbers in model->layout (on model->lasting). */
     enum status (*declare)(struct model *model);
-    /* Teacher forcing: one hidden row for each target token. NULL hidden on a tape that failed. */
-    struct prediction (*predict)(struct model *model, struct tape *tape, const struct sentences sides[SIDES]);
+    /* Teacher forcing: one hidden row for each target token. NULL hidden on a tape that failed. `guide`: what the attention
+     * that a step tells is guided by, if the model has any; NULL: nothing. */
+    struct prediction (*predict)(struct model *model, struct tape *tape, const struct sentences sides[SIDES],
+            const struct guide *guide);
 
     /* Cached decoding. `*state` and all it holds live on model->decode until the next start. */
     enum status (*decode_start)(struct model *model, const struct sentences *source, void **state);

@@ -143,6 +143,57 @@ static void double_sentences(struct arena *arena, struct sentences *side, size_t
     *side = sentences_make(ids, offsets, 2 * count);
 }
 
+/* Every sentence twice, as double_sentences() has it. */
+static void double_alignment(struct arena *arena, struct alignment *alignment, size_t tokens)
+{
+    size_t points = (size_t)alignment->offsets[tokens];
+    int32_t *offsets = arena_take(arena, 2 * tokens + 1, sizeof *offsets);
+    int32_t *twice = arena_take(arena, 2 * points, sizeof *twice);
+    if (!offsets || !twice)
+        return;
+    memcpy(twice, alignment->points, points * sizeof *twice);
+    memcpy(twice + points, alignment->points, points * sizeof *twice);
+    for (size_t t = 0; t <= tokens; t++) {
+        offsets[t] = alignment->offsets[t];
+        offsets[tokens + t] = alignment->offsets[t] + (int32_t)points;
+    }
+    *alignment = (struct alignment){offsets, twice};
+}
+
+/* What the pass guides attention by, for target tokens as often as `copies`; NULL: nothing, or a failed arena. */
+static struct guide *guide_make(
+        struct model *model, const struct batch *batch, const struct pass *pass, size_t copies)
+{
+    const size_t tokens = batch->tokens[TARGET];
+    struct alignment alignment = batch->alignment;
+    if (!guide_is_on(pass->guide) || !alignment.offsets || !model->architecture->attends(model))
+        return NULL;
+    struct guide *guide = arena_take(model->step, 1, sizeof *guide);
+    double *costs = arena_take_zeroed(model->step, copies * tokens, sizeof *costs);
+    if (copies > 1)
+        double_alignment(model->step, &alignment, tokens);
+    if (arena_status(model->step) != STATUS_OK)
+        return NULL;
+    *guide = (struct guide){.kind = (const struct guide_kind *)pass->guide,
+            .offsets = alignment.offsets,
+            .points = alignment.points,
+            .weight = (float)(pass->guide_weight / (double)copies),
+            .costs = costs};
+    return guide;
+}
+
+/* The mean over copies, in the order of the tokens. */
+static void add_guide(const struct guide *guide, size_t copies, struct loss *out)
+{
+    double costs = 0;
+    for (size_t t = 0; t < copies * (size_t)out->tokens; t++)
+        costs += guide->costs[t];
+    for (int64_t t = 0; t < out->tokens; t++)
+        out->aligned += guide->offsets[t + 1] > guide->offsets[t];
+    out->alignment = costs / (double)copies;
+    out->objective += (double)guide->weight * costs;
+}
+
 enum status model_loss(
         struct model *model, const struct batch *batch, const struct pass *pass, struct loss *out)
 {
@@ -151,7 +202,9 @@ enum status model_loss(
     TRY(reserve(model, batch, sides));
     arena_clear(model->step);
     ASSERT(pass->r_drop == 0 || !pass->log_probabilities);
-    for (int side = 0; pass->r_drop > 0 && side < SIDES; side++)
+    const size_t copies = pass->r_drop > 0 ? 2 : 1;
+    const struct guide *guide = guide_make(model, batch, pass, copies);
+    for (int side = 0; copies > 1 && side < SIDES; side++)
         double_sentences(model->step, &sides[side], side == SOURCE ? model_source_words(model) : 1);
     struct tape_options options = {
             .recording = pass->gradient != NULL,
@@ -171,7 +224,7 @@ enum status model_loss(
     struct tape *tape = tape_start(model->step, &model->parameters, &options);
     if (!tape)
         return arena_status(model->step);
-    struct prediction p = model->architecture->predict(model, tape, sides);
+    struct prediction p = model->architecture->predict(model, tape, sides, guide);
     struct loss_task task = {.classes = p.classes,
             .targets = batch->ids[TARGET],
             .smoothing = pass->label_smoothing,
@@ -179,6 +232,8 @@ enum status model_loss(
             .log_probabilities = pass->log_probabilities};
     op_loss(tape, p.hidden, p.weight, p.bias, &task, out);
     TRY(tape_status(tape));
+    if (guide)
+        add_guide(guide, copies, out);
     if (!pass->gradient)
         return STATUS_OK;
     enum phase before = clock_enter(PHASE_BACKWARD);
@@ -195,7 +250,7 @@ enum status model_logits(struct model *model, const struct batch *batch, float *
     struct tape *tape = tape_start(model->step, &model->parameters, &(struct tape_options){0});
     if (!tape)
         return arena_status(model->step);
-    struct prediction prediction = model->architecture->predict(model, tape, sides);
+    struct prediction prediction = model->architecture->predict(model, tape, sides, NULL);
     TRY(tape_status(tape));
     prediction_logits(tape, &prediction, out);
     return tape_status(tape);

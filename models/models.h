@@ -71,7 +71,10 @@ struct pass {
     uint64_t seed, update; /* with `slot`: key of the dropout */
     uint32_t slot;
     double label_smoothing;
-    double r_drop;      /* weight of R-Drop, which takes every sentence twice (ops.h); 0: off */
+    double r_drop; /* weight of R-Drop, which takes every sentence twice (ops.h); 0: off */
+    const struct kind *
+            guide; /* of guide_kinds; NULL: none. Counts where the batch has an alignment and the model attention */
+    double guide_weight;
     float *gradient;    /* flat buffer that the gradient is added to; NULL: forward only */
     const bool *frozen; /* [parameters]: whose gradient is not made; NULL: none */
     void (*ready)(void *context, size_t first);       /* see exchange_ready(); may be NULL */

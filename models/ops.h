@@ -110,6 +110,55 @@ void attention_step_weights(size_t rows, size_t heads, size_t key_width, float s
         size_t query_stride, const float *const *keys, size_t stride, const int32_t *lengths, float weight,
         bool apart, float *const *out);
 
+/* The mean over heads of softmax(scale · Q Kᵀ), each query's weights after the one's before it [1, sum over pairs of
+ * queries · keys] (ops/attention_mean.c). The same bits as attention_step_weights(); not causal. */
+struct tensor *op_attention_mean(struct tape *tape, const struct attention_shape *shape,
+        struct attention_part query, struct attention_part key);
+
+/* ---- guided alignment (ops/guide.c; Chen et al. 2016): weights of attention learn an alignment that is given ---- */
+
+/* A target token with points; its alignment A gives each of them 1 / points. */
+struct guide_task {
+    const float *weights; /* a [keys] */
+    size_t keys;
+    const int32_t *points; /* [point_count] keys, rising */
+    size_t point_count;
+};
+
+/* Rows: none, ce, mse, mult. */
+extern const struct kind_table guide_kinds;
+struct guide_kind {
+    struct kind kind;
+    /* The cost of a token; adds factor · its derivative by a to gradient [keys], which may be NULL. NULL: none. */
+    double (*cost)(const struct guide_task *task, float factor, float *gradient);
+};
+
+static inline bool guide_is_on(const struct kind *kind)
+{
+    return kind && ((const struct guide_kind *)kind)->cost;
+}
+
+/* Pointers must live as long as the tape. */
+struct guide {
+    const struct guide_kind *kind;
+    const int32_t *offsets,
+            *points; /* target token t's: points[offsets[t]:offsets[t + 1]], in its source sentence */
+    float weight;    /* of a cost in the objective */
+    double *costs;   /* [target tokens] written, without the weight; 0 of tokens without points */
+};
+
+/* Whose weights they are. */
+struct guide_rows {
+    size_t pairs;
+    const int32_t *query_offsets; /* [pairs + 1]; NULL: one row each */
+    const int32_t *key_count;     /* [pairs] */
+    const int32_t *tokens;        /* [rows] target token of each row; NULL: 0, 1, 2 ... */
+};
+
+/* weights as op_attend() and op_attention_mean() tell them. */
+void op_guide(
+        struct tape *tape, const struct guide *guide, const struct guide_rows *rows, struct tensor *weights);
+
 /* ---- attention of recurrent decoders (ops/attend.c, ops/scores.c): c = sum over j of dropout(a_j) · v_j, one head,
  * a = softmax over the keys of the query's sentence of scale · score(q, k_j) ---- */
 
@@ -157,7 +206,9 @@ struct attend {
             *centre; /* [nq, 1] in (0, 1); NULL, or p = centre · keys of the sentence, of which the nearest
                                  is the middle, and a_j becomes a_j · exp(-(j - p)² / (2 (reach/2)²)) */
     struct dropout dropout;
-    float *weights; /* is given the a of each query, one after the other, without dropout; NULL: not asked for */
+    struct tensor **
+            told; /* is given the a of each query, one after the other [1, sum of them], without dropout, as a
+                             tensor whose gradient flows too; NULL: not asked for */
 };
 
 /* Returns [nq, v]. Nothing of size nq · nk · k is kept: backward computes additive scores again. */
@@ -189,8 +240,10 @@ struct loss_task {
 
 struct loss {
     double objective;     /* nats, summed over targets in order: what is minimised */
-    double cross_entropy; /* without smoothing and R-Drop */
+    double cross_entropy; /* without smoothing, R-Drop and guided alignment */
     int64_t tokens, correct;
+    double alignment; /* cost of guided alignment, summed over the `aligned` tokens, without its weight */
+    int64_t aligned;
 };
 
 /* x [n, d], weight [>= C, d], bias [1, >= C] or NULL; p = softmax(x Wᵀ + b). For each target t

@@ -247,6 +247,7 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
         const struct recurrent_reach *reach)
 {
     const struct attention_kind *kind = recurrent_attention(model);
+    struct tensor *told = NULL;
     const struct attend attend = {
             .pairs = reach->pairs,
             .query_offsets = reach->query_offsets,
@@ -262,9 +263,14 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
             .positions = reach->positions,
             .centre = reach->centre,
             .dropout = tape_dropout(tape, model->options.attention_dropout),
-            .weights = reach->weights,
+            .told = reach->guide ? &told : reach->told,
     };
-    return op_attend(tape, &attend);
+    struct tensor *context = op_attend(tape, &attend);
+    if (reach->guide)
+        op_guide(tape, reach->guide,
+                &(struct guide_rows){reach->pairs, reach->query_offsets, reach->key_count, reach->tokens},
+                told);
+    return context;
 }
 
 /* ---- teacher forcing over whole sentences ---- */
@@ -302,19 +308,16 @@ static struct recurrent_reach reach_of(
         struct tape *tape, const struct recurrent_source *source, const struct sentences sides[SIDES])
 {
     const struct sentences *from = &sides[SOURCE];
-    int32_t *counts = arena_take(tape_arena(tape), from->count, sizeof *counts);
-    for (size_t i = 0; counts && i < from->count; i++)
-        counts[i] = from->offsets[i + 1] - from->offsets[i];
     return (struct recurrent_reach){.memory = source->memory,
             .keys = source->keys,
             .pairs = from->count,
             .query_offsets = sides[TARGET].offsets,
             .key_first = from->offsets,
-            .key_count = counts};
+            .key_count = sentence_lengths(tape, from)};
 }
 
 static struct tensor *run_whole(struct model *model, struct tape *tape, const struct recurrent_source *source,
-        const struct sentences sides[SIDES])
+        const struct sentences sides[SIDES], const struct guide *guide)
 {
     const struct recurrent_layout *r = recurrent_layout(model);
     const struct sentences *target = &sides[TARGET];
@@ -326,17 +329,19 @@ static struct tensor *run_whole(struct model *model, struct tape *tape, const st
     struct tensor *s = stack_apply(model, tape, &r->decoder, x, &run);
     if (!recurrent_attention(model)->attends)
         return s;
-    const struct recurrent_reach reach = reach_of(tape, source, sides);
+    struct recurrent_reach reach = reach_of(tape, source, sides);
+    reach.guide = guide;
     return recurrent_look_back(model, tape, s, &reach);
 }
 
-static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
+static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES],
+        const struct guide *guide)
 {
     struct recurrent_source source;
     if (!recurrent_encode(model, tape, &sides[SOURCE], &source))
         return (struct prediction){0};
-    struct tensor *hidden = recurrent_feeds(model) ? recurrent_by_steps(model, tape, &source, sides)
-                                                   : run_whole(model, tape, &source, sides);
+    struct tensor *hidden = recurrent_feeds(model) ? recurrent_by_steps(model, tape, &source, sides, guide)
+                                                   : run_whole(model, tape, &source, sides, guide);
     struct dropout dropout = tape_dropout(tape, model->options.dropout);
     if (dropout.rate > 0)
         hidden = op_sum(tape, NULL, hidden, dropout);

@@ -69,9 +69,11 @@ struct recurrent_reach {
     size_t pairs;
     const int32_t *query_offsets; /* NULL: a query each */
     const int32_t *key_first, *key_count;
-    const int32_t *positions; /* [queries] place of each in its sentence, if local; NULL: 0, 1 ... */
-    struct tensor *centre;    /* [queries, 1], if predicted */
-    float *weights;           /* told, if not NULL */
+    const int32_t *positions;  /* [queries] place of each in its sentence, if local; NULL: 0, 1 ... */
+    struct tensor *centre;     /* [queries, 1], if predicted */
+    struct tensor **told;      /* as in struct attend */
+    const struct guide *guide; /* NULL: none; with it nobody else is told */
+    const int32_t *tokens;     /* [queries] target tokens, for the guide; NULL: 0, 1 ... */
 };
 
 /* The context of each query [queries, memory columns]; query: after its product. */
@@ -112,7 +114,8 @@ struct tensor *recurrent_deep_output(const struct model *model, struct tape *tap
 
 /* Teacher forcing: hidden [target tokens, width] in packed order. */
 struct tensor *recurrent_by_steps(struct model *model, struct tape *tape,
-        const struct recurrent_source *source, const struct sentences sides[SIDES]);
+        const struct recurrent_source *source, const struct sentences sides[SIDES],
+        const struct guide *guide);
 
 /* ---- decoding (recurrent_decode.c) ---- */
 

@@ -120,20 +120,17 @@ static void keep_state(struct decoding *d, size_t layer, const struct tensor *h,
     }
 }
 
-/* Adds the weights of each row, which lie one after the other. */
-static void tell(const struct decoding *d, const float *weights, const struct step_attention *attention)
+/* Adds the weights of each row, which lie one after the other; NULL: nobody asked. */
+static void tell(const struct decoding *d, const struct tensor *told, const struct step_attention *attention)
 {
+    const float *weights = told ? told->value : NULL;
     for (size_t r = 0; weights && r < d->rows; r++)
         for (int32_t j = 0; j < d->count[r]; j++)
             attention->rows[r][j] += attention->weight * *weights++;
 }
 
-static struct recurrent_reach reach_of(
-        struct decoding *d, struct tape *tape, const struct step_attention *attention)
+static struct recurrent_reach reach_of(struct decoding *d, struct tape *tape, struct tensor **told)
 {
-    size_t weights = 0;
-    for (size_t r = 0; r < d->rows; r++)
-        weights += (size_t)d->count[r];
     struct recurrent_reach reach = {.pairs = d->rows, .key_first = d->first, .key_count = d->count};
     reach.memory = tape_input(tape, d->source_tokens, d->memory_columns, d->memory, false);
     reach.keys = reach.memory;
@@ -143,7 +140,7 @@ static struct recurrent_reach reach_of(
     for (size_t r = 0; positions && r < d->rows; r++)
         positions[r] = (int32_t)d->step;
     reach.positions = positions;
-    reach.weights = attention ? arena_take(tape_arena(tape), weights, sizeof(float)) : NULL;
+    reach.told = told;
     return reach;
 }
 
@@ -152,7 +149,8 @@ static struct tensor *step_feeding(
         struct decoding *d, struct tape *tape, struct tensor *x, const struct step_attention *attention)
 {
     const size_t layers = layers_of(d->model);
-    struct recurrent_reach reach = reach_of(d, tape, attention);
+    struct tensor *told = NULL;
+    struct recurrent_reach reach = reach_of(d, tape, attention ? &told : NULL);
     struct tensor **starts = arena_take(tape_arena(tape), layers, sizeof(struct tensor *));
     struct recurrent_stepper stepper;
     for (size_t i = 0; starts && i < layers; i++)
@@ -165,7 +163,7 @@ static struct tensor *step_feeding(
         return NULL;
     for (size_t i = 0; i < layers; i++)
         keep_state(d, i, stepper.h[i], stepper.c[i]);
-    tell(d, reach.weights, attention);
+    tell(d, told, attention);
     if (recurrent_attention(d->model)->before)
         return recurrent_deep_output(d->model, tape, stepper.s, stepper.context, x);
     keep_tensor(&d->planes[layers], stepper.hidden);
@@ -197,12 +195,13 @@ static struct tensor *step_whole(struct decoding *d, struct tape *tape, struct t
 static struct tensor *look_back(
         struct decoding *d, struct tape *tape, struct tensor *s, const struct step_attention *attention)
 {
-    struct recurrent_reach reach = reach_of(d, tape, attention);
+    struct tensor *told = NULL;
+    struct recurrent_reach reach = reach_of(d, tape, attention ? &told : NULL);
     if (!s || tape_status(tape) != STATUS_OK)
         return NULL;
     struct tensor *hidden = recurrent_look_back(d->model, tape, s, &reach);
     if (hidden)
-        tell(d, reach.weights, attention);
+        tell(d, told, attention);
     return hidden;
 }
 

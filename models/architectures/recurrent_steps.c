@@ -156,6 +156,7 @@ struct order {
     struct steps steps;
     int32_t *ids;                   /* [tokens] decoder input in step order */
     int32_t *place;                 /* [tokens] in packed order: row in step order */
+    int32_t *tokens;                /* [tokens] in step order: row in packed order */
     int32_t *key_first, *key_count; /* [sentences] */
     struct tensor **s, **context;   /* [steps] */
 };
@@ -168,6 +169,7 @@ static bool order_make(struct order *o, struct tape *tape, const struct sentence
     o->steps = steps_make(tape, target->offsets, target->count);
     o->ids = arena_take(arena, target->tokens, sizeof *o->ids);
     o->place = arena_take(arena, target->tokens, sizeof *o->place);
+    o->tokens = arena_take(arena, target->tokens, sizeof *o->tokens);
     o->key_first = arena_take(arena, target->count, sizeof *o->key_first);
     o->key_count = arena_take(arena, target->count, sizeof *o->key_count);
     o->s = arena_take_zeroed(arena, o->steps.count, sizeof *o->s);
@@ -181,6 +183,7 @@ static bool order_make(struct order *o, struct tape *tape, const struct sentence
         for (int32_t t = target->offsets[sentence], step = 0; t < target->offsets[sentence + 1];
                 t++, step++) {
             o->place[t] = o->steps.first[step] + (int32_t)i;
+            o->tokens[o->place[t]] = t;
             o->ids[o->place[t]] = ids[t];
         }
     }
@@ -199,7 +202,7 @@ static struct tensor **sort_starts(
 }
 
 struct tensor *recurrent_by_steps(struct model *model, struct tape *tape,
-        const struct recurrent_source *source, const struct sentences sides[SIDES])
+        const struct recurrent_source *source, const struct sentences sides[SIDES], const struct guide *guide)
 {
     const bool before = recurrent_attention(model)->before;
     struct order o;
@@ -213,9 +216,11 @@ struct tensor *recurrent_by_steps(struct model *model, struct tape *tape,
             .keys = source->keys,
             .pairs = o.steps.sentences,
             .key_first = o.key_first,
-            .key_count = o.key_count};
+            .key_count = o.key_count,
+            .guide = guide};
     bool good = starts && recurrent_steps_start(&stepper, model, tape, &reach, x, starts);
     for (size_t t = 0; good && t < o.steps.count; t++) {
+        stepper.reach.tokens = o.tokens + o.steps.first[t];
         good = recurrent_step(&stepper, steps_active(&o.steps, t), (size_t)o.steps.first[t]);
         o.s[t] = before ? stepper.s : stepper.hidden;
         o.context[t] = stepper.context;

@@ -235,6 +235,7 @@ struct whole_reach {
     const struct model *model;
     const struct sentences *target;
     struct sentences memory; /* of the source, as the encoder left it */
+    const struct guide *guide;
 };
 
 static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t layer, struct tensor *qkv)
@@ -247,17 +248,22 @@ static struct tensor *whole_self(struct reach *reach, struct tape *tape, size_t 
 static struct tensor *whole_cross(struct reach *reach, struct tape *tape, size_t layer, struct tensor *query)
 {
     struct whole_reach *whole = (struct whole_reach *)reach;
-    return attention_cross(whole->model, tape, query, whole->target, reach->memory,
-            2 * layer * attention_width(whole->model), &whole->memory);
+    const struct model *model = whole->model;
+    const size_t column = 2 * layer * attention_width(model);
+    if (whole->guide && query && layer + 1 == (size_t)model->options.decoder_layers)
+        attention_guide(
+                model, tape, whole->guide, query, whole->target, reach->memory, column, &whole->memory);
+    return attention_cross(model, tape, query, whole->target, reach->memory, column, &whole->memory);
 }
 
-static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES])
+static struct prediction predict(struct model *model, struct tape *tape, const struct sentences sides[SIDES],
+        const struct guide *guide)
 {
     const struct sentences *target = &sides[TARGET];
     struct whole_reach *whole = arena_take(tape_arena(tape), 1, sizeof *whole); /* until backward */
     if (!whole)
         return (struct prediction){0};
-    *whole = (struct whole_reach){{whole_self, whole_cross, NULL}, model, target, {0}};
+    *whole = (struct whole_reach){{whole_self, whole_cross, NULL}, model, target, {0}, guide};
     whole->reach.memory = encode(model, tape, &sides[SOURCE], &whole->memory);
     int32_t *ids = shifted_ids(tape, target, model_start_id(model));
     return decode(model, tape, &whole->reach, ids, positions_of(tape, target), target->tokens);

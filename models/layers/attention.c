@@ -71,3 +71,16 @@ struct tensor *attention_cross(const struct model *model, struct tape *tape, str
             (struct attention_part){memory, column + attention_width(model)},
             tape_dropout(tape, model->options.attention_dropout));
 }
+
+void attention_guide(const struct model *model, struct tape *tape, const struct guide *guide,
+        struct tensor *query, const struct sentences *target, struct tensor *memory, size_t column,
+        const struct sentences *source)
+{
+    struct attention_shape shape = shape_of(model, target, source, false);
+    struct guide_rows rows = {.pairs = target->count,
+            .query_offsets = target->offsets,
+            .key_count = sentence_lengths(tape, source)};
+    struct tensor *weights = op_attention_mean(
+            tape, &shape, (struct attention_part){query, 0}, (struct attention_part){memory, column});
+    op_guide(tape, guide, &rows, weights);
+}

@@ -87,6 +87,11 @@ struct tensor *attention_self(const struct model *model, struct tape *tape, stru
 struct tensor *attention_cross(const struct model *model, struct tape *tape, struct tensor *query,
         const struct sentences *target, struct tensor *memory, size_t column, const struct sentences *source);
 
+/* What that attends to, as the mean over heads, learns from an alignment. */
+void attention_guide(const struct model *model, struct tape *tape, const struct guide *guide,
+        struct tensor *query, const struct sentences *target, struct tensor *memory, size_t column,
+        const struct sentences *source);
+
 /* ---- feed-forward (layers/feed_forward.c): outer(activation(inner(x))) ---- */
 
 struct feed_forward_layer {
@@ -136,6 +141,9 @@ int32_t *shifted_ids(struct tape *tape, const struct sentences *target, int32_t 
 
 /* 0, 1, 2 ... within each sentence, on the tape's arena; NULL on a tape that failed. */
 int32_t *positions_of(struct tape *tape, const struct sentences *sentences);
+
+/* [sentences] tokens of each, likewise. */
+int32_t *sentence_lengths(struct tape *tape, const struct sentences *sentences);
 
 /* ---- images (layers/image.c): convolutions that leave a grid of cells ---- */
 

@@ -59,3 +59,11 @@ int32_t *positions_of(struct tape *tape, const struct sentences *sentences)
             positions[t] = t - sentences->offsets[s];
     return positions;
 }
+
+int32_t *sentence_lengths(struct tape *tape, const struct sentences *sentences)
+{
+    int32_t *lengths = arena_take(tape_arena(tape), sentences->count, sizeof *lengths);
+    for (size_t s = 0; lengths && s < sentences->count; s++)
+        lengths[s] = sentences->offsets[s + 1] - sentences->offsets[s];
+    return lengths;
+}

@@ -14,6 +14,7 @@
  *
  *     dv_j = a_j f_j dc;  da_j = f_j (v_j · dc);  ds_j = scale · a_j (da_j - sum of a da);  dq, dk_j by the score
  *     Gaussian f_j = exp(-2 (j - p)² / D²), p = centre · keys:  dp = sum of a_j da_j · 4 (j - p) / D²
+ *     weights told are a_j times the Gaussian: their gradient times the Gaussian is added to da_j
  *
  * A task is TILE_PAIRS pairs; their queries go one after the other, so that sums over queries have one order.
  */
@@ -21,8 +22,9 @@ enum { TILE_PAIRS = 4 };
 
 struct attend_data {
     struct attend attend;
-    size_t *first;  /* [pairs]: number of the pair's first weight */
-    float *softmax; /* [sum over queries of their keys] */
+    size_t *first;       /* [pairs]: number of the pair's first weight */
+    float *softmax;      /* [sum over queries of their keys] */
+    struct tensor *told; /* NULL: not asked for */
     size_t most_keys;
 };
 
@@ -144,18 +146,13 @@ CLONES static void gaussian(const struct look *look, size_t reach, float *out)
     }
 }
 
-/* dw, of the weights, becomes ds. Returns the centre's gradient where there is a Gaussian. factors NULL: 1. */
-CLONES static float weights_backward(const struct attend *a, const struct look *look, const float *softmax,
-        const float *factors, float *dw)
+/* da becomes ds. Returns the centre's gradient where there is a Gaussian. */
+CLONES static float weights_backward(
+        const struct attend *a, const struct look *look, const float *softmax, float *dw)
 {
     const size_t count = look->seen;
     const float offset = (float)look->low - look->centre;
     float sum = 0, moment = 0;
-    if (factors) {
-#pragma omp simd
-        for (size_t j = 0; j < count; j++)
-            dw[j] *= factors[j];
-    }
 #pragma omp simd reduction(+ : sum, moment)
     for (size_t j = 0; j < count; j++) {
         sum += softmax[j] * dw[j];
@@ -199,7 +196,7 @@ static void tell_weights(const struct attend_data *data, const struct look *look
         const struct scratch *s)
 {
     const struct attend *a = &data->attend;
-    float *to = a->weights + look->weight;
+    float *to = data->told->value + look->weight;
     memset(to, 0, look->keys * sizeof *to);
     memcpy(to + look->low, softmax, look->seen * sizeof *to);
     if (!a->centre)
@@ -221,7 +218,7 @@ static void forward_query(const struct attend_data *data, const struct look *loo
     struct score_task task = score_task_of(a, look);
     a->score->forward(&task, softmax_row);
     softmax(softmax_row, a->scale, look->seen);
-    if (a->weights)
+    if (data->told)
         tell_weights(data, look, softmax_row, s);
     const float *factors = factors_of(data, look, s);
     memset(out, 0, width * sizeof *out);
@@ -235,7 +232,7 @@ struct attend_gradients {
     float *query, *key, *value, *centre; /* NULL: not wanted */
     bool add_query, add_centre;          /* they hold something already */
     float *weight;                       /* [tiles, k]: partial sums; NULL without weight */
-    const float *output;
+    const float *output, *told;          /* told NULL: nobody has asked anything of it */
 };
 
 /* dv is added to; dw [seen] is written. */
@@ -265,6 +262,20 @@ static void backward_scores(const struct attend *a, const struct look *look, con
     a->score->backward(&task, ds, &to);
 }
 
+/* The gradient of told weights goes to da; what `factors_of` has left in the scratch is gone. */
+static void add_told(const struct attend *a, const struct look *look, const float *told,
+        const struct scratch *s, float *da)
+{
+    told += look->weight + look->low;
+    if (!a->centre) {
+        floats_add(da, told, look->seen);
+        return;
+    }
+    gaussian(look, a->reach, s->factors);
+    floats_multiply(s->factors, told, look->seen);
+    floats_add(da, s->factors, look->seen);
+}
+
 /* context: the gradients. */
 static void backward_query(const struct attend_data *data, const struct look *look, const struct scratch *s,
         size_t tile, void *context)
@@ -274,7 +285,11 @@ static void backward_query(const struct attend_data *data, const struct look *lo
     const float *softmax_row = data->softmax + look->weight + look->low;
     const float *factors = factors_of(data, look, s);
     backward_values(a, look, softmax_row, factors, g, s->gradients);
-    float dcentre = weights_backward(a, look, softmax_row, factors, s->gradients);
+    if (factors)
+        floats_multiply(s->gradients, factors, look->seen);
+    if (g->told)
+        add_told(a, look, g->told, s, s->gradients);
+    float dcentre = weights_backward(a, look, softmax_row, s->gradients);
     if (g->centre)
         g->centre[look->row] = (g->add_centre ? g->centre[look->row] : 0) + dcentre;
     backward_scores(a, look, s->gradients, tile, g);
@@ -285,7 +300,8 @@ static void backward(struct tape *tape, struct node *node)
     const struct attend_data *data = node->data;
     const struct attend *a = &data->attend;
     const size_t width = a->query->columns, tiles = tiles_of(a->pairs, TILE_PAIRS);
-    struct attend_gradients g = {.output = node->outputs[0]->gradient};
+    struct attend_gradients g = {.output = tensor_gradient_part(tape, node->outputs[0]),
+            .told = data->told ? data->told->gradient : NULL};
     bool add_weight;
     g.query = tensor_gradient(tape, a->query, &g.add_query);
     g.centre = tensor_gradient(tape, a->centre, &g.add_centre);
@@ -347,7 +363,9 @@ static struct attend_data *data_make(struct tape *tape, const struct attend *a)
         data->most_keys = keys > data->most_keys ? keys : data->most_keys;
     }
     data->softmax = arena_take(arena, weights, sizeof *data->softmax);
-    return data->softmax ? data : NULL;
+    if (a->told)
+        *a->told = data->told = tape_tensor(tape, 1, weights);
+    return arena_status(arena) == STATUS_OK ? data : NULL;
 }
 
 struct tensor *op_attend(struct tape *tape, const struct attend *attend)
@@ -363,6 +381,6 @@ struct tensor *op_attend(struct tape *tape, const struct attend *attend)
     run_queries(tape, data, forward_query, out->value);
     tape_record(tape, &attend_op, data,
             (struct tensor *[]){attend->query, attend->key, attend->value, attend->weight, attend->centre}, 5,
-            &out, 1);
+            (struct tensor *[]){out, data->told}, data->told ? 2 : 1);
     return out;
 }

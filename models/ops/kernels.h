@@ -22,8 +22,8 @@ static inline size_t tiles_of(size_t count, size_t tile)
 }
 
 /* The rows of ops[]. */
-extern const struct op embedding_op, linear_op, convolution_op, attention_op, attend_op, weight_norm_op,
-        residual_norm_op, loss_op;
+extern const struct op embedding_op, linear_op, convolution_op, attention_op, attention_mean_op, guide_op,
+        attend_op, weight_norm_op, residual_norm_op, loss_op;
 extern const struct op recurrent_op, cell_op, stepwise_op, stepwise_start_op, beside_op, part_op, rows_op,
         join_op, sum_op, tanh_op, sigmoid_op;
 

@@ -6,7 +6,8 @@
 
 /*
  * op_attend(): size {pairs, most keys, key width, value width, reach}; option: "additive" or dot products, "one" (key and
- * value are one tensor), "step" (one query a pair), "late" (queries stand far behind in their sentences), "centre".
+ * value are one tensor), "step" (one query a pair), "late" (queries stand far behind in their sentences), "centre",
+ * "told" (the weights are a second output).
  * Inputs: query, key, value, weight, centre. Keys lie in another order than the pairs, with rows that are nobody's.
  */
 enum { QUERY, KEY, VALUE, WEIGHT, CENTRE };
@@ -54,6 +55,11 @@ static void attend_prepare(struct trial *t)
         *centre = (double)(float)(1 / (1 + exp(-2 * *centre)));
     }
     trial_expect(t, 0, queries, s[3]);
+    size_t weights = 0;
+    for (size_t pair = 0; pair < s[0]; pair++)
+        weights += (size_t)((t->queries[pair + 1] - t->queries[pair]) * t->keys[pair]);
+    if (trial_has(t, "told"))
+        trial_expect(t, 1, weights, 1);
 }
 
 static const struct score_kind *score_of(const struct trial *t)
@@ -76,7 +82,8 @@ static void attend_run(struct trial *t, struct tape *tape, struct tensor **in, s
             .reach = t->row->size[4],
             .positions = trial_has(t, "late") ? t->positions : NULL,
             .centre = in[CENTRE],
-            .dropout = t->dropout};
+            .dropout = t->dropout,
+            .told = trial_has(t, "told") ? &out[1] : NULL};
     out[0] = op_attend(tape, &attend);
 }
 
@@ -98,7 +105,7 @@ static void attend_twin(struct trial *t, double *const *in, double *const *out)
             .reach = s[4],
             .positions = trial_has(t, "late") ? t->positions : NULL,
             .centre = t->in[CENTRE].rows ? in[CENTRE] : NULL};
-    naive_attend(&attend, &t->dropout, out[0], NULL);
+    naive_attend(&attend, &t->dropout, out[0], trial_has(t, "told") ? out[1] : NULL);
 }
 
 #define ATTEND "attend", attend_prepare, attend_run, attend_twin
@@ -144,6 +151,10 @@ static const struct op_case cases[] = {
         CASE(ATTEND, 2e-5, "centre", 5, 11, 4, 3, 2),
         CASE(ATTEND, 2e-5, "centre step one", 9, 6, 4, 4, 1),
         CASE(ATTEND, 3e-5, "centre additive", 13, 30, 20, 17, 5),
+        CASE(ATTEND, 2e-5, "told", 9, 7, 5, 3, 0),
+        CASE(ATTEND, 2e-5, "told step additive", 7, 5, 6, 4, 0),
+        CASE(ATTEND, 2e-5, "told late additive one", 6, 9, 4, 4, 3),
+        CASE(ATTEND, 2e-5, "told centre", 5, 11, 4, 3, 2),
         CASE(WEIGHT_NORM, 1e-5, NULL, 1),
         CASE(WEIGHT_NORM, 1e-5, NULL, 37),
 };

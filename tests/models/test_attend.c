@@ -99,6 +99,7 @@ static void look(const struct way *way, struct part part, bool record, struct re
     memset(out, 0, sizeof *out);
     assert_int_equal(arena_open(&arena, "test", 1 << 16), STATUS_OK);
     struct tape *tape = tape_start(arena, NULL, &(struct tape_options){.recording = record});
+    struct tensor *told;
     struct attend attend = {.pairs = part.count,
             .query_offsets = offsets,
             .key_first = first,
@@ -107,7 +108,7 @@ static void look(const struct way *way, struct part part, bool record, struct re
             .scale = 0.5f,
             .reach = way->reach,
             .positions = positions,
-            .weights = out->weights};
+            .told = &told};
     attend.query = tape_input(tape, rows, WIDTH, inputs.query + row * WIDTH, true);
     attend.key = tape_input(tape, keys, WIDTH, inputs.key + first_key * WIDTH, true);
     attend.value = tape_input(tape, keys, VALUES, inputs.value + first_key * VALUES, true);
@@ -118,6 +119,7 @@ static void look(const struct way *way, struct part part, bool record, struct re
     struct tensor *context = op_attend(tape, &attend);
     assert_int_equal(tape_status(tape), STATUS_OK);
     memcpy(out->out, context->value, rows * VALUES * sizeof *out->out);
+    memcpy(out->weights, told->value, told->columns * sizeof *out->weights);
     if (record) {
         bool add;
         float *gradient = tensor_gradient(tape, context, &add);

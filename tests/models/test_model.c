@@ -239,7 +239,7 @@ struct slopes {
     struct model *model;
     const struct batch *batch;
     double r_drop;
-    const char *what;
+    const char *what, *guide; /* a kind; NULL: none */
 };
 
 static double objective(const struct slopes *slopes, float *gradient)
@@ -247,6 +247,8 @@ static double objective(const struct slopes *slopes, float *gradient)
     struct pass pass = tiny_pass(gradient);
     struct loss loss;
     pass.r_drop = slopes->r_drop;
+    pass.guide = slopes->guide ? kind_find(&guide_kinds, slopes->guide) : NULL;
+    pass.guide_weight = 0.5;
     assert_int_equal(model_loss(slopes->model, slopes->batch, &pass, &loss), STATUS_OK);
     return loss.objective;
 }
@@ -290,7 +292,7 @@ static void check_slope(
             measured, sqrt(size));
 }
 
-static void check_slopes(const struct variant *variant, double r_drop)
+static void check_slopes(const struct variant *variant, double r_drop, const char *guide)
 {
     struct model_options options = variant_options(variant);
     variant_drop(&options, 0.1);
@@ -298,8 +300,10 @@ static void check_slopes(const struct variant *variant, double r_drop)
     const struct parameters *parameters = model_parameters(model);
     struct tiny_batch tiny;
     variant_batch(variant, &tiny, 5, 7, 2);
+    if (guide)
+        tiny_batch_align(&tiny);
     float *gradient = tiny_floats(parameters->floats);
-    const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what};
+    const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what, guide};
     double loss = objective(&slopes, gradient);
     assert_true(loss == objective(&slopes, NULL));
     for (size_t i = 0; i < parameters->count; i++)
@@ -313,8 +317,58 @@ static void test_model__gradient_is_the_slope_of_the_loss(void **state)
 {
     (void)state;
     for (size_t v = 0; v < variant_count; v++)
-        check_slopes(&variants[v], 0);
-    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2);
+        check_slopes(&variants[v], 0, NULL);
+    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2, NULL);
+}
+
+/* Images have no tokens that could be aligned. */
+static bool can_be_guided(const struct variant *variant)
+{
+    struct model *model = variant_model(variant);
+    bool can = model_attention(model).layers > 0 && model_options(model)->source.kind != SOURCE_IMAGES;
+    model_close(model);
+    return can;
+}
+
+static void test_model__guided_gradient_is_the_slope_of_the_loss(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"ce", "mse", "mult"};
+    for (size_t v = 0; v < variant_count; v++)
+        if (can_be_guided(&variants[v]))
+            check_slopes(&variants[v], 0, kinds[v % 3]);
+    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2, "ce");
+    check_slopes(&(struct variant){"R-Drop, gru", true, {"model.kind", "recurrent", NULL}}, 2, "ce");
+}
+
+/* What it adds is the cost of what decoding tells, and told apart; without points or attention nothing. */
+static void test_model__guide_adds_its_cost(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < variant_count; v++) {
+        struct model *model = variant_model(&variants[v]);
+        struct tiny_batch tiny;
+        struct loss plain, guided, twice, unknown;
+        struct pass pass = {.guide = kind_find(&guide_kinds, "ce"), .guide_weight = 0.5};
+        variant_batch(&variants[v], &tiny, 9, 12, 3);
+        assert_int_equal(model_loss(model, &tiny.batch, &pass, &unknown), STATUS_OK);
+        tiny_batch_align(&tiny);
+        assert_int_equal(model_loss(model, &tiny.batch, &(struct pass){0}, &plain), STATUS_OK);
+        assert_true(unknown.objective == plain.objective && plain.aligned == 0 && plain.alignment == 0);
+        if (can_be_guided(&variants[v])) {
+            const int64_t tokens = plain.tokens, aligned = tokens - (tokens + 1) / 3;
+            assert_int_equal(model_loss(model, &tiny.batch, &pass, &guided), STATUS_OK);
+            pass.r_drop = 1e-9;
+            assert_int_equal(model_loss(model, &tiny.batch, &pass, &twice), STATUS_OK);
+            assert_true(guided.aligned == aligned && guided.alignment > 0.1 * (double)aligned);
+            assert_true(guided.objective == plain.objective + 0.5 * guided.alignment);
+            assert_true(guided.cross_entropy == plain.cross_entropy);
+            assert_true(twice.aligned == aligned &&
+                        fabs(twice.alignment - guided.alignment) < 1e-5 * guided.alignment);
+            assert_true(fabs(twice.objective - guided.objective) < 1e-5 * guided.objective);
+        }
+        model_close(model);
+    }
 }
 
 /* Without dropout both draws are one, and the loss the plain one; with dropout they differ. */
@@ -394,6 +448,8 @@ static struct loss loss_of(
     struct loss loss;
     pass.recompute = recompute;
     pass.r_drop = r_drop;
+    pass.guide = kind_find(&guide_kinds, "ce");
+    pass.guide_weight = 0.5;
     assert_int_equal(model_loss(model, batch, &pass, &loss), STATUS_OK);
     return loss;
 }
@@ -407,6 +463,8 @@ static void check_recompute(const struct variant *variant, double r_drop)
     struct model *model = tiny_model(&options, variant->joint);
     struct tiny_batch tiny;
     variant_batch(variant, &tiny, 9, 12, 2);
+    if (can_be_guided(variant))
+        tiny_batch_align(&tiny);
     size_t floats = model_parameters(model)->floats;
     float *kept = tiny_floats(floats), *again = tiny_floats(floats);
     struct loss first = loss_of(model, &tiny.batch, false, r_drop, kept);
@@ -468,7 +526,8 @@ static void check_threads(double r_drop)
     size_t floats = model_parameters(model)->floats;
     struct tiny_batch tiny;
     tiny_batch_fill(&tiny, 40, 20, 2);
-    const struct slopes slopes = {model, &tiny.batch, r_drop, NULL};
+    tiny_batch_align(&tiny);
+    const struct slopes slopes = {model, &tiny.batch, r_drop, NULL, "ce"};
     float *gradient[2];
     double loss[2];
     for (int t = 0; t < 2; t++) {
@@ -527,6 +586,8 @@ int main(void)
             cmocka_unit_test(test_model__inputs_are_seen_and_targets_predicted),
             cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
             cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
+            cmocka_unit_test(test_model__guided_gradient_is_the_slope_of_the_loss),
+            cmocka_unit_test(test_model__guide_adds_its_cost),
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
             cmocka_unit_test(test_model__recomputing_changes_no_bit),
             cmocka_unit_test(test_model__frozen_parameters_have_no_gradient_made),

@@ -121,6 +121,25 @@ void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longes
     finish(tiny, pairs);
 }
 
+void tiny_batch_align(struct tiny_batch *tiny)
+{
+    int32_t end = 0;
+    const size_t pairs = tiny->batch.pairs;
+    ASSERT(2 * tiny->batch.tokens[TARGET] <= TINY_TOKENS);
+    for (size_t p = 0; p < pairs; p++) {
+        const int32_t keys = tiny->offsets[SOURCE][p + 1] - tiny->offsets[SOURCE][p];
+        for (int32_t t = tiny->offsets[TARGET][p]; t < tiny->offsets[TARGET][p + 1]; t++) {
+            tiny->point_offsets[t] = end;
+            if (t % 3 != 1)
+                tiny->points[end++] = t * 5 % keys;
+            if (t % 3 == 2 && t * 5 % keys + 1 < keys)
+                tiny->points[end++] = t * 5 % keys + 1;
+        }
+    }
+    tiny->point_offsets[tiny->batch.tokens[TARGET]] = end;
+    tiny->batch.alignment = (struct alignment){tiny->point_offsets, tiny->points};
+}
+
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair)
 {
     for (int side = 0; side < SIDES; side++) {

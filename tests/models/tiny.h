@@ -18,6 +18,7 @@ struct tiny_batch {
     int32_t ids[SIDES][TINY_TOKENS];
     int32_t offsets[SIDES][TINY_PAIRS + 1];
     size_t words; /* of a source token; 0: 1 */
+    int32_t point_offsets[TINY_TOKENS + 1], points[TINY_TOKENS];
     struct batch batch;
 };
 
@@ -29,6 +30,9 @@ void tiny_batch_fill_sorted(struct tiny_batch *tiny, size_t pairs, size_t longes
 
 /* The sources become random ones of this form, frames as many as there were tokens; nothing to do for text. */
 void tiny_batch_source(struct tiny_batch *tiny, const struct source_form *form);
+
+/* Aligns most target tokens with one or two source tokens of their pair. */
+void tiny_batch_align(struct tiny_batch *tiny);
 
 /* Pair `pair` of a batch as a batch of its own. */
 void tiny_batch_one(struct tiny_batch *tiny, const struct tiny_batch *from, size_t pair);

@@ -33,7 +33,7 @@ struct op_cases {
     size_t count;
 };
 
-extern const struct op_cases attend_cases, recurrent_cases, convolution_cases;
+extern const struct op_cases attend_cases, guide_cases, recurrent_cases, convolution_cases;
 
 struct matrix {
     size_t rows, columns;
