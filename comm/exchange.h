@@ -79,8 +79,10 @@ void exchange_good_ranks(int slots, int ranks, int *below, int *above);
 
 /* Facts of one slot of an update. All zero for a slot without a micro-batch. */
 struct slot_facts {
-    double loss;                          /* nats, summed over target tokens: the objective */
-    double cross_entropy;                 /* the same without label smoothing */
+    double loss;          /* nats, summed over target tokens: the objective */
+    double cross_entropy; /* the same without label smoothing and other additions */
+    double alignment;     /* cost of guided alignment, summed over `aligned` target tokens */
+    int64_t aligned;
     int64_t source_tokens, target_tokens; /* end marks included */
     int64_t stored_tokens; /* of both sides as the corpus has them, which epochs are counted by */
     int64_t pairs;

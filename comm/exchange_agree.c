@@ -56,6 +56,8 @@ static void add_facts(struct slot_facts *total, const struct slot_facts *slot)
 {
     total->loss += slot->loss;
     total->cross_entropy += slot->cross_entropy;
+    total->alignment += slot->alignment;
+    total->aligned += slot->aligned;
     total->source_tokens += slot->source_tokens;
     total->target_tokens += slot->target_tokens;
     total->stored_tokens += slot->stored_tokens;

@@ -97,6 +97,17 @@ static const struct option train_rows[] = {
                 .help = "weight of R-Drop: two draws of dropout for each pair are to agree\n"
                         "Liang et al. 2021, their alpha. Time and memory of a micro-batch double; needs "
                         "dropout."},
+        {"train.guided_alignment", OPTION_CHOICE, offsetof(struct train_options, guided_alignment),
+                .value = "none", .kinds = &guide_kinds, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "cost of attention that departs from the alignment of data.train\n"
+                        "Prepared with --alignments. Of a Transformer it is on the mean over heads of the "
+                        "last "
+                        "layer's attention to the source, which translate --alignment tells. metrics.jsonl "
+                        "has it as alignment_loss, a target token that is aligned."},
+        {"train.guided_weight", OPTION_REAL, offsetof(struct train_options, guided_weight), .value = "0.1",
+                .minimum = 1e-9, .maximum = 1e6, .change = CHANGE_NOTED, .shapes_result = true,
+                .needs = "train.guided_alignment=ce|mse|mult",
+                .help = "weight of that cost in the loss, summed over target tokens as that of words is"},
         {"train.recompute", OPTION_BOOL, offsetof(struct train_options, recompute), .value = "false",
                 .needs = "model.kind=transformer",
                 .help = "keep only what goes from layer to layer; backward makes the rest again\n"

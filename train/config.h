@@ -36,6 +36,8 @@ struct train_options {
     struct period time_limit; /* s, m, h */
     struct text_list freeze;  /* patterns of parameter names */
     double label_smoothing, r_drop, clip_norm;
+    const struct kind *guided_alignment; /* into guide_kinds */
+    double guided_weight;
     double ema; /* decay of ema.h; 0: off */
     bool recompute;
 };

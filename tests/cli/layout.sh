@@ -46,6 +46,23 @@ r_drop 1 2
 r_drop 4 1
 [ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "R-Drop changed nothing"
 
+# Guided alignment: the sum of its costs too; a resume on other ranks.
+paste -d '|' tiny/train.en tiny/train.de | awk -F '|' '{
+    source = split($1, a, " "); target = split($2, b, " ")
+    for (i = 0; i < source && i < target; i++) printf "%d-%d ", i, i
+    print "" }' >tiny.align
+"$program" prepare --source tiny/train.en --target tiny/train.de --vocab tiny.h5 --alignments tiny.align --output aligned.h5 >log 2>&1 || fail "no alignment: $(cat log)"
+guide=(--data.train aligned.h5 --train.guided_alignment ce --train.guided_weight 1)
+rm -rf wide-*
+first=
+same 6 1 2 "${guide[@]}"
+same 6 4 1 "${guide[@]}"
+grep -q '"alignment_loss":' "$first/metrics.jsonl" || fail "no guidance: $(head -n 1 "$first/metrics.jsonl")"
+[ "$first_crc" != "$(crc_of v6-n0-t1)" ] || fail "guidance changed nothing"
+train 2 guided --batch.micro_batches 6 --train.until 11u "${guide[@]}"
+train 3 guided --batch.micro_batches 6 "${guide[@]}"
+cmp "$(newest "$first")" "$(newest guided)" || fail "guided, a resume on other ranks: another checkpoint"
+
 # Rounded gradients: in leaves and sums of a rank as in what travels.
 rm -rf wide-*
 first=
@@ -83,6 +100,7 @@ recurrent() {
 for attention in bahdanau bahdanau_normed luong_general luong_concat luong_local_m luong_local_p; do recurrent --model.attention $attention; done
 recurrent --model.attention luong_dot --model.encoder_bidirectional false --model.cell lstm
 recurrent --model.attention luong_scaled --model.encoder_bidirectional false --model.input_feeding false
+recurrent --model.attention bahdanau "${guide[@]}"
 recurrent --model.attention none --model.attention_dropout 0 --model.context every_step --model.cell rnn --model.layer_norm
 config=
 

@@ -1,4 +1,4 @@
-"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, attention and R-Drop alone; and its files as h5py sees them.
+"""seqtrain against PyTorch: logits, every gradient, 20 Adam updates, also with guided alignment, attention and R-Drop alone; and its files as h5py sees them.
 
 Each comparison prints its largest difference beside its limit; any over the limit fails the whole.
 """
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from recurrent_twin import RecurrentTwin
-from twin import Twin, read_config, sentences
+from twin import Twin, guide_of, read_config, sentences
 
 BUILD = sys.argv[1]
 PROGRAM = os.path.join(BUILD, "seqtrain")
@@ -77,12 +77,13 @@ def look(what, path, wanted):
 PIECES = {"joint": 110, "separate": 60}
 
 
-def look_at_corpus(folder, kind):
+def look_at_corpus(folder, kind, points=None):
+    """points: of its alignment."""
     wanted = {"pairs": ((), "i8"), "fingerprint": ((), "S"), "skipped/line": ((0,), "i8"), "skipped/reason": ((0,), "S")}
     for side in ("source", "target"):
         with open(f"{folder}/{side}") as f:
             text = f.read()
-        lines, tables = text.count("\n"), "vocabulary/" + ("joint" if kind == "joint" else side)
+        lines, tables = text.count("\n"), "vocabulary/" + (side if kind == "separate" else "joint")
         with h5py.File(f"{folder}/{kind}.h5") as f:
             tokens, offsets, pieces = f[f"{side}/tokens"][:], f[f"{side}/offsets"][:], f[f"{tables}/pieces"][:]
         expect(f"corpus, {kind}: {side} sentences are token ids that end with </s>",
@@ -93,6 +94,10 @@ def look_at_corpus(folder, kind):
         wanted[f"{tables}/pieces"] = (None, "S")
     wanted["target/text"] = ((len(text) - lines,), "u1")
     wanted["target/text_offsets"] = ((lines + 1,), "i8")
+    if points is not None:
+        wanted["alignment/points"], wanted["alignment/offsets"] = (points.shape, "i4"), ((lines + 1,), "i8")
+        with h5py.File(f"{folder}/{kind}.h5") as f:
+            expect(f"corpus, {kind}: points are those of the words", [] if np.array_equal(f["alignment/points"][:], points) else ["they are not"])
     look(f"corpus, {kind}", f"{folder}/{kind}.h5", wanted)
 
 
@@ -110,16 +115,26 @@ def look_at_checkpoint(name, path, twin, joint):
 def corpus(folder):
     """Two made-up languages whose sentences differ in length within a batch."""
     words = random.Random(5)
-    lines = [[], []]
+    lines, links, points = [[], []], [], []
     for _ in range(400):
         line = [words.randrange(60) for _ in range(words.randint(1, 20))]
         lines[0].append(" ".join(f"s{w}" for w in line))
         lines[1].append(" ".join(f"t{w}" for w in reversed(line) if w % 7))
         if not lines[1][-1]:
             lines[1][-1] = "t0"
+        # Every third word is aligned with its neighbour, too, every fifth with none.
+        kept = [i for i in reversed(range(len(line))) if line[i] % 7]
+        own = [(s, t) for t, i in enumerate(kept) if t % 5 for s in range(i, min(i + 1 + (t % 3 == 0), len(line)))]
+        links.append(" ".join(f"{s}-{t}" for s, t in words.sample(own, len(own))))
+        points += own
     for side, name in ((0, "source"), (1, "target")):
         with open(f"{folder}/{name}", "w") as f:
             f.write("\n".join(lines[side]) + "\n")
+    with open(f"{folder}/links", "w") as f:
+        f.write("\n".join(links) + "\n")
+    run(PROGRAM, "prepare", "--source", f"{folder}/source", "--target", f"{folder}/target", "--output", f"{folder}/guided.h5",
+        "--vocab-kind", "word", "--vocab-size", 130, "--joint", "--alignments", f"{folder}/links")  # no unknown words, which may be one token
+    look_at_corpus(folder, "guided", np.array(points, np.int32))
     for kind in PIECES:
         run(PROGRAM, "prepare", "--source", f"{folder}/source", "--target", f"{folder}/target", "--output", f"{folder}/{kind}.h5",
             "--vocab-kind", "word", "--vocab-size", PIECES[kind], f"--{kind}")
@@ -129,7 +144,7 @@ def corpus(folder):
 UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
 
 
-def train(folder, name, corpus_file, model, updates):
+def train(folder, name, corpus_file, model, updates, guide):
     command = [PROGRAM, "train", "--run.directory", f"{folder}/{name}", "--data.train", corpus_file, "--batch.tokens", TOKENS,
                "--batch.micro_batches", SLOTS, "--optimizer.kind", "adam", "--optimizer.learning_rate", RATE, "--schedule.kind", "constant",
                "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u" if updates else "start",
@@ -138,6 +153,8 @@ def train(folder, name, corpus_file, model, updates):
         command += ["--model.heads", 4, "--model.ffn_width", 48, "--model.activation_dropout", 0]
     for key, value in model.items():
         command += [f"--model.{key}", value]
+    if guide:
+        command += ["--train.guided_alignment", guide, "--train.guided_weight", 0.5]
     run(*command)
     return f"{folder}/{name}/last.h5"
 
@@ -156,10 +173,10 @@ def load(path):
     return options, twin, values
 
 
-def compare(folder, name, model):
-    """One configuration: logits and gradients of a micro-batch, then the losses of 20 updates."""
-    start = train(folder, name, f"{folder}/{'joint' if model['tie'] == 'all' else 'separate'}.h5", model, 0)
-    corpus_file = f"{folder}/{'joint' if model['tie'] == 'all' else 'separate'}.h5"
+def compare(folder, name, model, guide=None):
+    """One configuration: logits and gradients of a micro-batch, then the losses of 20 updates. guide: a kind of guided alignment."""
+    corpus_file = f"{folder}/{'guided' if guide else 'joint' if model['tie'] == 'all' else 'separate'}.h5"
+    start = train(folder, name, corpus_file, model, 0, guide)
     run(DUMP, "batches", start, corpus_file, UPDATES, f"{folder}/{name}.batches.h5")
     run(DUMP, "gradients", start, f"{folder}/{name}.batches.h5", f"{folder}/{name}.gradients.h5")
     options, twin, values = load(start)
@@ -170,7 +187,7 @@ def compare(folder, name, model):
         logits, labels = twin(source, target)
         packed = logits[labels != -100]
         report(f"{name}: logits", (packed.detach() - torch.from_numpy(ours["logits"][:])).abs().max().item(), 1e-4)
-        twin.loss(source, target, SMOOTHING).backward()
+        twin.loss(source, target, SMOOTHING, guide_of(options, first)).backward()
         theirs = twin.gradients()
         missing = [n for n in sorted(values.keys() | theirs.keys()) if n not in values or theirs.get(n) is None]
         expect(f"{name}: every parameter has a gradient, and a twin with one", missing)
@@ -186,7 +203,7 @@ def compare(folder, name, model):
             total, tokens = 0.0, 0
             for slot in batches[str(update)].values():
                 source, target = sentences(slot, "source"), sentences(slot, "target")
-                loss = twin.loss(source, target, SMOOTHING)
+                loss = twin.loss(source, target, SMOOTHING, guide_of(options, slot))
                 loss.backward()
                 total, tokens = total + loss.item(), tokens + sum(map(len, target))
             for parameter in twin.parameters():
@@ -194,7 +211,7 @@ def compare(folder, name, model):
             nn.utils.clip_grad_norm_(twin.parameters(), CLIP)
             optimizer.step()
             theirs.append(total / tokens)
-    train(folder, name, corpus_file, model, UPDATES)
+    train(folder, name, corpus_file, model, UPDATES, guide)
     with open(f"{folder}/{name}/metrics.jsonl") as f:
         losses = [line["loss"] for line in map(json.loads, f) if "loss" in line]
     assert len(losses) == UPDATES, f"{len(losses)} losses"
@@ -281,6 +298,11 @@ def main():
             compare(folder, f"position-{position}", dict(norm="pre", activation="gelu_tanh", tie="all", position=position))
         for i, (name, model) in enumerate(RECURRENT.items()):
             compare(folder, name, dict(kind="recurrent", tie=("all", "decoder", "none")[i % 3]) | model)
+    recurrent = dict(kind="recurrent", tie="all")
+    for guide, model in (("ce", dict(norm="pre")), ("mse", dict(norm="post")), ("mult", dict(norm="pre", decoder_layers=1)),
+                         ("ce", recurrent | RECURRENT["gru-bahdanau"]), ("mse", recurrent | RECURRENT["lstm-luong_local_p"]),
+                         ("mult", recurrent | RECURRENT["gru-luong_general-at-once"])):
+        compare(folder, f"guided {guide} {model.get('attention', model.get('norm'))}", dict(tie="all") | model, guide)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

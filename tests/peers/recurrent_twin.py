@@ -131,11 +131,13 @@ class RecurrentTwin(nn.Module):
         else:
             scores = (query[:, None] * keys).sum(-1) / (math.sqrt(self.options["width"]) if self.options["attention"] == "luong_scaled" else 1)
         mask, factors = self.window(query, mask, step) if self.local else (mask, torch.ones(()))
-        return ((scores.masked_fill(mask, -math.inf).softmax(-1) * factors)[..., None] * rows).sum(1)
+        weights = scores.masked_fill(mask, -math.inf).softmax(-1) * factors
+        self.told.append(weights)
+        return (weights[..., None] * rows).sum(1)
 
     def forward(self, source, target):
         """As twin.Twin's."""
-        width = self.options["width"]
+        width, self.told = self.options["width"], []
         inputs = self.embed(self.target, nn.utils.rnn.pad_sequence([torch.cat([torch.tensor([2]), t[:-1]]) for t in target], True, 0))
         rows, mask, ends = self.encode(source)
         keys = self.key(rows) if hasattr(self, "key") else rows
@@ -161,7 +163,8 @@ class RecurrentTwin(nn.Module):
         logits = nn.functional.linear(torch.stack(all_hidden, 1), self.output.weight[:self.classes], self.output.bias[:self.classes])
         return logits, nn.utils.rnn.pad_sequence(target, True, -100)
 
-    def loss(self, source, target, smoothing):
-        """Summed over target tokens."""
+    def loss(self, source, target, smoothing, guide=None):
+        """As twin.Twin's."""
         logits, labels = self(source, target)
-        return nn.functional.cross_entropy(logits.reshape(-1, self.classes), labels.reshape(-1), reduction="sum", label_smoothing=smoothing)
+        loss = nn.functional.cross_entropy(logits.reshape(-1, self.classes), labels.reshape(-1), reduction="sum", label_smoothing=smoothing)
+        return loss + guide(torch.stack(self.told, 1)) if guide else loss

@@ -1,7 +1,8 @@
 /*
  * What the comparison with PyTorch looks at, as HDF5 or raw floats:
  *
- *     tool_dump batches CHECKPOINT CORPUS UPDATES OUT.h5    /UPDATE/SLOT/{source,target}_{ids,offsets}: micro-batches
+ *     tool_dump batches CHECKPOINT CORPUS UPDATES OUT.h5    /UPDATE/SLOT/{source,target}_{ids,offsets}: micro-batches;
+ *                                                           points, point_offsets: their alignment, if there is one
  *     tool_dump gradients CHECKPOINT BATCHES.h5 OUT.h5      /logits and /gradient/NAME of micro-batch 0/0, dropout off
  *     tool_dump attention IN.raw OUT.raw                    op_attention on fused q, k, v (see peers.py)
  *     tool_dump r_drop IN.raw OUT.raw                       op_loss on two draws: objective, cross-entropy, gradients
@@ -82,7 +83,15 @@ static enum status put_batch(struct h5_writer *out, int64_t update, int slot, co
         snprintf(name, sizeof name, "/%lld/%d/%s_offsets", (long long)update, slot, side_names[side]);
         TRY(put(out, name, H5_INT32, batch->pairs + 1, 0, batch->offsets[side]));
     }
-    return STATUS_OK;
+    const struct alignment *alignment = &batch->alignment;
+    size_t tokens = batch->tokens[TARGET];
+    char name[96];
+    if (!alignment->offsets)
+        return STATUS_OK;
+    snprintf(name, sizeof name, "/%lld/%d/point_offsets", (long long)update, slot);
+    TRY(put(out, name, H5_INT32, tokens + 1, 0, alignment->offsets));
+    snprintf(name, sizeof name, "/%lld/%d/points", (long long)update, slot);
+    return put(out, name, H5_INT32, (size_t)alignment->offsets[tokens], 0, alignment->points);
 }
 
 static enum status put_updates(struct h5_writer *out, struct reader *reader, int slots, int64_t updates)
@@ -140,7 +149,11 @@ static enum status get_batch(struct h5_file *file, struct batch *batch)
             batch->longest[side] = length > batch->longest[side] ? length : batch->longest[side];
         }
     }
-    return STATUS_OK;
+    struct h5_array array;
+    if (!h5_has(file, "/0/0/points"))
+        return STATUS_OK;
+    TRY(h5_get(file, "/0/0/point_offsets", H5_INT32, 1, &batch->alignment.offsets, &array));
+    return h5_get(file, "/0/0/points", H5_INT32, 1, &batch->alignment.points, &array);
 }
 
 static enum status put_gradients(
@@ -171,7 +184,10 @@ static enum status dump_gradients(const char *checkpoint, const char *batches, c
     size_t classes = parameters_find(parameters, "output/bias")->floats - VOCABULARY_EXTRA;
     TRY(memory_new(&gradient, "gradient", parameters->floats, sizeof *gradient));
     TRY(memory_new(&logits, "logits", batch.tokens[TARGET] * classes, sizeof *logits));
-    struct pass pass = {.label_smoothing = loaded.config.train.label_smoothing, .gradient = gradient};
+    struct pass pass = {.label_smoothing = loaded.config.train.label_smoothing,
+            .guide = loaded.config.train.guided_alignment,
+            .guide_weight = loaded.config.train.guided_weight,
+            .gradient = gradient};
     TRY(model_loss(loaded.model, &batch, &pass, &loss));
     TRY(model_logits(loaded.model, &batch, logits));
     TRY(h5_create(&out, path, H5_CORPUS));
@@ -183,6 +199,8 @@ static enum status dump_gradients(const char *checkpoint, const char *batches, c
         memory_free((void *)batch.ids[side]);
         memory_free((void *)batch.offsets[side]);
     }
+    memory_free((void *)batch.alignment.offsets);
+    memory_free((void *)batch.alignment.points);
     memory_free(gradient);
     memory_free(logits);
     unload(&loaded);

@@ -39,6 +39,9 @@ class Twin(nn.Module):
             self.source_position = nn.Embedding(o["position_limit"], width)
             self.target_position = nn.Embedding(o["position_limit"], width)
         self.dropout = nn.Dropout(dropout)
+        last = self.decoder.layers[-1].multihead_attn
+        last.register_forward_pre_hook(lambda module, given, named: (given, named | {"need_weights": True}), with_kwargs=True)
+        last.register_forward_hook(lambda module, given, out: setattr(self, "attention", out[1]))  # [batch, target, source], mean over heads
         self.classes = rows[1] - 2
 
     def names(self):
@@ -150,10 +153,37 @@ class Twin(nn.Module):
         logits = nn.functional.linear(hidden, self.output.weight[:self.classes], self.output.bias[:self.classes])
         return logits, labels
 
-    def loss(self, source, target, smoothing):
-        """Summed over target tokens."""
+    def loss(self, source, target, smoothing, guide=None):
+        """Summed over target tokens; guide: a loss of the attention."""
         logits, labels = self(source, target)
-        return nn.functional.cross_entropy(logits.reshape(-1, self.classes), labels.reshape(-1), reduction="sum", label_smoothing=smoothing)
+        loss = nn.functional.cross_entropy(logits.reshape(-1, self.classes), labels.reshape(-1), reduction="sum", label_smoothing=smoothing)
+        return loss + guide(self.attention) if guide else loss
+
+
+class Guide:
+    """Guided alignment (Chen et al. 2016) of a dumped micro-batch: A is 1 / points at each point of a target token; tokens
+    without points do not count."""
+
+    def __init__(self, options, batch):
+        self.kind, self.weight = options["guided_alignment"], options["guided_weight"]
+        self.points, self.offsets = batch["points"][:], batch["point_offsets"][:]
+        self.starts = batch["target_offsets"][:]
+
+    def __call__(self, attention):
+        total = torch.zeros(())
+        for pair, (first, end) in enumerate(zip(self.starts[:-1], self.starts[1:])):
+            for t in range(first, end):
+                points = self.points[self.offsets[t]:self.offsets[t + 1]]
+                if len(points):
+                    a, wanted = attention[pair, t - first], torch.zeros(attention.shape[2])
+                    wanted[torch.from_numpy(points).long()] = 1 / len(points)
+                    total = total + {"ce": lambda: -(wanted * (a + 1e-6).log()).sum(), "mse": lambda: ((a - wanted) ** 2).sum() / 2,
+                                     "mult": lambda: -((a * wanted).sum() + 1e-6).log()}[self.kind]()
+        return self.weight * total
+
+
+def guide_of(options, batch):
+    return Guide(options["train"], batch) if options["train"]["guided_alignment"] != "none" else None
 
 
 def sentences(batch, side):

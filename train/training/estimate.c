@@ -31,8 +31,8 @@ enum { MPI_BYTES = 16 << 20 };
 struct heaviest {
     double weight;
     struct batch batch;
-    int32_t *ids[SIDES], *offsets[SIDES];
-    size_t id_room[SIDES], offset_room[SIDES];
+    int32_t *ids[SIDES], *offsets[SIDES], *point_offsets, *points;
+    size_t id_room[SIDES], offset_room[SIDES], point_offset_room, point_room;
 };
 
 struct work {
@@ -123,6 +123,30 @@ static void weigh(const struct batch *batch, double out[WEIGHTS])
     }
 }
 
+static void release_heaviest(struct heaviest *heaviest)
+{
+    for (int side = 0; side < SIDES; side++) {
+        memory_free(heaviest->ids[side]);
+        memory_free(heaviest->offsets[side]);
+    }
+    memory_free(heaviest->point_offsets);
+    memory_free(heaviest->points);
+}
+
+static enum status keep_alignment(struct heaviest *heaviest, const struct batch *batch)
+{
+    const struct alignment *from = &batch->alignment;
+    size_t offsets = batch->tokens[TARGET] + 1, points = (size_t)from->offsets[offsets - 1];
+    TRY(memory_grow(&heaviest->point_offsets, "estimate", &heaviest->point_offset_room, offsets,
+            sizeof *heaviest->point_offsets));
+    TRY(memory_grow(
+            &heaviest->points, "estimate", &heaviest->point_room, points + 1, sizeof *heaviest->points));
+    memcpy(heaviest->point_offsets, from->offsets, offsets * sizeof *from->offsets);
+    memcpy(heaviest->points, from->points, points * sizeof *from->points);
+    heaviest->batch.alignment = (struct alignment){heaviest->point_offsets, heaviest->points};
+    return STATUS_OK;
+}
+
 static enum status keep(
         struct heaviest *heaviest, const struct corpus *corpus, const struct batch *batch, double weight)
 {
@@ -141,7 +165,7 @@ static enum status keep(
         heaviest->batch.ids[side] = heaviest->ids[side];
         heaviest->batch.offsets[side] = heaviest->offsets[side];
     }
-    return STATUS_OK;
+    return batch->alignment.offsets ? keep_alignment(heaviest, batch) : STATUS_OK;
 }
 
 static enum status see_batch(struct work *work, const struct batch *batch, struct estimate *out)
@@ -363,10 +387,7 @@ enum status estimate_make(struct estimate *out, const struct config *config, int
             .ranks = ranks, .slots = (int)config->batch.micro_batches, .threads = world()->threads};
     enum status status = make(&work, out, node_ranks);
     for (int w = 0; w < WEIGHTS; w++)
-        for (int side = 0; side < SIDES; side++) {
-            memory_free(work.heaviest[w].ids[side]);
-            memory_free(work.heaviest[w].offsets[side]);
-        }
+        release_heaviest(&work.heaviest[w]);
     memory_free(work.gradient);
     trainer_close(&work.trainer);
     return status;

@@ -133,6 +133,8 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     TRY(model_loss(trainer->model, &batch, &pass, &loss));
     facts->loss = loss.objective;
     facts->cross_entropy = loss.cross_entropy;
+    facts->alignment = loss.alignment;
+    facts->aligned = loss.aligned;
     facts->source_tokens = (int64_t)batch.tokens[SOURCE];
     facts->target_tokens = (int64_t)batch.tokens[TARGET];
     facts->stored_tokens = (int64_t)batch.stored_tokens;

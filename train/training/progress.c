@@ -162,6 +162,8 @@ static void write_update(
     cJSON *object = metrics_object(progress->trainer->state.update, epoch);
     cJSON_AddNumberToObject(object, "loss", total->loss / target);
     cJSON_AddNumberToObject(object, "cross_entropy", total->cross_entropy / target);
+    if (total->aligned > 0)
+        cJSON_AddNumberToObject(object, "alignment_loss", total->alignment / (double)total->aligned);
     cJSON_AddNumberToObject(object, "learning_rate", report->learning_rate);
     cJSON_AddNumberToObject(object, "gradient_norm", report->gradient_norm);
     cJSON_AddNumberToObject(object, "tokens", tokens);

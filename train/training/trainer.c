@@ -28,6 +28,8 @@ struct pass trainer_pass(const struct trainer *trainer, int slot, float *gradien
             .slot = (uint32_t)slot,
             .label_smoothing = config->train.label_smoothing,
             .r_drop = config->train.r_drop,
+            .guide = config->train.guided_alignment,
+            .guide_weight = config->train.guided_weight,
             .recompute = config->train.recompute,
             .gradient = gradient,
             .frozen = trainer->frozen};
@@ -164,6 +166,30 @@ static enum status check_valid(const struct trainer *trainer)
     return STATUS_OK;
 }
 
+/* train.guided_alignment needs an alignment of the tokens as they are stored, and attention that it guides. */
+static enum status check_guide(const struct trainer *trainer)
+{
+    const struct config *config = trainer->config;
+    const char *guide = config->train.guided_alignment->name;
+    if (!guide_is_on(config->train.guided_alignment))
+        return STATUS_OK;
+    for (size_t i = 0; i < corpora_count(trainer->corpora); i++)
+        CHECK(corpus_facts(corpora_at(trainer->corpora, i))->aligned, STATUS_CONFIG,
+                "train.guided_alignment %s needs an alignment, but data.train %s has none: prepare it with "
+                "--alignments FILE, or set train.guided_alignment none",
+                guide, corpus_path(corpora_at(trainer->corpora, i)));
+    CHECK(config->data.sampling == 0, STATUS_CONFIG,
+            "train.guided_alignment %s is of the tokens that are stored, but data.sampling %g cuts words "
+            "into "
+            "others: set one of them off",
+            guide, config->data.sampling);
+    CHECK(model_attention(trainer->model).layers > 0, STATUS_CONFIG,
+            "train.guided_alignment %s guides attention, but model.attention none has none: set another "
+            "model.attention, or train.guided_alignment none",
+            guide);
+    return STATUS_OK;
+}
+
 static enum status open_model(struct trainer *trainer)
 {
     const struct config *config = trainer->config;
@@ -172,6 +198,7 @@ static enum status open_model(struct trainer *trainer)
     options.source = corpus_facts(trainer->corpus)->form;
     TRY(check_valid(trainer));
     TRY(model_open(&trainer->model, &options, rows, corpus_facts(trainer->corpus)->joint));
+    TRY(check_guide(trainer));
     const struct parameters *parameters = model_parameters(trainer->model);
     TRY(memory_new(&trainer->arrays, "trainer", parameters->count, sizeof *trainer->arrays));
     for (size_t i = 0; i < parameters->count; i++)
