@@ -137,6 +137,16 @@ const struct packed *tape_packed(struct tape *tape, const struct tensor *weight)
     return packed;
 }
 
+const struct packed *tape_panels(struct tape *tape, const struct tensor *weight, struct packed *own)
+{
+    const struct packed *packed = tape_packed(tape, weight);
+    if (packed || tape_status(tape) != STATUS_OK ||
+            !packed_take(own, tape_arena(tape), weight->rows, weight->columns))
+        return packed;
+    packed_fill(own, weight->value, weight->columns, false);
+    return own;
+}
+
 static bool matrix_floats(struct tape *tape, size_t rows, size_t columns, size_t *out)
 {
     size_t bytes;

@@ -128,6 +128,9 @@ struct tensor *tape_parameter(struct tape *tape, size_t number);
 /* The weight in panels; NULL if the tape does not pack, or has failed. */
 const struct packed *tape_packed(struct tape *tape, const struct tensor *weight);
 
+/* The same, or on a tape that does not pack laid out anew in `own`, as long as the tape; NULL if it has failed. */
+const struct packed *tape_panels(struct tape *tape, const struct tensor *weight, struct packed *own);
+
 /* An uninitialised tensor for an op's output; NULL when the tape has failed. */
 struct tensor *tape_tensor(struct tape *tape, size_t rows, size_t columns);
 

@@ -2,8 +2,6 @@
 #include "models/profile.h"
 #include "models/recurrent.h"
 
-#include <string.h>
-
 /* One step of a cell: rows apart, dealt out in fixed tiles. */
 struct cell {
     const struct cell_kind *kind;
@@ -54,10 +52,7 @@ static void backward_row(
             .dc = out[1] ? out[1]->gradient + i * d : NULL,
     };
     cell->kind->backward(&slope, d);
-    if (g->x && g->add_x)
-        floats_add(g->x + i * gates, slope.gates, gates);
-    else if (g->x)
-        memcpy(g->x + i * gates, slope.gates, gates * sizeof *g->x);
+    floats_put(g->x ? g->x + i * gates : NULL, slope.gates, g->add_x, gates);
     if (g->z)
         floats_add(g->z + i * gates, slope.dz, gates);
     if (g->h)

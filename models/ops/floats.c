@@ -10,6 +10,14 @@ CLONES void floats_add(float *x, const float *y, size_t count)
         x[i] += y[i];
 }
 
+void floats_put(float *x, const float *y, bool add, size_t count)
+{
+    if (x && add)
+        floats_add(x, y, count);
+    else if (x)
+        memcpy(x, y, count * sizeof *x);
+}
+
 CLONES void floats_add_scaled(float *x, const float *y, float factor, size_t count)
 {
 #pragma omp simd
@@ -50,4 +58,19 @@ CLONES void rows_sum(const float *x, size_t rows, size_t columns, size_t stride,
         for (size_t j = 0; j < columns; j++)
             sum[j] += row[j];
     }
+}
+
+void rows_sum_blocks(struct arena *arena, const float *x, size_t rows, size_t columns, bool add, float *sum)
+{
+    const size_t blocks = tiles_of(rows, ROW_BLOCK);
+    struct arena_mark mark = arena_mark(arena);
+    float *partial = arena_take(arena, blocks * columns, sizeof *partial);
+    if (!partial)
+        return;
+#pragma omp parallel for schedule(dynamic)
+    for (size_t block = 0; block < blocks; block++)
+        rows_sum(x + block * ROW_BLOCK * columns, smaller(ROW_BLOCK, rows - block * ROW_BLOCK), columns,
+                columns, false, partial + block * columns);
+    rows_sum(partial, blocks, columns, columns, add, sum);
+    arena_reset(arena, mark);
 }

@@ -179,7 +179,8 @@ void dropout_apply(const struct dropout *dropout, uint64_t first, float *x, size
 
 /* ---- loops over floats (floats.c); x and y do not overlap ---- */
 
-void floats_add(float *x, const float *y, size_t count);                      /* x += y */
+void floats_add(float *x, const float *y, size_t count);           /* x += y */
+void floats_put(float *x, const float *y, bool add, size_t count); /* x = or += y; x NULL: nothing */
 void floats_add_scaled(float *x, const float *y, float factor, size_t count); /* x += factor · y */
 void floats_scale(float *x, float factor, size_t count);                      /* x *= factor */
 void floats_multiply(float *x, const float *y, size_t count);                 /* x *= y, element by element */
@@ -187,5 +188,8 @@ float floats_dot(const float *x, const float *y, size_t count);
 
 /* sum[j] = or += x[0][j] + x[1][j] + ... over `rows` rows of `stride` floats, in row order. */
 void rows_sum(const float *x, size_t rows, size_t columns, size_t stride, bool add, float *sum);
+
+/* The same of x [rows, columns] by many threads: blocks of ROW_BLOCK rows first, then these. Working space as gemm()'s. */
+void rows_sum_blocks(struct arena *arena, const float *x, size_t rows, size_t columns, bool add, float *sum);
 
 #endif

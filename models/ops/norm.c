@@ -66,17 +66,6 @@ CLONES static void differentiate(
     }
 }
 
-/* to = or += from */
-static void pass_on(float *to, const float *from, bool adding, size_t count)
-{
-    if (!to)
-        return;
-    if (adding)
-        floats_add(to, from, count);
-    else
-        memcpy(to, from, count * sizeof *to);
-}
-
 /* Where the gradients of a node go. */
 struct targets {
     float *x, *f; /* NULL: not wanted */
@@ -98,9 +87,9 @@ static void backward_block(const struct norm *norm, struct node *node, const str
         differentiate(norm->s + at, norm->moments[i], gain, ds, dgain, dbias, d);
         if (sum && sum->has_gradient)
             floats_add(ds, sum->gradient + at, d);
-        pass_on(to->x ? to->x + at : NULL, ds, to->add_x, d);
+        floats_put(to->x ? to->x + at : NULL, ds, to->add_x, d);
         dropout_apply(&norm->dropout, at, ds, d);
-        pass_on(to->f ? to->f + at : NULL, ds, to->add_f, d);
+        floats_put(to->f ? to->f + at : NULL, ds, to->add_f, d);
     }
 }
 

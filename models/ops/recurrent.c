@@ -146,10 +146,7 @@ static void return_row(const struct backward *b, size_t s, size_t t)
     if (b->y->gradient)
         floats_add(dh, b->y->gradient + row * d, d);
     cell->backward(&slope, d);
-    if (b->dx && b->add_x)
-        floats_add(b->dx + row * gates, slope.gates, gates);
-    else if (b->dx)
-        memcpy(b->dx + row * gates, slope.gates, gates * sizeof *b->dx);
+    floats_put(b->dx ? b->dx + row * gates : NULL, slope.gates, b->add_x, gates);
     memcpy(slope.gates, slope.dz, gates * sizeof *slope.dz); /* for dU */
 }
 
@@ -215,20 +212,6 @@ static void backward_weight(struct tape *tape, const struct backward *b, const s
                                    .ldc = weight->columns});
 }
 
-static void backward_bias(struct tape *tape, const struct backward *b, size_t columns)
-{
-    const size_t rows = b->y->rows, blocks = tiles_of(rows, ROW_BLOCK);
-    float *partial = b->dbias ? arena_take(tape_arena(tape), blocks * columns, sizeof *partial) : NULL;
-    if (!partial)
-        return;
-#pragma omp parallel for schedule(dynamic)
-    for (size_t block = 0; block < blocks; block++)
-        rows_sum(b->recurrent->gates + block * ROW_BLOCK * columns,
-                smaller(ROW_BLOCK, rows - block * ROW_BLOCK), columns, columns, false,
-                partial + block * columns);
-    rows_sum(partial, blocks, columns, columns, b->add_bias, b->dbias);
-}
-
 static void backward_start(const struct backward *b)
 {
     const struct steps *steps = &b->recurrent->steps;
@@ -269,7 +252,8 @@ static void backward(struct tape *tape, struct node *node)
     packed_fill(&transposed, weight->value, weight->columns, true);
     backward_steps(&b, &transposed);
     backward_weight(tape, &b, weight);
-    backward_bias(tape, &b, bias->columns);
+    if (b.dbias)
+        rows_sum_blocks(tape_arena(tape), b.recurrent->gates, b.y->rows, bias->columns, b.add_bias, b.dbias);
     backward_start(&b);
     arena_reset(tape_arena(tape), mark);
 }
@@ -311,17 +295,6 @@ static struct recurrent *recurrent_make(
     return tape_status(tape) == STATUS_OK ? r : NULL;
 }
 
-/* The weight in panels: those of a tape that packs, or in `own`. */
-static const struct packed *panels_of(struct tape *tape, const struct tensor *weight, struct packed *own)
-{
-    const struct packed *packed = tape_packed(tape, weight);
-    if (packed || tape_status(tape) != STATUS_OK ||
-            !packed_take(own, tape_arena(tape), weight->rows, weight->columns))
-        return packed;
-    packed_fill(own, weight->value, weight->columns, false);
-    return own;
-}
-
 static void run_forward(struct tape *tape, struct forward *f, const struct tensor *weight,
         const struct tensor *start, struct tensor *end)
 {
@@ -330,7 +303,7 @@ static void run_forward(struct tape *tape, struct forward *f, const struct tenso
     const size_t B = r->shape.sentences, d = f->y->columns, columns = cell->states * d;
     struct arena_mark mark = arena_mark(tape_arena(tape));
     struct packed own;
-    const struct packed *packed = panels_of(tape, weight, &own);
+    const struct packed *packed = tape_panels(tape, weight, &own);
     f->z = arena_take(tape_arena(tape), B * cell->gates * d, sizeof *f->z);
     f->state = arena_take_zeroed(tape_arena(tape), B * columns, sizeof *f->state);
     f->kept = arena_take(tape_arena(tape), B * cell->kept * d, sizeof *f->kept);

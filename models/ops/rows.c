@@ -14,15 +14,6 @@ static void count_moves(const struct node *node, struct op_work *out)
     out->bytes[BACKWARD] += 2 * bytes;
 }
 
-/* Adds or copies a row. */
-static void put(float *to, const float *from, bool add, size_t count)
-{
-    if (add)
-        floats_add(to, from, count);
-    else
-        memcpy(to, from, count * sizeof *to);
-}
-
 /* ---- columns side by side ---- */
 
 static void beside_backward(struct tape *tape, struct node *node)
@@ -36,7 +27,7 @@ static void beside_backward(struct tape *tape, struct node *node)
             continue;
 #pragma omp parallel for schedule(static)
         for (size_t i = 0; i < y->rows; i++)
-            put(to + i * columns, y->gradient + i * y->columns + column, add, columns);
+            floats_put(to + i * columns, y->gradient + i * y->columns + column, add, columns);
     }
 }
 
@@ -150,8 +141,7 @@ static void join_backward(struct tape *tape, struct node *node)
         size_t count = join->parts[p]->rows * join->parts[p]->columns;
         bool add;
         float *to = tensor_gradient(tape, join->parts[p], &add);
-        if (to)
-            put(to, from, add, count);
+        floats_put(to, from, add, count);
         from += count;
     }
 }
@@ -194,11 +184,9 @@ static void sum_backward(struct tape *tape, struct node *node)
 #pragma omp parallel for schedule(dynamic)
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
         struct floats part = row_block(y->rows, y->columns, block);
-        if (dx)
-            put(dx + part.first, y->gradient + part.first, add_x, part.count);
+        floats_put(dx ? dx + part.first : NULL, y->gradient + part.first, add_x, part.count);
         dropout_apply(dropout, part.first, y->gradient + part.first, part.count);
-        if (df)
-            put(df + part.first, y->gradient + part.first, add_f, part.count);
+        floats_put(df ? df + part.first : NULL, y->gradient + part.first, add_f, part.count);
     }
 }
 
@@ -269,7 +257,7 @@ static void bend_backward(
     for (size_t block = 0; block < tiles_of(y->rows, ROW_BLOCK); block++) {
         struct floats part = row_block(y->rows, y->columns, block);
         slopes(y->value + part.first, y->gradient + part.first, part.count);
-        put(dx + part.first, y->gradient + part.first, add, part.count);
+        floats_put(dx + part.first, y->gradient + part.first, add, part.count);
     }
 }
 

@@ -28,22 +28,15 @@ struct step {
 static void weight_backward(struct tape *tape, struct node *node)
 {
     const struct stepwise *s = node->data;
-    const size_t in = s->weight->columns, out = s->weight->rows, blocks = tiles_of(s->used, ROW_BLOCK);
+    const size_t in = s->weight->columns, out = s->weight->rows;
     bool add_weight, add_bias;
     float *dweight = tensor_gradient(tape, s->weight, &add_weight);
     float *dbias = tensor_gradient(tape, s->bias, &add_bias);
-    struct arena_mark mark = arena_mark(tape_arena(tape));
-    float *partial = dbias ? arena_take(tape_arena(tape), blocks * out, sizeof *partial) : NULL;
     const float *slopes = s->slopes->gradient;
     if (tape_status(tape) != STATUS_OK || !slopes)
         return;
-#pragma omp parallel for schedule(dynamic)
-    for (size_t block = 0; block < (dbias ? blocks : 0); block++)
-        rows_sum(slopes + block * ROW_BLOCK * out, smaller(ROW_BLOCK, s->used - block * ROW_BLOCK), out, out,
-                false, partial + block * out);
     if (dbias)
-        rows_sum(partial, blocks, out, out, add_bias, dbias);
-    arena_reset(tape_arena(tape), mark);
+        rows_sum_blocks(tape_arena(tape), slopes, s->used, out, add_bias, dbias);
     if (dweight)
         gemm(tape_arena(tape), &(struct product){.transpose_a = true,
                                        .m = out,
@@ -74,12 +67,7 @@ const struct op stepwise_start_op = {
 static bool lay_out(struct tape *tape, struct stepwise *s)
 {
     const struct tensor *weight = s->weight;
-    s->panels = tape_packed(tape, weight);
-    if (!s->panels && tape_status(tape) == STATUS_OK &&
-            packed_take(&s->own, tape_arena(tape), weight->rows, weight->columns)) {
-        packed_fill(&s->own, weight->value, weight->columns, false);
-        s->panels = &s->own;
-    }
+    s->panels = tape_panels(tape, weight, &s->own);
     if (tape_recording(tape) && tape_status(tape) == STATUS_OK &&
             packed_take(&s->transposed, tape_arena(tape), weight->columns, weight->rows))
         packed_fill(&s->transposed, weight->value, weight->columns, true);
