@@ -26,7 +26,8 @@ struct prediction {
 };
 
 /* Where a step adds how much each row attends to the tokens of its source sentence, times `weight`: the mean over heads of
- * the last layer, or the weights of every layer and head. They sum to 1 over a sentence. */
+ * the last layer, or the weights of every layer and head. They sum to 1 over a sentence, or less where a Gaussian stands
+ * after the softmax (luong_local_p). */
 struct step_attention {
     float *const *rows; /* [rows], each [source tokens] or, if `apart`, [layers, heads, source tokens] */
     float weight;

@@ -174,7 +174,7 @@ struct hypothesis {
 
     /* Of each token, </s> last (zeros if it was not reached). NULL unless asked for. */
     float *log_probabilities; /* [count + 1] */
-    float *alignment; /* [count + 1, source tokens] attention when it was chosen; each row sums to 1 */
+    float *alignment; /* [count + 1, source tokens] attention when it was chosen (struct step_attention) */
 
     /* What every layer and head attended to, by tokens (</s> if it was reached) and source tokens [layers, heads,
      * count + ended, source tokens]: of the best translation. NULL unless asked for. */

@@ -50,7 +50,8 @@ static enum status declare_weights(struct attention_file *file, struct attention
 {
     const struct h5_array array = {.type = H5_FLOAT32,
             .chunk_rows = WEIGHT_ROWS,
-            .description = "attention of each target piece to the source pieces: each row sums to 1"};
+            .description = "attention of each target piece to the source pieces: each row sums to 1, with "
+                           "luong_local_p to less"};
     TRY(declare(file, &array, "/attention/weights", &file->weights.values));
     TRY(declare_offsets(file, &file->weights, "/attention/offsets",
             "sentence i has weights[offsets[i]:offsets[i+1]] as [layers, heads, target pieces, source "

@@ -7,7 +7,7 @@
  *     /attention/layers, /attention/heads
  *
  * Sentence i has weights[offsets[i]:offsets[i + 1]] as [layers, heads, target pieces, source pieces]; a row over the source
- * pieces sums to 1. An empty line has none of all.
+ * pieces sums to 1, of luong_local_p to less. An empty line has none of all.
  */
 #ifndef TRAIN_ATTENTION_FILE_H
 #define TRAIN_ATTENTION_FILE_H
