@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
-#include "tests/models/tiny.h"
+#include "tests/models/variants.h"
 
 #include <string.h>
 
@@ -31,8 +31,9 @@ static enum status supply_parameters(void *context, size_t end)
 }
 
 /* What is not there yet is NaN, which nothing that reads it would hide. */
-static void check_late_parameters(struct model *model, bool recompute)
+static void check_late_parameters(const struct variant *variant, bool recompute)
 {
+    struct model *model = variant_model(variant);
     const struct parameters *parameters = model_parameters(model);
     size_t bytes = parameters->floats * sizeof(float);
     float *all = tiny_floats(parameters->floats), *early = tiny_floats(parameters->floats),
@@ -40,7 +41,7 @@ static void check_late_parameters(struct model *model, bool recompute)
     struct supply supply = {parameters->values, all, 0, 0};
     struct tiny_batch tiny;
     struct loss expected, loss;
-    tiny_batch_fill(&tiny, 5, 7, 2);
+    variant_batch(variant, &tiny, 5, 7, 2);
     struct pass pass = tiny_pass(early);
     pass.recompute = recompute;
     assert_int_equal(model_loss(model, &tiny.batch, &pass, &expected), STATUS_OK);
@@ -50,26 +51,20 @@ static void check_late_parameters(struct model *model, bool recompute)
     pass.needed = supply_parameters;
     pass.context = &supply;
     assert_int_equal(model_loss(model, &tiny.batch, &pass, &loss), STATUS_OK);
-    assert_true(supply.calls > 5);
-    assert_true(loss.objective == expected.objective);
-    assert_memory_equal(late, early, bytes);
+    assert_true(supply.calls > 5 || 2 * supply.calls >= (int)parameters->count);
+    if (loss.objective != expected.objective || memcmp(late, early, bytes) != 0)
+        fail_msg("%s: parameters are read before they are there", variant->what);
     memory_free(all);
     memory_free(early);
     memory_free(late);
+    model_close(model);
 }
 
 static void test_late__parameters_may_come_when_they_are_needed(void **state)
 {
-    static const char *const changes[][5] = {{NULL},
-            {"model.norm", "post", "model.position", "learned", NULL}, {"model.tie", "none", NULL},
-            {"model.tie", "decoder", NULL}, {"model.start", "zero", NULL}};
     (void)state;
-    for (size_t v = 0; v < 2 * sizeof changes / sizeof *changes; v++) {
-        struct model_options options = tiny_options(changes[v / 2]);
-        struct model *model = tiny_model(&options, true);
-        check_late_parameters(model, v % 2);
-        model_close(model);
-    }
+    for (size_t v = 0; v < 2 * variant_count(); v++)
+        check_late_parameters(variant_at(v / 2), v % 2);
 }
 
 static enum status refuse_parameters(void *context, size_t end)

@@ -6,9 +6,7 @@
 #include <cmocka.h>
 
 #include "comm/memory.h"
-#include "comm/random.h"
-#include "tests/models/tiny.h"
-#include "tests/models/variants.h"
+#include "tests/models/choices.h"
 
 #include <math.h>
 #include <omp.h>
@@ -37,6 +35,20 @@ static void test_model__options_are_sound(void **state)
     const struct option_place place = {&model_group, 0};
     const struct schema schema = {&place, 1};
     assert_int_equal(options_check_schema(&schema), STATUS_OK);
+}
+
+/* A choice that no model is drawn with would be tested nowhere. */
+static void test_model__every_choice_is_walked(void **state)
+{
+    (void)state;
+    static struct variant drawn[CHOICES_MOST];
+    for (int strength = 1; strength <= 2; strength++) {
+        size_t count = choices_draw(drawn, strength);
+        const char *missing = choices_missing(drawn, count);
+        assert_true(count > 10);
+        if (missing)
+            fail_msg("%s stands in none of the models drawn (tests/models/choices.h)", missing);
+    }
 }
 
 static void assert_refused(
@@ -120,10 +132,10 @@ static void test_model__parameters_are_named_and_start_as_they_should(void **sta
 static void test_model__packed_equals_one_sentence_at_a_time(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < variant_count; v++) {
-        struct model *model = variant_model(&variants[v]);
+    for (size_t v = 0; v < variant_count(); v++) {
+        struct model *model = variant_model(variant_at(v));
         struct tiny_batch tiny, one;
-        variant_batch(&variants[v], &tiny, 9, 12, 3);
+        variant_batch(variant_at(v), &tiny, 9, 12, 3);
         float *packed = tiny_floats(tiny.batch.tokens[TARGET] * TINY_PIECES);
         float *single = tiny_floats(tiny.batch.longest[TARGET] * TINY_PIECES);
         assert_int_equal(model_logits(model, &tiny.batch, packed), STATUS_OK);
@@ -131,7 +143,7 @@ static void test_model__packed_equals_one_sentence_at_a_time(void **state)
             tiny_batch_one(&one, &tiny, p);
             assert_int_equal(model_logits(model, &one.batch, single), STATUS_OK);
             assert_near(packed + (size_t)tiny.offsets[TARGET][p] * TINY_PIECES, single,
-                    one.batch.tokens[TARGET] * TINY_PIECES, 1e-5, variants[v].what);
+                    one.batch.tokens[TARGET] * TINY_PIECES, 1e-5, variant_at(v)->what);
         }
         memory_free(packed);
         memory_free(single);
@@ -146,31 +158,48 @@ static bool same_rows(const float *a, const float *b, size_t first, size_t end)
                    (end - first) * TINY_PIECES * sizeof(float)) == 0;
 }
 
-static void test_model__neighbours_and_the_future_are_not_seen(void **state)
+/* Another first token, frame or row of pixels in the source of a pair. */
+static void change_source(struct tiny_batch *tiny, size_t pair)
 {
-    (void)state;
-    struct model_options options = tiny_options(NULL);
-    struct model *model = tiny_model(&options, true);
+    int32_t *word = &tiny->ids[SOURCE][(size_t)tiny->offsets[SOURCE][pair] * tiny->words];
+    if (tiny->words == 1)
+        *word = *word == 5 ? 6 : 5;
+    else
+        *word ^= 0x400000;
+}
+
+static void check_neighbours(const struct variant *variant)
+{
+    struct model *model = variant_model(variant);
     struct tiny_batch tiny;
-    tiny_batch_fill(&tiny, 6, 12, 3);
+    variant_batch(variant, &tiny, 6, 12, 3);
     size_t rows = tiny.batch.tokens[TARGET], first = (size_t)tiny.offsets[TARGET][3],
            end = (size_t)tiny.offsets[TARGET][4];
     assert_true(end - first > 3);
     float *before = tiny_floats(rows * TINY_PIECES), *after = tiny_floats(rows * TINY_PIECES);
     assert_int_equal(model_logits(model, &tiny.batch, before), STATUS_OK);
-    int32_t *token = &tiny.ids[SOURCE][tiny.offsets[SOURCE][3]]; /* another source token in pair 3 */
-    *token = *token == 5 ? 6 : 5;
+    change_source(&tiny, 3);
     assert_int_equal(model_logits(model, &tiny.batch, after), STATUS_OK);
-    assert_true(same_rows(before, after, 0, first) && same_rows(before, after, end, rows));
-    for (size_t r = first; r < end; r++)
-        assert_false(same_rows(before, after, r, r + 1));
+    if (!same_rows(before, after, 0, first) || !same_rows(before, after, end, rows))
+        fail_msg("%s: the source of a neighbour is seen", variant->what);
+    if (same_rows(before, after, first, end))
+        fail_msg("%s: the source is not seen", variant->what);
     tiny.ids[TARGET][first + 1] ^= 1; /* a target token: seen by the rows after it */
     assert_int_equal(model_logits(model, &tiny.batch, before), STATUS_OK);
-    assert_true(same_rows(before, after, 0, first + 2) && same_rows(before, after, end, rows));
-    assert_false(same_rows(before, after, first + 2, first + 3));
+    if (!same_rows(before, after, 0, first + 2) || !same_rows(before, after, end, rows))
+        fail_msg("%s: the future or the target of a neighbour is seen", variant->what);
+    if (same_rows(before, after, first + 2, first + 3))
+        fail_msg("%s: the target so far is not seen", variant->what);
     memory_free(before);
     memory_free(after);
     model_close(model);
+}
+
+static void test_model__neighbours_and_the_future_are_not_seen(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < variant_count(); v++)
+        check_neighbours(variant_at(v));
 }
 
 /* Word dropout: what the decoder sees changes, what it is to predict does not. */
@@ -234,128 +263,21 @@ static void test_model__log_probabilities_follow_from_the_logits(void **state)
 
 /* ---- gradient ---- */
 
-/* A model whose gradient is compared with slopes of its loss. */
-struct slopes {
-    struct model *model;
-    const struct batch *batch;
-    double r_drop;
-    const char *what, *guide; /* a kind; NULL: none */
-};
-
-static double objective(const struct slopes *slopes, float *gradient)
-{
-    struct pass pass = tiny_pass(gradient);
-    struct loss loss;
-    pass.r_drop = slopes->r_drop;
-    pass.guide = slopes->guide ? kind_find(&guide_kinds, slopes->guide) : NULL;
-    pass.guide_weight = 0.5;
-    assert_int_equal(model_loss(slopes->model, slopes->batch, &pass, &loss), STATUS_OK);
-    return loss.objective;
-}
-
-/* The slope of the loss along random direction `direction` of one parameter, by central differences. */
-static double measured_slope(const struct slopes *slopes, const struct parameter *p,
-        const struct random_stream *direction, double step)
-{
-    float *values = model_parameters(slopes->model)->values + p->array.offset;
-    float *kept = tiny_floats(p->floats);
-    memcpy(kept, values, p->floats * sizeof *kept);
-    double loss[2];
-    for (int s = 0; s < 2; s++) {
-        for (size_t i = 0; i < p->floats; i++)
-            values[i] = kept[i] + (float)((s ? -step : step) * random_normal(direction, i));
-        loss[s] = objective(slopes, NULL);
-    }
-    memcpy(values, kept, p->floats * sizeof *kept);
-    memory_free(kept);
-    return (loss[0] - loss[1]) / (2 * step);
-}
-
-/* A kink of ReLU within a step spoils it, and rounding a small one: one of three steps must agree with the gradient. */
-static void check_slope(
-        const struct slopes *slopes, const struct parameter *p, const float *gradient, uint32_t number)
-{
-    static const double steps[] = {2e-3, 5e-4, 1e-4};
-    struct random_stream direction = random_stream(number, RANDOM_TEST, 0, 0, 9);
-    double slope = 0, size = 0, measured = 0;
-    for (size_t i = 0; i < p->floats; i++) {
-        double g = (double)gradient[p->array.offset + i];
-        slope += g * random_normal(&direction, i);
-        size += g * g;
-    }
-    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
-        measured = measured_slope(slopes, p, &direction, steps[s]);
-        if (fabs(measured - slope) <= 0.005 * (sqrt(size) + 0.05))
-            return;
-    }
-    fail_msg("%s, %s: slope %.6g, measured %.6g (gradient's norm %.3g)", slopes->what, p->array.name, slope,
-            measured, sqrt(size));
-}
-
-static void check_slopes(const struct variant *variant, double r_drop, const char *guide)
-{
-    struct model_options options = variant_options(variant);
-    variant_drop(&options, 0.1);
-    struct model *model = tiny_model(&options, variant->joint);
-    const struct parameters *parameters = model_parameters(model);
-    struct tiny_batch tiny;
-    variant_batch(variant, &tiny, 5, 7, 2);
-    if (guide)
-        tiny_batch_align(&tiny);
-    float *gradient = tiny_floats(parameters->floats);
-    const struct slopes slopes = {model, &tiny.batch, r_drop, variant->what, guide};
-    double loss = objective(&slopes, gradient);
-    assert_true(loss == objective(&slopes, NULL));
-    for (size_t i = 0; i < parameters->count; i++)
-        for (uint32_t direction = 1; direction <= 2; direction++)
-            check_slope(&slopes, &parameters->items[i], gradient, direction);
-    memory_free(gradient);
-    model_close(model);
-}
-
-static void test_model__gradient_is_the_slope_of_the_loss(void **state)
-{
-    (void)state;
-    for (size_t v = 0; v < variant_count; v++)
-        check_slopes(&variants[v], 0, NULL);
-    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2, NULL);
-}
-
-/* Images have no tokens that could be aligned. */
-static bool can_be_guided(const struct variant *variant)
-{
-    struct model *model = variant_model(variant);
-    bool can = model_attention(model).layers > 0 && model_options(model)->source.kind != SOURCE_IMAGES;
-    model_close(model);
-    return can;
-}
-
-static void test_model__guided_gradient_is_the_slope_of_the_loss(void **state)
-{
-    (void)state;
-    static const char *const kinds[] = {"ce", "mse", "mult"};
-    for (size_t v = 0; v < variant_count; v++)
-        if (can_be_guided(&variants[v]))
-            check_slopes(&variants[v], 0, kinds[v % 3]);
-    check_slopes(&(struct variant){"R-Drop", true, {NULL}}, 2, "ce");
-    check_slopes(&(struct variant){"R-Drop, gru", true, {"model.kind", "recurrent", NULL}}, 2, "ce");
-}
-
 /* What it adds is the cost of what decoding tells, and told apart; without points or attention nothing. */
 static void test_model__guide_adds_its_cost(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < variant_count; v++) {
-        struct model *model = variant_model(&variants[v]);
+    for (size_t v = 0; v < variant_count(); v++) {
+        struct model *model = variant_model(variant_at(v));
         struct tiny_batch tiny;
         struct loss plain, guided, twice, unknown;
         struct pass pass = {.guide = kind_find(&guide_kinds, "ce"), .guide_weight = 0.5};
-        variant_batch(&variants[v], &tiny, 9, 12, 3);
+        variant_batch(variant_at(v), &tiny, 9, 12, 3);
         assert_int_equal(model_loss(model, &tiny.batch, &pass, &unknown), STATUS_OK);
         tiny_batch_align(&tiny);
         assert_int_equal(model_loss(model, &tiny.batch, &(struct pass){0}, &plain), STATUS_OK);
         assert_true(unknown.objective == plain.objective && plain.aligned == 0 && plain.alignment == 0);
-        if (can_be_guided(&variants[v])) {
+        if (variant_can_be_guided(variant_at(v))) {
             const int64_t tokens = plain.tokens, aligned = tokens - (tokens + 1) / 3;
             assert_int_equal(model_loss(model, &tiny.batch, &pass, &guided), STATUS_OK);
             pass.r_drop = 1e-9;
@@ -419,11 +341,11 @@ static void watch_ready(void *context, size_t first)
 static void test_model__ready_tells_final_parts_only(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < 2 * variant_count; v++) {
-        struct model *model = variant_model(&variants[v / 2]);
+    for (size_t v = 0; v < 2 * variant_count(); v++) {
+        struct model *model = variant_model(variant_at(v / 2));
         size_t floats = model_parameters(model)->floats;
         struct tiny_batch tiny;
-        variant_batch(&variants[v / 2], &tiny, 5, 7, 2);
+        variant_batch(variant_at(v / 2), &tiny, 5, 7, 2);
         struct watched watched = {tiny_floats(floats), tiny_floats(floats), floats, floats, 0};
         struct pass pass = tiny_pass((float *)watched.gradient);
         pass.recompute = v % 2;
@@ -457,13 +379,14 @@ static struct loss loss_of(
 static void check_recompute(const struct variant *variant, double r_drop)
 {
     struct model_options options = variant_options(variant);
-    options.encoder_layers = options.decoder_layers = 3;
+    options.encoder_layers = options.encoder_layers > 0 ? 3 : 0;
+    options.decoder_layers = 3;
     options.dropout = 0.2;
     variant_drop(&options, 0.2);
     struct model *model = tiny_model(&options, variant->joint);
     struct tiny_batch tiny;
     variant_batch(variant, &tiny, 9, 12, 2);
-    if (can_be_guided(variant))
+    if (variant_can_be_guided(variant))
         tiny_batch_align(&tiny);
     size_t floats = model_parameters(model)->floats;
     float *kept = tiny_floats(floats), *again = tiny_floats(floats);
@@ -480,8 +403,8 @@ static void check_recompute(const struct variant *variant, double r_drop)
 static void test_model__recomputing_changes_no_bit(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < variant_count; v++)
-        check_recompute(&variants[v], 0);
+    for (size_t v = 0; v < variant_count(); v++)
+        check_recompute(variant_at(v), 0);
     check_recompute(&(struct variant){"R-Drop", true, {NULL}}, 2);
     /* So wide that values are fleeting without recomputing, too. */
     check_recompute(&(struct variant){"wide, pre", true, {"model.width", "512", NULL}}, 0);
@@ -493,13 +416,13 @@ static void test_model__recomputing_changes_no_bit(void **state)
 static void test_model__frozen_parameters_have_no_gradient_made(void **state)
 {
     (void)state;
-    for (size_t v = 0; v < 4 * variant_count; v++) {
-        struct model *model = variant_model(&variants[v / 4]);
+    for (size_t v = 0; v < 4 * variant_count(); v++) {
+        struct model *model = variant_model(variant_at(v / 4));
         const struct parameters *parameters = model_parameters(model);
         bool frozen[128];
         assert_true(parameters->count <= sizeof frozen);
         struct tiny_batch tiny;
-        variant_batch(&variants[v / 4], &tiny, 5, 7, 2);
+        variant_batch(variant_at(v / 4), &tiny, 5, 7, 2);
         float *all = tiny_floats(parameters->floats), *some = tiny_floats(parameters->floats);
         struct pass pass = tiny_pass(some);
         struct loss loss = loss_of(model, &tiny.batch, v % 2, 0, all);
@@ -518,26 +441,31 @@ static void test_model__frozen_parameters_have_no_gradient_made(void **state)
     }
 }
 
-static void check_threads(double r_drop)
+/* So wide that there are several tiles of all kinds. */
+static void check_threads(const struct variant *variant, double r_drop)
 {
-    struct model_options options = tiny_options(CHANGES("model.width", "64", "model.ffn_width", "96"));
-    options.attention_dropout = options.activation_dropout = 0.1;
-    struct model *model = tiny_model(&options, true);
+    struct model_options options = variant_options(variant);
+    options.width = 64;
+    options.heads = 2;
+    options.ffn_width = 96;
+    options.dropout = 0.1;
+    variant_drop(&options, 0.1);
+    struct model *model = tiny_model(&options, variant->joint);
     size_t floats = model_parameters(model)->floats;
     struct tiny_batch tiny;
-    tiny_batch_fill(&tiny, 40, 20, 2);
-    tiny_batch_align(&tiny);
-    const struct slopes slopes = {model, &tiny.batch, r_drop, NULL, "ce"};
+    variant_batch(variant, &tiny, 40, 20, 2);
+    if (variant_can_be_guided(variant))
+        tiny_batch_align(&tiny);
     float *gradient[2];
     double loss[2];
     for (int t = 0; t < 2; t++) {
         omp_set_num_threads(t + 1);
         gradient[t] = tiny_floats(floats);
-        loss[t] = objective(&slopes, gradient[t]);
+        loss[t] = loss_of(model, &tiny.batch, false, r_drop, gradient[t]).objective;
     }
     omp_set_num_threads(1);
-    assert_true(loss[0] == loss[1]);
-    assert_memory_equal(gradient[0], gradient[1], floats * sizeof(float));
+    if (loss[0] != loss[1] || memcmp(gradient[0], gradient[1], floats * sizeof(float)) != 0)
+        fail_msg("%s: two threads give other bits than one", variant->what);
     memory_free(gradient[0]);
     memory_free(gradient[1]);
     model_close(model);
@@ -546,8 +474,9 @@ static void check_threads(double r_drop)
 static void test_model__threads_do_not_change_a_bit(void **state)
 {
     (void)state;
-    check_threads(0);
-    check_threads(2);
+    for (size_t v = 0; v < variant_count(); v++)
+        check_threads(variant_at(v), 0);
+    check_threads(&(struct variant){"R-Drop", true, {NULL}}, 2);
 }
 
 static void test_model__later_passes_allocate_nothing(void **state)
@@ -577,6 +506,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_model__options_are_sound),
+            cmocka_unit_test(test_model__every_choice_is_walked),
             cmocka_unit_test(test_model__width_must_be_divisible_by_heads),
             cmocka_unit_test(test_model__tie_all_needs_a_joint_vocabulary),
             cmocka_unit_test(test_model__longer_than_learned_positions_is_refused),
@@ -585,8 +515,6 @@ int main(void)
             cmocka_unit_test(test_model__neighbours_and_the_future_are_not_seen),
             cmocka_unit_test(test_model__inputs_are_seen_and_targets_predicted),
             cmocka_unit_test(test_model__log_probabilities_follow_from_the_logits),
-            cmocka_unit_test(test_model__gradient_is_the_slope_of_the_loss),
-            cmocka_unit_test(test_model__guided_gradient_is_the_slope_of_the_loss),
             cmocka_unit_test(test_model__guide_adds_its_cost),
             cmocka_unit_test(test_model__r_drop_takes_two_draws),
             cmocka_unit_test(test_model__recomputing_changes_no_bit),

@@ -18,7 +18,7 @@ struct model_options tiny_options(const char *const *changes)
 {
     static const char *const small[] = {"model.width", "8", "model.encoder_layers", "2",
             "model.decoder_layers", "2", "model.heads", "2", "model.ffn_width", "12", "model.position_limit",
-            "64", "model.activation", "gelu", NULL};
+            "64", "model.activation", "gelu", "model.window", "2", NULL};
     struct model_options options = {0}; /* what commands set has no row */
     ASSERT(options_defaults(&schema, &options) == STATUS_OK);
     for (size_t i = 0; small[i]; i += 2)

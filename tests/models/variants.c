@@ -1,12 +1,12 @@
 #include "tests/models/variants.h"
 
-#include "tests/models/tiny.h"
+#include "tests/models/choices.h"
 
 #include <string.h>
 
 #define RECURRENT "model.kind", "recurrent"
 
-const struct variant variants[] = {
+static const struct variant table[] = {
         {"pre", true, {NULL}},
         {"post", true, {"model.norm", "post", NULL}},
         {"relu", true, {"model.activation", "relu", NULL}},
@@ -69,7 +69,23 @@ const struct variant variants[] = {
                 {RECURRENT, "model.cell", "lstm", "model.attention", "luong_concat", "model.residual", "true",
                         NULL}},
 };
-const size_t variant_count = sizeof variants / sizeof *variants;
+enum { TABLE = sizeof table / sizeof *table };
+
+static struct variant drawn[CHOICES_MOST];
+static size_t drawn_count;
+
+size_t variant_count(void)
+{
+    if (drawn_count == 0)
+        drawn_count = choices_draw(drawn, 2);
+    return TABLE + drawn_count;
+}
+
+const struct variant *variant_at(size_t i)
+{
+    ASSERT(i < variant_count());
+    return i < TABLE ? &table[i] : &drawn[i - TABLE];
+}
 
 /* What its source is: the first word of its name, or text. */
 static struct source_form variant_source(const struct variant *variant)
@@ -100,6 +116,14 @@ void variant_batch(
     tiny_batch_fill(tiny, pairs, longest, seed);
     struct source_form source = variant_source(variant);
     tiny_batch_source(tiny, &source);
+}
+
+bool variant_can_be_guided(const struct variant *variant)
+{
+    struct model *model = variant_model(variant);
+    bool can = model_attention(model).layers > 0 && model_options(model)->source.kind != SOURCE_IMAGES;
+    model_close(model);
+    return can;
 }
 
 void variant_drop(struct model_options *options, double rate)
