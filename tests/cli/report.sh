@@ -144,6 +144,13 @@ cmp lengths.svg drawn || fail "standard output is another picture"
 draw run
 whole lengths.svg
 grep -q 'class="bar"' lengths.svg || fail "one run is no bars"
+# One of sixty lines is too few for a group of its own.
+for i in $(seq 59); do echo "a b"; done >many.source
+for i in $(seq 59); do echo "x y"; done >many.target
+echo a b c d a >>many.source
+echo y >>many.target
+"$program" report run --chart lengths --source many.source --target many.target --beam 1 || fail "report: status $?"
+grep -qE '>2\+</text><text class="count"[^>]*>n=60<' lengths.svg || fail "a rare length has a group of its own: $(grep -o '>[0-9+]*</text><text class="count"[^>]*>n=[0-9]*<' lengths.svg)"
 
 # What cannot be: status, message, no file left.
 rm -f out.html

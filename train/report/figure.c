@@ -142,7 +142,7 @@ static enum status open_file(struct output *out, const struct figure *figure)
 static enum status close_file(struct output *out, const struct figure *figure)
 {
     if (figure->note) {
-        TRY(output_print(out, "<text class=\"count\" x=\"%d\" y=\"%d\">", MARGIN, FIGURE_HEIGHT + 8));
+        TRY(output_print(out, "<text class=\"small\" x=\"%d\" y=\"%d\">", MARGIN, FIGURE_HEIGHT + 12));
         TRY(page_text(out, figure->note));
         TRY(page_html(out, "</text>\n"));
     }

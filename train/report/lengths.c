@@ -36,7 +36,8 @@ static size_t count_within(const struct sample *sample, size_t length)
     return count;
 }
 
-/* The smallest of 1, 2, 5, 10 ... pieces that leave at most one sentence in fifty to an open group. */
+/* The smallest of 1, 2, 5, 10 ... pieces that leave at most one sentence in fifty to an open group; a group of fewer at the end is
+ * part of the one before. */
 static void choose_groups(struct lengths *lengths, const struct sample *sample)
 {
     lengths->longest = 1;
@@ -49,6 +50,10 @@ static void choose_groups(struct lengths *lengths, const struct sample *sample)
         lengths->step = (size_t)figure_step((double)lengths->step + 0.5, 1);
     size_t groups = (lengths->longest + lengths->step - 1) / lengths->step;
     lengths->groups = groups < GROUPS ? groups : GROUPS;
+    while (lengths->groups > 1 &&
+            (sample->scored - count_within(sample, lengths->step * (lengths->groups - 1))) * 50 <
+                    sample->scored)
+        lengths->groups--;
 }
 
 static size_t group_of(const struct lengths *lengths, const struct sample *sample, size_t i)

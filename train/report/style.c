@@ -13,6 +13,7 @@ const char page_colours[] =
 const char figure_style[] =
         "svg text { fill: var(--ink); font: 13px system-ui, sans-serif } svg .count { fill: var(--faint); "
         "font-size: 12px }\n"
+        "svg .small { fill: var(--faint); font-size: 9.5px } "
         "svg .title { font-size: 15px; font-weight: 600 } .ground { fill: var(--ground) }\n"
         ".grid { stroke: var(--grid) } .axis { stroke: var(--faint) }\n"
         ".line { fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round }\n"
