@@ -113,6 +113,10 @@ scale-network: all
 scale-wire: all
 	@BUILD=$(build) tests/scale/wire.sh
 
+## lengths: BLEU by sentence length of two LSTMs, without attention and with it, as a picture (tests/lengths/run.sh, some minutes)
+lengths: all
+	@BUILD=$(build) tests/lengths/run.sh
+
 ## demo: a translation model from nothing to test in three minutes
 demo:
 	@tests/deps.sh ensure
@@ -155,6 +159,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire lengths demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
