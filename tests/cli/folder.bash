@@ -9,7 +9,7 @@ program=$build/seqtrain
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+. "$root/tests/launch.bash"
 unset OPENBLAS_CORETYPE # the program chooses, and says nothing of it
 failed=0
 fail() { echo "FAIL: $*"; failed=1; }

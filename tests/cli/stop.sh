@@ -35,6 +35,7 @@ finish
 expect usr1 75 'stopped after update'
 
 # mpirun ends its ranks on these itself, by SIGTERM, again after a second, and SIGKILL after two; its status is its own.
+unset OMPI_MCA_odls_base_sigkill_timeout
 for signal in INT TERM; do
     start 2 "mpirun$signal" "${endless[@]}"
     wait_for_updates "mpirun$signal"
