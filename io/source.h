@@ -5,6 +5,9 @@
  *     frames   FILE.h5:/dataset            [sentences, frames, values]
  *              FILE.h5:/dataset:/offsets   [all frames, values]; sentence i is frames offsets[i] to offsets[i + 1]
  *     images   LIST                        a text file with the path of a picture (PNG, PGM, PPM) on each line
+ *              FOLDER                      all pictures in it, by name in natural order: 2.png before 10.png
+ *              FILE.h5:/dataset            bytes [images, height, width], [images, height, width, channels] or
+ *                                          [images, channels, height, width]
  *
  * In memory a token of any source is a fixed number of 4-byte words, so that sentences of all kinds are packed and moved
  * alike: the id, the floats of a frame, or the bytes of a row of pixels. The form of a source stands in corpora and

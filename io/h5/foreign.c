@@ -11,6 +11,7 @@ struct h5_foreign {
     char *path, *name;
     hid_t file, dataset;
     int rank;
+    bool bytes;
     uint64_t shape[H5_FOREIGN_RANK];
 };
 
@@ -30,6 +31,15 @@ static bool is_number(hid_t dataset)
     H5T_class_t kind = H5Tget_class(type);
     H5Tclose(type);
     return kind == H5T_INTEGER || kind == H5T_FLOAT;
+}
+
+static bool is_bytes(hid_t dataset)
+{
+    hid_t type = H5Dget_type(dataset);
+    bool bytes =
+            H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+    H5Tclose(type);
+    return bytes;
 }
 
 static bool has_small_chunks(hid_t dataset)
@@ -58,6 +68,7 @@ static enum status look(struct h5_foreign *foreign)
         foreign->shape[i] = shape[i];
     CHECK(is_number(foreign->dataset), STATUS_DATA, "%s:%s: expected numbers, found another type",
             foreign->path, foreign->name);
+    foreign->bytes = is_bytes(foreign->dataset);
     CHECK(has_small_chunks(foreign->dataset), STATUS_DATA,
             "%s:%s: expected chunks of at most %d MB, found larger ones", foreign->path, foreign->name,
             CHUNK_BYTES_MOST >> 20);
@@ -121,6 +132,11 @@ const uint64_t *h5_foreign_shape(const struct h5_foreign *foreign)
     return foreign->shape;
 }
 
+bool h5_foreign_is_bytes(const struct h5_foreign *foreign)
+{
+    return foreign->bytes;
+}
+
 static enum status read_rows(
         struct h5_foreign *foreign, uint64_t first, uint64_t count, hid_t type, void *out)
 {
@@ -148,4 +164,10 @@ enum status h5_foreign_floats(struct h5_foreign *foreign, uint64_t first, uint64
 enum status h5_foreign_integers(struct h5_foreign *foreign, uint64_t first, uint64_t count, int64_t *out)
 {
     return count > 0 ? read_rows(foreign, first, count, H5T_NATIVE_INT64, out) : STATUS_OK;
+}
+
+enum status h5_foreign_bytes(struct h5_foreign *foreign, uint64_t first, uint64_t count, uint8_t *out)
+{
+    ASSERT(foreign->bytes);
+    return count > 0 ? read_rows(foreign, first, count, H5T_NATIVE_UINT8, out) : STATUS_OK;
 }

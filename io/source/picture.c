@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Room for the pixels, of a size that was read from a file. */
-static enum status reserve(
+enum status picture_reserve(
         struct picture *picture, const char *path, uint64_t width, uint64_t height, size_t channels)
 {
     CHECK(width > 0 && height > 0 && width <= PICTURE_SIDE_MOST && height <= PICTURE_SIDE_MOST &&
@@ -29,7 +28,7 @@ static enum status decode_png(struct picture *picture, const char *path, png_ima
     static const png_color white = {255, 255, 255};
     bool colour = image->format & PNG_FORMAT_FLAG_COLOR;
     image->format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-    TRY(reserve(picture, path, image->width, image->height, colour ? 3 : 1));
+    TRY(picture_reserve(picture, path, image->width, image->height, colour ? 3 : 1));
     CHECK(png_image_finish_read(image, &white, picture->pixels, 0, NULL), STATUS_DATA,
             "%s: expected a whole PNG picture, found a damaged one (%s)", path, image->message);
     return STATUS_OK;
@@ -88,7 +87,7 @@ static enum status read_pnm(struct picture *picture, const char *path, FILE *fil
     CHECK(header, STATUS_DATA,
             "%s: expected width, height and a largest value below 65536 after P5 or P6, found no such header",
             path);
-    TRY(reserve(picture, path, width, height, mark[1] == '6' ? 3 : 1));
+    TRY(picture_reserve(picture, path, width, height, mark[1] == '6' ? 3 : 1));
     size_t count = picture->width * picture->height * picture->channels;
     CHECK(read_samples(file, most, picture->pixels, count), STATUS_DATA,
             "%s: expected %zu x %zu pixels, found the end of the file before", path, picture->width,

@@ -15,7 +15,11 @@ struct picture {
     size_t room;
 };
 
-/* What is transparent is white. Sizes are checked before memory is taken. STATUS_DATA naming the file, what was expected
+/* Room for the pixels, of a size that was read from a file: checked before memory is taken, STATUS_DATA naming `path`. */
+enum status picture_reserve(
+        struct picture *picture, const char *path, uint64_t width, uint64_t height, size_t channels);
+
+/* What is transparent is white. STATUS_DATA naming the file, what was expected
  * and what was found. */
 enum status picture_read(struct picture *picture, const char *path);
 

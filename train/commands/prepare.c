@@ -27,8 +27,10 @@ static const struct option rows[] = {
                         "values]; "
                         "or F.h5:/DATASET:/OFFSETS, [all frames, values] and where sentences start "
                         "[sentences + 1]"},
-        {"source-images", OPTION_TEXT, AT(images), .placeholder = "LIST",
-                .help = "instead of --source: a text file with the path of a PNG, PGM or PPM picture a line"},
+        {"source-images", OPTION_TEXT, AT(images), .placeholder = "FILE",
+                .help = "instead of --source: a text file with the path of a PNG, PGM or PPM picture a line; "
+                        "a folder, whose pictures come by name, 2.png before 10.png; or F.h5:/DATASET, bytes "
+                        "[images, height, width], or with 1 or 3 channels last or before the height"},
         {"image-size", OPTION_TEXT, AT(image_size), .needs = "source-images", .placeholder = "HxW",
                 .help = "height and width that pictures become, as 32x48: scaled, and the middle cut out; "
                         "not "
@@ -241,7 +243,7 @@ const struct command prepare_command = {
                  "--source FILE... --target FILE... --vocab FILE --output O.h5\n"
                  "--pairs FILE... [--vocab FILE] --output O.h5\n"
                  "--source-features F.h5:/DATASET --target FILE... --output O.h5\n"
-                 "--source-images LIST --image-size HxW --target FILE... --output O.h5",
+                 "--source-images FILE --image-size HxW --target FILE... --output O.h5",
         .examples = "seqtrain prepare --source train.en --target train.de --output train.h5\n"
                     "seqtrain prepare --source valid.en --target valid.de \\\n"
                     "    --output valid.h5 --vocab train.h5\n"
