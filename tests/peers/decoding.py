@@ -47,7 +47,7 @@ class Voter:
     """A model in double precision that keeps the attention of its last decoder layer, averaged over heads."""
 
     def __init__(self, path):
-        _, twin, _ = load(path)
+        _, twin, _, _ = load(path)
         self.twin = twin.double().eval()
         attention = twin.cross()[-1]
         forward = attention.forward

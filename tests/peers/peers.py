@@ -17,11 +17,13 @@ import torch
 from torch import nn
 
 from recurrent_twin import RecurrentTwin
+from source_twin import source_of
 from twin import Twin, guide_of, read_config, sentences
 
 BUILD = sys.argv[1]
 PROGRAM = os.path.join(BUILD, "seqtrain")
 DUMP = os.path.join(BUILD, "tests/peers/tool_dump")
+FRAMES = os.path.join(BUILD, "tests/io/tool_frames")
 passed = failed = 0
 
 
@@ -141,6 +143,16 @@ def corpus(folder):
         look_at_corpus(folder, kind)
 
 
+def other_sources(folder):
+    """The same text as frames, and pictures with captions."""
+    run(FRAMES, f"{folder}/source", f"{folder}/source-frames.h5")
+    run(PROGRAM, "prepare", "--source-features", f"{folder}/source-frames.h5:/frames:/offsets", "--target", f"{folder}/target",
+        "--output", f"{folder}/frames.h5", "--vocab-kind", "word", "--vocab-size", 60)
+    run(PROGRAM, "generate", "shapes", "--output", f"{folder}/shapes", "--lines", 300, "--test-lines", 1)
+    run(PROGRAM, "prepare", "--source-images", f"{folder}/shapes/train.images", "--image-size", "12x20", "--target", f"{folder}/shapes/train.en",
+        "--output", f"{folder}/images.h5", "--vocab-kind", "word", "--vocab-size", 40)
+
+
 UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
 
 
@@ -163,27 +175,27 @@ def load(path):
     options = read_config(path)
     with h5py.File(path) as f:
         values = {}
+        source = source_of(options["model"], f)
         f["model"].visititems(lambda name, item: values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     read = values.__getitem__
-    target = "embedding/weight" if options["model"]["tie"] == "all" else "target/embedding/weight"
-    source = "embedding/weight" if options["model"]["tie"] == "all" else "source/embedding/weight"
+    rows = [len(values.get(f"{side}/embedding/weight", values.get("embedding/weight", ()))) for side in ("source", "target")]
     kind = RecurrentTwin if options["model"]["kind"] == "recurrent" else Twin
-    twin = kind(options["model"], (len(read(source)), len(read(target))))
+    twin = kind(options["model"], rows, source=source)
     twin.load(read)
-    return options, twin, values
+    return options, twin, values, source
 
 
-def compare(folder, name, model, guide=None):
+def compare(folder, name, model, guide=None, corpus_kind=None):
     """One configuration: logits and gradients of a micro-batch, then the losses of 20 updates. guide: a kind of guided alignment."""
-    corpus_file = f"{folder}/{'guided' if guide else 'joint' if model['tie'] == 'all' else 'separate'}.h5"
+    corpus_file = f"{folder}/{corpus_kind or ('guided' if guide else 'joint' if model['tie'] == 'all' else 'separate')}.h5"
     start = train(folder, name, corpus_file, model, 0, guide)
     run(DUMP, "batches", start, corpus_file, UPDATES, f"{folder}/{name}.batches.h5")
     run(DUMP, "gradients", start, f"{folder}/{name}.batches.h5", f"{folder}/{name}.gradients.h5")
-    options, twin, values = load(start)
+    options, twin, values, reads = load(start)
     look_at_checkpoint(name, start, twin, model["tie"] == "all")
     with h5py.File(f"{folder}/{name}.batches.h5") as batches, h5py.File(f"{folder}/{name}.gradients.h5") as ours:
         first = batches["0/0"]
-        source, target = sentences(first, "source"), sentences(first, "target")
+        source, target = sentences(first, "source", reads), sentences(first, "target")
         logits, labels = twin(source, target)
         packed = logits[labels != -100]
         report(f"{name}: logits", (packed.detach() - torch.from_numpy(ours["logits"][:])).abs().max().item(), 1e-4)
@@ -191,7 +203,7 @@ def compare(folder, name, model, guide=None):
         theirs = twin.gradients()
         missing = [n for n in sorted(values.keys() | theirs.keys()) if n not in values or theirs.get(n) is None]
         expect(f"{name}: every parameter has a gradient, and a twin with one", missing)
-        worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:])).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
+        worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:]).reshape(theirs[n].shape)).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
                     for n in values if n not in missing)
         report(f"{name}: worst of {len(values)} gradients, relative to its largest entry", worst, 1e-4)
         twin.zero_grad()
@@ -202,7 +214,7 @@ def compare(folder, name, model, guide=None):
             optimizer.zero_grad()
             total, tokens = 0.0, 0
             for slot in batches[str(update)].values():
-                source, target = sentences(slot, "source"), sentences(slot, "target")
+                source, target = sentences(slot, "source", reads), sentences(slot, "target")
                 loss = twin.loss(source, target, SMOOTHING, guide_of(options, slot))
                 loss.backward()
                 total, tokens = total + loss.item(), tokens + sum(map(len, target))
@@ -286,6 +298,18 @@ RECURRENT = {
 }
 
 
+GRID = dict(kind="recurrent", encoder_layers=0, image_stages=2)
+OTHERS = {
+    "frames": ("frames", dict(norm="pre", activation="gelu")),
+    "frames-gru-bahdanau": ("frames", dict(kind="recurrent", cell="gru", attention="bahdanau")),
+    "images": ("images", dict(norm="pre", activation="gelu", image_stages=2)),
+    "images-post-no-encoder": ("images", dict(norm="post", activation="relu", image_stages=1, encoder_layers=0)),
+    "images-gru-bahdanau": ("images", GRID | dict(cell="gru", attention="bahdanau")),
+    "images-lstm-luong_general": ("images", GRID | dict(cell="lstm", attention="luong_general")),
+    "images-lstm-no-attention": ("images", GRID | dict(cell="lstm", attention="none")),
+}
+
+
 def main():
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
@@ -298,11 +322,14 @@ def main():
             compare(folder, f"position-{position}", dict(norm="pre", activation="gelu_tanh", tie="all", position=position))
         for i, (name, model) in enumerate(RECURRENT.items()):
             compare(folder, name, dict(kind="recurrent", tie=("all", "decoder", "none")[i % 3]) | model)
-    recurrent = dict(kind="recurrent", tie="all")
-    for guide, model in (("ce", dict(norm="pre")), ("mse", dict(norm="post")), ("mult", dict(norm="pre", decoder_layers=1)),
-                         ("ce", recurrent | RECURRENT["gru-bahdanau"]), ("mse", recurrent | RECURRENT["lstm-luong_local_p"]),
-                         ("mult", recurrent | RECURRENT["gru-luong_general-at-once"])):
-        compare(folder, f"guided {guide} {model.get('attention', model.get('norm'))}", dict(tie="all") | model, guide)
+        recurrent = dict(kind="recurrent", tie="all")
+        for guide, model in (("ce", dict(norm="pre")), ("mse", dict(norm="post")), ("mult", dict(norm="pre", decoder_layers=1)),
+                             ("ce", recurrent | RECURRENT["gru-bahdanau"]), ("mse", recurrent | RECURRENT["lstm-luong_local_p"]),
+                             ("mult", recurrent | RECURRENT["gru-luong_general-at-once"])):
+            compare(folder, f"guided {guide} {model.get('attention', model.get('norm'))}", dict(tie="all") | model, guide)
+        other_sources(folder)
+        for name, (corpus_kind, model) in OTHERS.items():
+            compare(folder, name, dict(tie="decoder") | model, corpus_kind=corpus_kind)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

@@ -10,21 +10,23 @@ CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
 
 class RecurrentTwin(nn.Module):
-    def __init__(self, options, rows):
-        """options: the model group of a checkpoint's configuration; rows: vocabulary rows of (source, target)."""
+    def __init__(self, options, rows, source=None):
+        """As twin.Twin's."""
         super().__init__()
         o = self.options = options
-        width, ways = o["width"], 2 if o["encoder_bidirectional"] else 1
+        layers = o["encoder_layers"]
+        width, ways = o["width"], 2 if layers and o["encoder_bidirectional"] else 1
         states, memory = 2 if o["cell"] == "lstm" else 1, width * ways
         self.attends, self.before = o["attention"] != "none", o["attention"].startswith("bahdanau")
         self.normed = o["attention"] == "bahdanau_normed"
         self.feeds = self.before or self.attends and o["input_feeding"]
         self.repeats = not self.attends and o["context"] == "every_step"
         fed = memory if self.before else width if self.feeds else ways * states * width if self.repeats else 0
-        self.encoder = LAYERS[o["cell"]](width, width, o["encoder_layers"], bidirectional=ways == 2)
+        if layers:
+            self.encoder = LAYERS[o["cell"]](width, width, layers, bidirectional=ways == 2)
         self.cells = nn.ModuleList([CELLS[o["cell"]](width + (fed if i == 0 else 0), width) for i in range(o["decoder_layers"])])
         if o["bridge"] == "linear":
-            self.bridge = nn.ModuleList([nn.Linear(ways * states * width, states * width) for _ in self.cells])
+            self.bridge = nn.ModuleList([nn.Linear(ways * states * width if layers else width, states * width) for _ in self.cells])
         self.local = o["attention"].startswith("luong_local")
         if self.before or self.local or o["attention"] in ("luong_general", "luong_concat"):
             self.key = nn.Linear(memory, width, bias=self.normed)
@@ -37,7 +39,8 @@ class RecurrentTwin(nn.Module):
         if self.attends:
             self.combine = nn.Linear(memory + width * (2 if self.before else 1), width)
         self.target = nn.Embedding(rows[1], width)
-        self.source = self.target if o["tie"] == "all" else nn.Embedding(rows[0], width)
+        self.reads_text = source is None
+        self.source = source or (self.target if o["tie"] == "all" else nn.Embedding(rows[0], width))
         self.output = nn.Linear(width, rows[1])
         if o["tie"] != "none":
             self.output.weight = self.target.weight
@@ -49,7 +52,8 @@ class RecurrentTwin(nn.Module):
         if o["tie"] == "all":
             pairs["embedding/weight"] = self.target.weight
         else:
-            pairs["source/embedding/weight"], pairs["target/embedding/weight"] = self.source.weight, self.target.weight
+            pairs |= {"source/embedding/weight": self.source.weight} if self.reads_text else self.source.names()
+            pairs["target/embedding/weight"] = self.target.weight
         if o["tie"] == "none":
             pairs["output/weight"] = self.output.weight
         for i in range(o["encoder_layers"]):
@@ -97,9 +101,13 @@ class RecurrentTwin(nn.Module):
         return table(ids) * (math.sqrt(self.options["width"]) if self.options["embedding_scale"] else 1)
 
     def encode(self, source):
-        """Rows [batch, longest, memory], their mask, and of each layer the end [batch, ways·states·width]: of each way h, then c."""
-        padded = nn.utils.rnn.pad_sequence(source, True, 0)
-        packed = nn.utils.rnn.pack_padded_sequence(self.embed(self.source, padded), [len(s) for s in source], batch_first=True, enforce_sorted=False)
+        """Rows [batch, longest, memory], their mask, and of each layer the end [batch, ways·states·width]: of each way h, then c.
+        Without an encoder what the source gives, and its mean."""
+        rows = nn.utils.rnn.pad_sequence(source, True, 0) if self.reads_text else nn.utils.rnn.pad_sequence(self.source(source), True)
+        if not self.options["encoder_layers"]:
+            return rows, torch.zeros(rows.shape[:2], dtype=torch.bool), [rows.mean(1)]
+        rows = self.embed(self.source, rows) if self.reads_text else rows
+        packed = nn.utils.rnn.pack_padded_sequence(rows, [len(s) for s in source], batch_first=True, enforce_sorted=False)
         self.encoder.batch_first = True
         out, end = self.encoder(packed)
         rows = nn.utils.rnn.pad_packed_sequence(out, True)[0]

@@ -22,13 +22,16 @@ struct loaded {
     struct model *model;
 };
 
-static enum status count_rows(struct checkpoint *checkpoint, enum side side, size_t *rows, bool *joint)
+/* And, of the source, its form. */
+static enum status count_rows(struct loaded *loaded, enum side side, size_t *rows, bool *joint)
 {
     size_t bytes;
-    const void *bytes_of_model = checkpoint_vocabulary(checkpoint, side, &bytes, joint);
+    const void *bytes_of_model = checkpoint_vocabulary(loaded->checkpoint, side, &bytes, joint);
     struct vocabulary *vocabulary;
     TRY(vocabulary_open(&vocabulary, bytes_of_model, bytes, "checkpoint"));
     *rows = vocabulary_rows(vocabulary);
+    if (side == SOURCE)
+        loaded->config.model.source = *vocabulary_form(vocabulary);
     vocabulary_close(vocabulary);
     return STATUS_OK;
 }
@@ -41,8 +44,8 @@ static enum status load(struct loaded *loaded, const char *path)
     TRY(options_defaults(&config_schema, &loaded->config));
     const char *text = checkpoint_config(loaded->checkpoint);
     TRY(options_parse_yaml(&config_schema, &loaded->config, text, strlen(text), path));
-    TRY(count_rows(loaded->checkpoint, SOURCE, &rows[SOURCE], &joint));
-    TRY(count_rows(loaded->checkpoint, TARGET, &rows[TARGET], &joint));
+    TRY(count_rows(loaded, SOURCE, &rows[SOURCE], &joint));
+    TRY(count_rows(loaded, TARGET, &rows[TARGET], &joint));
     TRY(model_open(&loaded->model, &loaded->config.model, rows, joint));
 
     struct parameters *parameters = model_parameters(loaded->model);
@@ -74,12 +77,15 @@ static enum status put(struct h5_writer *out, const char *name, enum h5_type typ
     return h5_put(out, &array, data);
 }
 
-static enum status put_batch(struct h5_writer *out, int64_t update, int slot, const struct batch *batch)
+/* words: of a source token. */
+static enum status put_batch(
+        struct h5_writer *out, int64_t update, int slot, const struct batch *batch, size_t words)
 {
     for (int side = 0; side < SIDES; side++) {
         char name[96];
         snprintf(name, sizeof name, "/%lld/%d/%s_ids", (long long)update, slot, side_names[side]);
-        TRY(put(out, name, H5_INT32, batch->tokens[side], 0, batch->ids[side]));
+        size_t count = batch->tokens[side] * (side == SOURCE ? words : 1);
+        TRY(put(out, name, H5_INT32, count, 0, batch->ids[side]));
         snprintf(name, sizeof name, "/%lld/%d/%s_offsets", (long long)update, slot, side_names[side]);
         TRY(put(out, name, H5_INT32, batch->pairs + 1, 0, batch->offsets[side]));
     }
@@ -94,7 +100,8 @@ static enum status put_batch(struct h5_writer *out, int64_t update, int slot, co
     return put(out, name, H5_INT32, (size_t)alignment->offsets[tokens], 0, alignment->points);
 }
 
-static enum status put_updates(struct h5_writer *out, struct reader *reader, int slots, int64_t updates)
+static enum status put_updates(
+        struct h5_writer *out, struct reader *reader, int slots, int64_t updates, size_t words)
 {
     for (int64_t update = 0; update < updates; update++) {
         bool any = false;
@@ -104,7 +111,7 @@ static enum status put_updates(struct h5_writer *out, struct reader *reader, int
             TRY(reader_next(reader, &batch, &more));
             any |= more;
             if (batch.pairs > 0)
-                TRY(put_batch(out, update, slot, &batch));
+                TRY(put_batch(out, update, slot, &batch, words));
         }
         if (!any)
             reader_next_epoch(reader);
@@ -125,7 +132,7 @@ static enum status dump_batches(
     struct plan_options plan = {(size_t)loaded.config.batch.tokens, slots, (uint64_t)loaded.config.run.seed};
     TRY(reader_open(&reader, corpora, &plan, NULL, 0, slots, 0, 0));
     TRY(h5_create(&out, path, H5_CORPUS));
-    TRY(put_updates(out, reader, slots, updates));
+    TRY(put_updates(out, reader, slots, updates, source_words(&loaded.config.model.source)));
     TRY(h5_commit(out));
     reader_close(reader);
     corpora_close(corpora);
@@ -140,10 +147,10 @@ static enum status get_batch(struct h5_file *file, struct batch *batch)
         char name[64];
         snprintf(name, sizeof name, "/0/0/%s_ids", side_names[side]);
         TRY(h5_get(file, name, H5_INT32, 1, &batch->ids[side], &array));
-        batch->tokens[side] = array.shape[0];
         snprintf(name, sizeof name, "/0/0/%s_offsets", side_names[side]);
         TRY(h5_get(file, name, H5_INT32, 1, &batch->offsets[side], &array));
         batch->pairs = array.shape[0] - 1;
+        batch->tokens[side] = (size_t)batch->offsets[side][batch->pairs];
         for (size_t p = 0; p < batch->pairs; p++) {
             size_t length = (size_t)(batch->offsets[side][p + 1] - batch->offsets[side][p]);
             batch->longest[side] = length > batch->longest[side] ? length : batch->longest[side];
@@ -163,8 +170,8 @@ static enum status put_gradients(
         const struct flat_array *array = &parameters->items[i].array;
         char name[H5_NAME_LIMIT + 16];
         snprintf(name, sizeof name, "/gradient/%s", array->name);
-        TRY(put(out, name, H5_FLOAT32, array->shape[0], array->rank > 1 ? array->shape[1] : 0,
-                gradient + array->offset));
+        size_t rows = array->shape[0], columns = array->rank > 1 ? parameters->items[i].floats / rows : 0;
+        TRY(put(out, name, H5_FLOAT32, rows, columns, gradient + array->offset));
     }
     return STATUS_OK;
 }

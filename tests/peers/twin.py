@@ -6,21 +6,18 @@ import h5py
 import torch
 from torch import nn
 
+from source_twin import sinusoids
+
 
 def activation(name):
     return {"relu": nn.functional.relu, "gelu": nn.functional.gelu,
             "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"), "silu": nn.functional.silu}[name]
 
 
-def sinusoids(rows, width):
-    """Halves: [sin(p / 10000^(2i/d)) | cos(same)]."""
-    angle = torch.arange(rows, dtype=torch.float64)[:, None] / 10000 ** (torch.arange(width // 2, dtype=torch.float64) * 2 / width)
-    return torch.cat([angle.sin(), angle.cos()], 1).float()
-
-
 class Twin(nn.Module):
-    def __init__(self, options, rows, dropout=0.0):
-        """options: the model group of a checkpoint's configuration; rows: vocabulary rows of (source, target)."""
+    def __init__(self, options, rows, dropout=0.0, source=None):
+        """options: the model group of a checkpoint's configuration; rows: vocabulary rows of (source, target); source: a
+        module of source_twin.py, if it is no text."""
         super().__init__()
         o = self.options = options
         width, heads = o["width"], o["heads"]
@@ -28,10 +25,11 @@ class Twin(nn.Module):
         common = dict(d_model=width, nhead=heads, dim_feedforward=o["ffn_width"], dropout=dropout,
                       activation=activation(o["activation"]), layer_norm_eps=o["norm_epsilon"], batch_first=True, norm_first=norm_first)
         final = (lambda: nn.LayerNorm(width, o["norm_epsilon"])) if norm_first else (lambda: None)
+        self.reads_text = source is None
         self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(**common), o["encoder_layers"], final(), enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(**common), o["decoder_layers"], final())
         self.target = nn.Embedding(rows[1], width)
-        self.source = self.target if o["tie"] == "all" else nn.Embedding(rows[0], width)
+        self.source = source or (self.target if o["tie"] == "all" else nn.Embedding(rows[0], width))
         self.output = nn.Linear(width, rows[1])
         if o["tie"] != "none":
             self.output.weight = self.target.weight
@@ -50,7 +48,7 @@ class Twin(nn.Module):
         if o["tie"] == "all":
             pairs["embedding/weight"] = self.target.weight
         else:
-            pairs["source/embedding/weight"] = self.source.weight
+            pairs |= {"source/embedding/weight": self.source.weight} if self.reads_text else self.source.names()
             pairs["target/embedding/weight"] = self.target.weight
         if o["position"] == "learned":
             pairs["source/position/weight"] = self.source_position.weight
@@ -137,17 +135,21 @@ class Twin(nn.Module):
         return self.dropout(x)
 
     def forward(self, source, target):
-        """source, target: lists of id tensors, </s> included. Returns logits [batch, longest target, classes] and the targets
+        """source, target: lists of id tensors, </s> included, of another source of what it reads. Returns logits [batch, longest target, classes] and the targets
         padded with -100."""
         pad = nn.utils.rnn.pad_sequence
-        source_ids = pad(source, True, 0)
+        if self.reads_text:
+            rows = self.embed(self.source, getattr(self, "source_position", None), pad(source, True, 0))
+        else:
+            source = self.source(source)
+            rows = pad(source, True)
         source_mask = pad([torch.zeros(len(s), dtype=torch.bool) for s in source], True, True)
         start = torch.tensor([2])
         target_in = pad([torch.cat([start, t[:-1]]) for t in target], True, 0)
         target_mask = pad([torch.zeros(len(t), dtype=torch.bool) for t in target], True, True)
         labels = pad(target, True, -100)
         causal = torch.triu(torch.ones(target_in.shape[1], target_in.shape[1], dtype=torch.bool), 1)
-        memory = self.encoder(self.embed(self.source, getattr(self, "source_position", None), source_ids), src_key_padding_mask=source_mask)
+        memory = self.encoder(rows, src_key_padding_mask=source_mask) if self.options["encoder_layers"] else rows
         hidden = self.decoder(self.embed(self.target, getattr(self, "target_position", None), target_in), memory, tgt_mask=causal,
                               tgt_key_padding_mask=target_mask, memory_key_padding_mask=source_mask)
         logits = nn.functional.linear(hidden, self.output.weight[:self.classes], self.output.bias[:self.classes])
@@ -186,9 +188,10 @@ def guide_of(options, batch):
     return Guide(options["train"], batch) if options["train"]["guided_alignment"] != "none" else None
 
 
-def sentences(batch, side):
-    """The sentences of a dumped micro-batch group of an h5py file."""
-    ids, offsets = torch.from_numpy(batch[side + "_ids"][:]).long(), batch[side + "_offsets"][:]
+def sentences(batch, side, source=None):
+    """The sentences of a dumped micro-batch group of an h5py file; source: what reads its words, if they are no ids."""
+    words, offsets = batch[side + "_ids"][:], batch[side + "_offsets"][:]
+    ids = source.read(words) if source else torch.from_numpy(words).long()
     return [ids[a:b] for a, b in zip(offsets[:-1], offsets[1:])]
 
 
