@@ -25,11 +25,11 @@ struct prediction {
     size_t classes;
 };
 
-/* Where a step adds how much each row attends to the tokens of its source sentence, times `weight`: the mean over heads of
- * the last layer, or the weights of every layer and head. They sum to 1 over a sentence, or less where a Gaussian stands
- * after the softmax (luong_local_p). */
+/* Where a step adds how much each row attends to the tokens of its source sentence, or an image's cells, times `weight`:
+ * the mean over heads of the last layer, or the weights of every layer and head. They sum to 1 over a sentence, or less
+ * where a Gaussian stands after the softmax (luong_local_p). */
 struct step_attention {
-    float *const *rows; /* [rows], each [source tokens] or, if `apart`, [layers, heads, source tokens] */
+    float *const *rows; /* [rows], each [attention_columns()] or, if `apart`, [layers, heads, the same] */
     float weight;
     bool apart;
 };
@@ -54,7 +54,7 @@ struct architecture {
      * a row may have several children (beam). */
     enum status (*decode_keep)(void *state, const int32_t *parents, size_t rows);
     bool (*attends)(const struct model *model);                      /* a step can tell its attention: */
-    struct attention_planes (*attention)(const struct model *model); /* NULL: one layer, one head */
+    struct attention_planes (*attention)(const struct model *model); /* layers, heads; NULL: one each */
 };
 
 extern const struct architecture transformer_architecture, recurrent_architecture;

@@ -1,4 +1,4 @@
-#include "models/architecture.h"
+#include "models/layers/layers.h"
 
 #include "comm/clock.h"
 #include "models/ops/kernels.h"
@@ -79,9 +79,17 @@ void model_initialise(struct model *model, uint64_t seed)
 struct attention_planes model_attention(const struct model *model)
 {
     const struct architecture *architecture = model->architecture;
+    struct attention_planes planes = {1, 1, 0, 0};
     if (!architecture->attends(model))
         return (struct attention_planes){0};
-    return architecture->attention ? architecture->attention(model) : (struct attention_planes){1, 1};
+    if (architecture->attention)
+        planes = architecture->attention(model);
+    if (model->options.source.kind != SOURCE_IMAGES)
+        return planes;
+    struct grid grid = image_grid(model);
+    planes.height = grid.height;
+    planes.width = grid.width;
+    return planes;
 }
 
 size_t model_peak_bytes(const struct model *model)

@@ -21,7 +21,8 @@ static const struct option rows[] = {
                 .help = "columns of embeddings and of the rows between layers"},
         {"model.encoder_layers", OPTION_INTEGER, FIELD(encoder_layers), .value = "3", .minimum = 0,
                 .maximum = LAYER_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
-                .help = "layers of the encoder"},
+                .help = "layers of the encoder; of a recurrent model 0 for a source of images, 1 or more "
+                        "for others"},
         {"model.decoder_layers", OPTION_INTEGER, FIELD(decoder_layers), .value = "3", .minimum = 1,
                 .maximum = LAYER_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "layers of the decoder"},
@@ -53,7 +54,8 @@ static const struct option rows[] = {
         {"model.image_stages", OPTION_INTEGER, FIELD(image_stages), .value = "0", .minimum = 0,
                 .maximum = IMAGE_STAGE_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "of a source of images: times that convolutions halve its height and width; the last "
-                        "leaves model.width channels, each before it half as many; 0: 3"},
+                        "leaves model.width channels, each before it half as many; 0: 3, or as many as leave "
+                        "one cell"},
         {"model.tie", OPTION_CHOICE, FIELD(tie), .value = "all", .kinds = &tie_kinds,
                 .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "matrices that are one and the same"},

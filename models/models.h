@@ -93,11 +93,19 @@ enum status model_loss(
  * tests and peers. */
 enum status model_logits(struct model *model, const struct batch *batch, float *out);
 
-/* Layers and heads whose attention to the source decoding can tell; none of a model without. */
+/* Layers and heads whose attention to the source decoding can tell; none of a model without. They see the tokens of the
+ * source, but of an image the cells of a grid, row by row from the top. */
 struct attention_planes {
     size_t layers, heads;
+    size_t height, width; /* of that grid; 0: there is none */
 };
 struct attention_planes model_attention(const struct model *model);
+
+/* What they see of a source of so many tokens. */
+static inline size_t attention_columns(const struct attention_planes *planes, size_t source_tokens)
+{
+    return planes->height > 0 ? planes->height * planes->width : source_tokens;
+}
 
 /* Most bytes the step arena ever held. */
 size_t model_peak_bytes(const struct model *model);
@@ -172,12 +180,12 @@ struct hypothesis {
     double score;           /* what hypotheses are ranked by */
     bool ended;             /* </s> was reached */
 
-    /* Of each token, </s> last (zeros if it was not reached). NULL unless asked for. */
+    /* Of each token, </s> last (zeros if it was not reached). NULL unless asked for. Columns: attention_columns(). */
     float *log_probabilities; /* [count + 1] */
-    float *alignment; /* [count + 1, source tokens] attention when it was chosen (struct step_attention) */
+    float *alignment;         /* [count + 1, columns] attention when it was chosen (struct step_attention) */
 
-    /* What every layer and head attended to, by tokens (</s> if it was reached) and source tokens [layers, heads,
-     * count + ended, source tokens]: of the best translation. NULL unless asked for. */
+    /* What every layer and head attended to, by tokens (</s> if it was reached) [layers, heads, count + ended, columns]:
+     * of the best translation. NULL unless asked for. */
     float *attention;
     size_t attention_count;
 };

@@ -110,6 +110,10 @@ struct tensor *op_part(struct tape *tape, struct tensor *x, size_t first, size_t
 /* y_i = x[index_i]; index [rows] must live as long as the tape. */
 struct tensor *op_rows(struct tape *tape, struct tensor *x, const int32_t *index, size_t rows);
 
+/* y_s = the mean of the rows of sentence s, of which it has at least one [sentences, d] (ops/mean.c); offsets
+ * [sentences + 1] must live as long as the tape. */
+struct tensor *op_mean(struct tape *tape, struct tensor *x, const int32_t *offsets, size_t sentences);
+
 /* The rows of one tensor after those of another; `parts` must live as long as the tape. */
 struct tensor *op_join(struct tape *tape, struct tensor *const *parts, size_t count);
 

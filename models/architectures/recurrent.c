@@ -47,27 +47,61 @@ static const struct context_kind contexts[] = {
 };
 const struct kind_table context_kinds = KIND_TABLE("context", contexts);
 
-static enum status check(const struct model_options *options, bool joint)
+/* Ways that the encoder's rows come from. */
+static size_t ways_of(const struct model_options *options)
+{
+    return options->encoder_layers > 0 && options->encoder_bidirectional ? WAYS : 1;
+}
+
+/* A grid has no order that a recurrent layer could follow, nor places in a line. */
+static enum status check_grid(const struct model_options *options)
+{
+    const struct attention_kind *attention = (const struct attention_kind *)options->attention;
+    const struct cell_kind *cell = (const struct cell_kind *)options->cell;
+    const struct bridge_kind *bridge = (const struct bridge_kind *)options->bridge;
+    CHECK(options->encoder_layers == 0, STATUS_CONFIG,
+            "model.encoder_layers %lld would read the cells of an image one after the other, but the decoder "
+            "looks at the grid itself: set model.encoder_layers 0",
+            (long long)options->encoder_layers);
+    CHECK(options->encoder_bidirectional, STATUS_CONFIG,
+            "model.encoder_bidirectional false counts only with an encoder, and images have none: leave it "
+            "out");
+    CHECK(!attention->local, STATUS_CONFIG,
+            "model.attention %s looks at the neighbours of a place in a line, but an image is a grid: use "
+            "model.attention luong_general or bahdanau",
+            options->attention->name);
+    CHECK(bridge->learned || bridge->zero || cell->states == 1, STATUS_CONFIG,
+            "model.bridge %s would start from the mean of an image's cells, but the state of model.cell %s "
+            "is %zu times as wide: use model.bridge linear, or model.cell gru",
+            options->bridge->name, options->cell->name, cell->states);
+    return STATUS_OK;
+}
+
+static enum status check_encoder(const struct model_options *options)
 {
     const struct attention_kind *attention = (const struct attention_kind *)options->attention;
     const struct bridge_kind *bridge = (const struct bridge_kind *)options->bridge;
-    bool text = options->source.kind == SOURCE_TEXT;
-    CHECK(options->source.kind != SOURCE_IMAGES, STATUS_CONFIG,
-            "recurrent models read text and frames, found a corpus of images");
-    CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
-            "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
-            "use model.tie decoder, or prepare the corpus with --joint",
-            options->tie->name);
-    CHECK(!options->encoder_bidirectional || bridge->learned || bridge->zero, STATUS_CONFIG,
+    CHECK(options->encoder_layers > 0, STATUS_CONFIG,
+            "model.encoder_layers 0 leaves a recurrent decoder without a state to begin with: set 1 or more");
+    CHECK(ways_of(options) == 1 || bridge->learned || bridge->zero, STATUS_CONFIG,
             "model.bridge %s needs an encoder whose end is as wide as the decoder's state, but with "
             "model.encoder_bidirectional true it is twice as wide: use model.bridge linear, or "
             "model.encoder_bidirectional false",
             options->bridge->name);
-    CHECK(!options->encoder_bidirectional || !attention->attends || attention->key, STATUS_CONFIG,
+    CHECK(ways_of(options) == 1 || !attention->attends || attention->key, STATUS_CONFIG,
             "model.attention %s compares the decoder's state with the encoder's rows as they are, but with "
             "model.encoder_bidirectional true they are twice as wide: use model.attention luong_general, or "
             "model.encoder_bidirectional false",
             options->attention->name);
+    return STATUS_OK;
+}
+
+static enum status check(const struct model_options *options, bool joint)
+{
+    const struct attention_kind *attention = (const struct attention_kind *)options->attention;
+    const struct bridge_kind *bridge = (const struct bridge_kind *)options->bridge;
+    TRY(source_check(options, joint));
+    TRY(options->source.kind == SOURCE_IMAGES ? check_grid(options) : check_encoder(options));
     CHECK(attention->attends || options->attention_dropout == 0, STATUS_CONFIG,
             "model.attention_dropout %g has nothing to drop with model.attention none: set it to 0, or "
             "choose an "
@@ -88,16 +122,25 @@ static size_t memory_columns(const struct model *model)
     return recurrent_layout(model)->encoder.ways * (size_t)model->options.width;
 }
 
+/* Of the encoder's end. */
+static size_t end_columns(const struct model *model)
+{
+    const struct recurrent_stack *encoder = &recurrent_layout(model)->encoder;
+    return encoder->layers > 0 ? stack_state_columns(model, encoder) : (size_t)model->options.width;
+}
+
 static enum status declare_bridge(struct model *model, struct recurrent_layout *r)
 {
-    const size_t in = stack_state_columns(model, &r->encoder), out = stack_state_columns(model, &r->decoder);
+    const size_t in = end_columns(model), out = stack_state_columns(model, &r->decoder);
     r->bridge = arena_take_zeroed(model->lasting, r->decoder.layers, sizeof *r->bridge);
     TRY(arena_status(model->lasting));
     for (size_t i = 0; i < r->decoder.layers; i++) {
         char name[32];
         snprintf(name, sizeof name, "bridge/%zu", i);
         TRY(linear_declare(&r->bridge[i], model, name, &(struct linear_shape){in, out, 1},
-                "state after a layer of the encoder to the first one of the decoder's layer"));
+                r->encoder.layers > 0
+                        ? "state after a layer of the encoder to the first one of the decoder's layer"
+                        : "mean of an image's cells to the first state of the decoder's layer"));
     }
     return STATUS_OK;
 }
@@ -144,9 +187,8 @@ static enum status declare_attention(struct model *model, struct recurrent_layou
 
 static size_t fed_columns(const struct model *model)
 {
-    const struct recurrent_layout *r = recurrent_layout(model);
     if (recurrent_repeats(model))
-        return stack_state_columns(model, &r->encoder);
+        return end_columns(model);
     if (!recurrent_feeds(model))
         return 0;
     return recurrent_attention(model)->before ? memory_columns(model) : (size_t)model->options.width;
@@ -183,8 +225,7 @@ static enum status declare(struct model *model)
     model->layout = r;
     r->decoder = (struct recurrent_stack){.layers = (size_t)options->decoder_layers, .ways = 1};
     TRY(source_declare(&r->source, model));
-    TRY(stack_declare(&r->encoder, model, "encoder", (size_t)options->encoder_layers,
-            options->encoder_bidirectional ? WAYS : 1));
+    TRY(stack_declare(&r->encoder, model, "encoder", (size_t)options->encoder_layers, ways_of(options)));
     if (((const struct bridge_kind *)options->bridge)->learned)
         TRY(declare_bridge(model, r));
     return declare_decoder(model, r);
@@ -192,12 +233,18 @@ static enum status declare(struct model *model)
 
 /* ---- encoder ---- */
 
+/* The state after each layer, or the one mean of an image's cells. */
+struct ends {
+    size_t count;
+    struct tensor **items;
+};
+
 /* The decoder's layers begin with the ends of the encoder's, those beyond with the last. */
-static struct tensor *bridge(struct model *model, struct tape *tape, struct tensor *const *ends, size_t layer)
+static struct tensor *bridge(struct model *model, struct tape *tape, const struct ends *ends, size_t layer)
 {
     const struct recurrent_layout *r = recurrent_layout(model);
     const struct bridge_kind *kind = (const struct bridge_kind *)model->options.bridge;
-    struct tensor *end = ends[layer < r->encoder.layers ? layer : r->encoder.layers - 1];
+    struct tensor *end = ends->items[layer < ends->count ? layer : ends->count - 1];
     if (kind->zero)
         return NULL;
     if (!kind->learned)
@@ -205,25 +252,40 @@ static struct tensor *bridge(struct model *model, struct tape *tape, struct tens
     return op_tanh(tape, linear_apply(tape, &r->bridge[layer], end, NULL, (struct dropout){0}));
 }
 
+/* Rows that attention looks at, and the ends. */
+static struct tensor *encode(struct model *model, struct tape *tape, const struct sentences *rows,
+        struct tensor *x, struct ends *ends)
+{
+    const struct recurrent_stack *encoder = &recurrent_layout(model)->encoder;
+    ends->count = encoder->layers > 0 ? encoder->layers : 1;
+    ends->items = arena_take_zeroed(tape_arena(tape), ends->count, sizeof(struct tensor *));
+    if (tape_status(tape) != STATUS_OK)
+        return NULL;
+    if (encoder->layers == 0)
+        ends->items[0] = op_mean(tape, x, rows->offsets, rows->count);
+    return stack_apply(model, tape, encoder, x,
+            &(struct stack_run){.sentences = rows->count, .offsets = rows->offsets, .ends = ends->items});
+}
+
 bool recurrent_encode(
         struct model *model, struct tape *tape, const struct sentences *source, struct recurrent_source *out)
 {
     const struct recurrent_layout *r = recurrent_layout(model);
-    struct tensor **ends = arena_take_zeroed(tape_arena(tape), r->encoder.layers, sizeof(struct tensor *));
     struct tensor **starts = arena_take_zeroed(tape_arena(tape), r->decoder.layers, sizeof(struct tensor *));
-    if (!ends || !starts)
+    if (!starts)
         return false;
+    struct ends ends;
     *out = (struct recurrent_source){.starts = starts};
-    struct sentences rows; /* those of the source: it is none of images */
-    struct tensor *x = source_apply(model, tape, &r->source, source, &rows);
-    out->memory = stack_apply(model, tape, &r->encoder, x,
-            &(struct stack_run){.sentences = source->count, .offsets = source->offsets, .ends = ends});
+    struct tensor *x = source_apply(model, tape, &r->source, source, &out->rows);
+    out->memory = encode(model, tape, &out->rows, x, &ends);
     for (size_t i = 0; i < r->decoder.layers && tape_status(tape) == STATUS_OK; i++)
-        starts[i] = bridge(model, tape, ends, i);
+        starts[i] = bridge(model, tape, &ends, i);
+    if (tape_status(tape) != STATUS_OK)
+        return false;
     struct dropout none = {0};
     if (recurrent_repeats(model))
         out->fed =
-                op_linear(tape, ends[r->encoder.layers - 1], tape_parameter(tape, r->fed), NULL, NULL, none);
+                op_linear(tape, ends.items[ends.count - 1], tape_parameter(tape, r->fed), NULL, NULL, none);
     out->keys = out->memory;
     if (recurrent_attention(model)->key) {
         struct tensor *bias = recurrent_attention(model)->normed ? tape_parameter(tape, r->key_bias) : NULL;
@@ -340,8 +402,9 @@ static struct prediction predict(struct model *model, struct tape *tape, const s
     struct recurrent_source source;
     if (!recurrent_encode(model, tape, &sides[SOURCE], &source))
         return (struct prediction){0};
-    struct tensor *hidden = recurrent_feeds(model) ? recurrent_by_steps(model, tape, &source, sides, guide)
-                                                   : run_whole(model, tape, &source, sides, guide);
+    const struct sentences seen[SIDES] = {source.rows, sides[TARGET]};
+    struct tensor *hidden = recurrent_feeds(model) ? recurrent_by_steps(model, tape, &source, seen, guide)
+                                                   : run_whole(model, tape, &source, seen, guide);
     struct dropout dropout = tape_dropout(tape, model->options.dropout);
     if (dropout.rate > 0)
         hidden = op_sum(tape, NULL, hidden, dropout);

@@ -2,7 +2,8 @@
  * The recurrent encoder-decoder inside: recurrent.c declares it and runs it over whole sentences, recurrent_steps.c runs
  * decoders whose input depends on their attention, step by step, recurrent_decode.c decodes.
  *
- *     s       state of the decoder's last layer          memory    the encoder's rows, which attention looks at
+ *     s       state of the decoder's last layer          memory    the encoder's rows, which attention looks at; of an
+ *                                                                  image the cells of its grid (Xu et al. 2015)
  *     E       embedded target tokens                     fed       what goes into the cells beside E:
  *         attention before the cells (Bahdanau et al. 2015):          c_t = attend(s before), hidden = tanh(W [s; c; E])
  *         after them, with input feeding (Luong et al. 2015):         hidden of the step before
@@ -17,9 +18,9 @@
 struct recurrent_layout {
     struct source_layer source;
     struct embedding_layer target;
-    struct recurrent_stack encoder, decoder;
-    struct linear_layer *bridge; /* [decoder_layers], if learned */
-    size_t fed;                  /* [G·width, columns fed] of the decoder's first layer */
+    struct recurrent_stack encoder, decoder; /* of images there is no encoder: 0 layers, one way */
+    struct linear_layer *bridge;             /* [decoder_layers], if learned */
+    size_t fed;                              /* [G·width, columns fed] of the decoder's first layer */
     size_t query, key;           /* [width, width], [width, memory columns]: products before the score */
     size_t score;                /* [1, width] of additive scores */
     size_t key_bias, length;     /* [width], [1], if they are normed */
@@ -52,9 +53,10 @@ static inline bool recurrent_repeats(const struct model *model)
            ((const struct context_kind *)model->options.context)->every;
 }
 
-/* What the decoder takes from the encoder. */
+/* What the decoder takes from the encoder, whose end is of an image the mean of its cells. */
 struct recurrent_source {
-    struct tensor *memory, *keys; /* [source tokens, ...]; keys: after their product */
+    struct sentences rows;        /* of the source, as attention sees it; no ids */
+    struct tensor *memory, *keys; /* [rows.tokens, ...]; keys: after their product */
     struct tensor **starts;       /* [decoder_layers] states [sentences, S·width]; NULL: zeros */
     struct tensor *fed; /* [sentences, G·width] products of the encoder's end, if it repeats; else NULL */
 };

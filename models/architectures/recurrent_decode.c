@@ -13,9 +13,9 @@ struct decoding {
     struct model *model;
     struct plane *planes; /* [decoder_layers + 1]: states; what is fed */
     size_t rows, room, step;
-    int32_t *first, *count; /* [rows] source tokens of each */
-    float *memory, *keys;   /* [source_tokens, ...], if it attends */
-    size_t memory_columns, source_tokens;
+    int32_t *first, *count; /* [rows] rows of the memory of each */
+    float *memory, *keys;   /* [memory_rows, ...], if it attends */
+    size_t memory_rows, memory_columns;
 };
 
 static size_t layers_of(const struct model *model)
@@ -69,9 +69,13 @@ static enum status encode(struct decoding *d, const struct sentences *source)
     for (size_t i = 0; i < layers_of(model); i++)
         keep_tensor(&d->planes[i], encoded.starts[i]);
     keep_tensor(&d->planes[layers_of(model)], encoded.fed);
+    for (size_t s = 0; s < source->count; s++) {
+        d->first[s] = encoded.rows.offsets[s];
+        d->count[s] = encoded.rows.offsets[s + 1] - d->first[s];
+    }
     if (!recurrent_attention(model)->attends)
         return STATUS_OK;
-    d->source_tokens = source->tokens;
+    d->memory_rows = encoded.rows.tokens;
     d->memory_columns = encoded.memory->columns;
     d->memory = copy_of(model->decode, encoded.memory);
     d->keys = encoded.keys == encoded.memory ? d->memory : copy_of(model->decode, encoded.keys);
@@ -92,10 +96,6 @@ enum status recurrent_decode_start(struct model *model, const struct sentences *
     for (size_t i = 0; i < layers; i++)
         planes[i].columns = model_cell(model)->states * width;
     planes[layers].columns = recurrent_repeats(model) ? model_cell(model)->gates * width : width;
-    for (size_t s = 0; s < source->count; s++) {
-        first[s] = source->offsets[s];
-        count[s] = source->offsets[s + 1] - first[s];
-    }
     TRY(make_room(d, source->count));
     *state = d;
     return encode(d, source);
@@ -132,10 +132,10 @@ static void tell(const struct decoding *d, const struct tensor *told, const stru
 static struct recurrent_reach reach_of(struct decoding *d, struct tape *tape, struct tensor **told)
 {
     struct recurrent_reach reach = {.pairs = d->rows, .key_first = d->first, .key_count = d->count};
-    reach.memory = tape_input(tape, d->source_tokens, d->memory_columns, d->memory, false);
+    reach.memory = tape_input(tape, d->memory_rows, d->memory_columns, d->memory, false);
     reach.keys = reach.memory;
     if (d->keys != d->memory)
-        reach.keys = tape_input(tape, d->source_tokens, (size_t)d->model->options.width, d->keys, false);
+        reach.keys = tape_input(tape, d->memory_rows, (size_t)d->model->options.width, d->keys, false);
     int32_t *positions = arena_take(tape_arena(tape), d->rows, sizeof *positions);
     for (size_t r = 0; positions && r < d->rows; r++)
         positions[r] = (int32_t)d->step;

@@ -42,15 +42,7 @@ static enum status check(const struct model_options *options, bool joint)
             "model.width %lld is not divisible by model.heads %lld: change one of them or set "
             "model.head_width",
             (long long)options->width, (long long)options->heads);
-    bool text = options->source.kind == SOURCE_TEXT;
-    CHECK(options->source.kind == SOURCE_IMAGES || options->image_stages == 0, STATUS_CONFIG,
-            "model.image_stages %lld counts only with a source of images: leave it out",
-            (long long)options->image_stages);
-    CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
-            "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
-            "use model.tie decoder, or prepare the corpus with --joint",
-            options->tie->name);
-    return STATUS_OK;
+    return source_check(options, joint);
 }
 
 /* ---- parameters ---- */
@@ -435,7 +427,8 @@ static enum status decode_keep(void *state, const int32_t *parents, size_t rows)
 
 static struct attention_planes attention(const struct model *model)
 {
-    return (struct attention_planes){(size_t)model->options.decoder_layers, (size_t)model->options.heads};
+    return (struct attention_planes){
+            .layers = (size_t)model->options.decoder_layers, .heads = (size_t)model->options.heads};
 }
 
 static bool attends(const struct model *model)

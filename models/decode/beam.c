@@ -124,7 +124,7 @@ static enum status new_weights(float **out, size_t *count, size_t planes, size_t
 static enum status take_alignment(
         struct hypothesis *hypothesis, const struct beam *beam, const struct trace *last)
 {
-    size_t heads = beam->planes.heads, columns = beam->source_tokens, floats;
+    size_t heads = beam->planes.heads, columns = beam->columns, floats;
     TRY(new_weights(&hypothesis->alignment, &floats, 1, hypothesis->count + 1, columns));
     for (const struct trace *trace = last; trace; trace = trace->parent)
         for (size_t h = 0; h < heads; h++)
@@ -137,7 +137,7 @@ static enum status take_alignment(
 static enum status take_attention(
         struct hypothesis *hypothesis, const struct beam *beam, const struct trace *last)
 {
-    size_t planes = beam->planes.layers * beam->planes.heads, columns = beam->source_tokens;
+    size_t planes = beam->planes.layers * beam->planes.heads, columns = beam->columns;
     size_t rows = last->length;
     TRY(new_weights(&hypothesis->attention, &hypothesis->attention_count, planes, rows, columns));
     for (const struct trace *trace = last; trace; trace = trace->parent)

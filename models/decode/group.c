@@ -71,13 +71,14 @@ static enum status beam_init(struct beam *beam, const struct group *group, size_
 {
     const struct decode_task *task = group->task;
     const int32_t *prefix = task->prefix_offsets ? task->prefix_offsets + sentence : NULL;
-    *beam = (struct beam){.source_tokens = source_tokens(task, sentence),
-            .prefix = prefix ? task->prefix_ids + prefix[0] : NULL,
+    *beam = (struct beam){.prefix = prefix ? task->prefix_ids + prefix[0] : NULL,
             .prefix_count = prefix ? (size_t)(prefix[1] - prefix[0]) : 0,
             .number = task->numbers ? task->numbers[sentence] : (int64_t)sentence,
-            .planes = group->options->attention ? model_attention(group->ensemble->models[0])
-                                                : (struct attention_planes){1, 1}};
-    beam->limit = length_limit(group, beam->source_tokens, beam->prefix_count);
+            .planes = model_attention(group->ensemble->models[0])};
+    if (!group->options->attention)
+        beam->planes.layers = beam->planes.heads = 1;
+    beam->columns = attention_columns(&beam->planes, source_tokens(task, sentence));
+    beam->limit = length_limit(group, source_tokens(task, sentence), beam->prefix_count);
     CHECK(beam->prefix_count <= beam->limit, STATUS_CONFIG,
             "the prefix of sentence %lld has %zu tokens, more than the model's positions "
             "(model.position_limit %zu)",

@@ -28,8 +28,8 @@ static enum status attention_rows(const struct search *search, float ***out)
     float **attention = arena_take(search->arena, search->count, sizeof *attention);
     for (size_t r = 0; attention && r < search->count; r++) {
         const struct beam *beam = &search->beams[search->paths[r].sentence];
-        attention[r] = arena_take_zeroed(search->arena,
-                beam->planes.layers * beam->planes.heads * beam->source_tokens, sizeof **attention);
+        attention[r] = arena_take_zeroed(
+                search->arena, beam->planes.layers * beam->planes.heads * beam->columns, sizeof **attention);
     }
     *out = attention;
     return arena_status(search->arena);

@@ -38,7 +38,7 @@ double decode_best_score(
 struct trace {
     const struct trace *parent; /* NULL: the first token */
     size_t length;              /* tokens up to this one */
-    const float *attention;     /* [layers, heads, source tokens]; NULL unless asked for */
+    const float *attention;     /* [layers, heads, columns]; NULL unless asked for */
     double log_probability;     /* of this token */
     int32_t token;
 };
@@ -69,7 +69,7 @@ struct row {
     float *logits;
     size_t classes;
     double log_sum;         /* log of the sum of exponentials: log probability = logit - log_sum */
-    float *attention;       /* [layers, heads, source tokens] or NULL */
+    float *attention;       /* [layers, heads, columns] or NULL */
     float *weights;         /* [classes] room for sampling */
     struct choice *choices; /* best first, or in order of samples */
     size_t count;
@@ -105,11 +105,12 @@ struct finished {
 
 /* The search for one sentence's translations. */
 struct beam {
-    size_t source_tokens, limit; /* most target tokens without </s> */
+    size_t limit; /* most target tokens without </s> */
     const int32_t *prefix;
     size_t prefix_count;
     int64_t number;                 /* of the sentence in the whole input */
     struct attention_planes planes; /* of the attention of a token; one of one: the mean is enough */
+    size_t columns;                 /* of each plane */
     struct finished *finished;      /* [width] best first */
     size_t kept;                    /* held in `finished` */
 };

@@ -26,7 +26,7 @@ static struct grid halved(const struct grid *grid, size_t channels)
             grid->images, grid_out(grid->height, grid), grid_out(grid->width, grid), channels, KERNEL, 1, 1};
 }
 
-static struct grid last_grid(const struct model *model)
+struct grid image_grid(const struct model *model)
 {
     struct grid grid = pixels_grid(model, 0);
     for (size_t s = 0; s < (size_t)model->options.image_stages; s++) {
@@ -34,12 +34,6 @@ static struct grid last_grid(const struct model *model)
         grid = halved(&grid, stage_channels(model, s));
     }
     return grid;
-}
-
-size_t image_cells(const struct model *model)
-{
-    struct grid grid = last_grid(model);
-    return grid.height * grid.width;
 }
 
 /* ---- parameters ---- */
@@ -84,7 +78,7 @@ static enum status stage_declare(struct image_stage *out, struct model *model, s
 static enum status fill_positions(struct model *model, float **out)
 {
     const struct position_kind *kind = model_position(model);
-    struct grid grid = last_grid(model);
+    struct grid grid = image_grid(model);
     size_t width = (size_t)model->options.width, half = width / 2, rest = width - half;
     size_t side = grid.height > grid.width ? grid.height : grid.width;
     float *down = arena_take(model->lasting, side * half, sizeof *down);
@@ -100,12 +94,33 @@ static enum status fill_positions(struct model *model, float **out)
     return STATUS_OK;
 }
 
+/* Stages that leave one cell, from which there is nothing more to halve. */
+static int64_t most_stages(const struct source_form *form)
+{
+    int64_t stages = 0;
+    for (size_t side = form->height > form->width ? form->height : form->width; side > 1;
+            side = (side + 1) / 2)
+        stages++;
+    return stages > 0 ? stages : 1;
+}
+
+enum status image_check(const struct model_options *options)
+{
+    const struct source_form *form = &options->source;
+    CHECK(options->image_stages <= most_stages(form), STATUS_CONFIG,
+            "model.image_stages %lld: expected at most %lld, which leave one cell of images of %zux%zu",
+            (long long)options->image_stages, (long long)most_stages(form), form->height, form->width);
+    return STATUS_OK;
+}
+
 enum status image_declare(struct image_layer *out, struct model *model)
 {
     enum { USUAL_STAGES = 3 };
+    int64_t most = most_stages(&model->options.source);
     if (model->options.image_stages == 0)
-        model->options.image_stages = USUAL_STAGES;
-    size_t stages = (size_t)model->options.image_stages, cells = image_cells(model);
+        model->options.image_stages = most < USUAL_STAGES ? most : USUAL_STAGES;
+    struct grid grid = image_grid(model);
+    size_t stages = (size_t)model->options.image_stages, cells = grid.height * grid.width;
     bool learned = model_position(model)->learned;
     CHECK(!learned || cells <= (size_t)model->options.position_limit, STATUS_CONFIG,
             "model.position_limit %lld: expected at least %zu, one for each cell that model.image_stages %zu "

@@ -158,10 +158,13 @@ struct image_layer {
     float *positions;           /* [cells, width] constant ones; NULL without */
 };
 
+/* STATUS_CONFIG if there are more stages than there is to halve. */
+enum status image_check(const struct model_options *options);
 enum status image_declare(struct image_layer *out, struct model *model);
 
-/* Cells of an image's grid, row by row from the top; and those of all images [images·cells, width]. */
-size_t image_cells(const struct model *model);
+/* The cells that are left of an image, height · width of them, row by row from the top; and those of all images
+ * [images·cells, width]. */
+struct grid image_grid(const struct model *model);
 struct tensor *image_apply(const struct model *model, struct tape *tape, const struct image_layer *layer,
         const struct sentences *source);
 
@@ -173,6 +176,8 @@ struct source_layer {
     struct image_layer image;
 };
 
+/* What its options ask of a source, whatever the architecture: STATUS_CONFIG. */
+enum status source_check(const struct model_options *options, bool joint);
 enum status source_declare(struct source_layer *out, struct model *model);
 
 /* What an encoder starts from [rows->tokens, width]. *rows: its sentences, those of `source` but for images, whose rows

@@ -2,6 +2,19 @@
 
 #include <string.h>
 
+enum status source_check(const struct model_options *options, bool joint)
+{
+    bool text = options->source.kind == SOURCE_TEXT;
+    CHECK(options->source.kind == SOURCE_IMAGES || options->image_stages == 0, STATUS_CONFIG,
+            "model.image_stages %lld counts only with a source of images: leave it out",
+            (long long)options->image_stages);
+    CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
+            "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
+            "use model.tie decoder, or prepare the corpus with --joint",
+            options->tie->name);
+    return options->source.kind == SOURCE_IMAGES ? image_check(options) : STATUS_OK;
+}
+
 enum status source_declare(struct source_layer *out, struct model *model)
 {
     const struct source_form *form = &model->options.source;
@@ -26,9 +39,11 @@ static struct tensor *frames_input(
     return tape_input(tape, source->tokens, values, floats, false);
 }
 
-/* A sentence of `cells` rows for each image. */
-static struct sentences cells_of(struct tape *tape, size_t images, size_t cells)
+/* A sentence of cells for each image. */
+static struct sentences cells_of(const struct model *model, struct tape *tape, size_t images)
 {
+    struct grid grid = image_grid(model);
+    size_t cells = grid.height * grid.width;
     int32_t *offsets = arena_take(tape_arena(tape), images + 1, sizeof *offsets);
     for (size_t i = 0; offsets && i <= images; i++)
         offsets[i] = (int32_t)(i * cells);
@@ -41,7 +56,7 @@ struct tensor *source_apply(const struct model *model, struct tape *tape, const 
 {
     enum source_kind kind = model->options.source.kind;
     bool images = kind == SOURCE_IMAGES;
-    *rows = images ? cells_of(tape, source->count, image_cells(model)) : *source;
+    *rows = images ? cells_of(model, tape, source->count) : *source;
     int32_t *positions = rows->offsets ? positions_of(tape, rows) : NULL;
     if (kind == SOURCE_TEXT)
         return embedding_apply(model, tape, &layer->embedding, source->ids, positions, source->tokens);

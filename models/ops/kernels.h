@@ -25,7 +25,7 @@ static inline size_t tiles_of(size_t count, size_t tile)
 extern const struct op embedding_op, linear_op, convolution_op, attention_op, attention_mean_op, guide_op,
         attend_op, weight_norm_op, residual_norm_op, loss_op;
 extern const struct op recurrent_op, cell_op, stepwise_op, stepwise_start_op, beside_op, part_op, rows_op,
-        join_op, sum_op, tanh_op, sigmoid_op;
+        mean_op, join_op, sum_op, tanh_op, sigmoid_op;
 
 /* Rows of one task in passes over rows; also the blocks whose partial sums are added in block order. */
 enum { ROW_BLOCK = 64 };

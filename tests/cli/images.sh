@@ -13,23 +13,39 @@ prepare --source-images shapes/valid.images --target shapes/valid.en --output im
 "$program" info images.h5 | grep -q 'form *images of 16x20x3' || fail "info does not tell the form"
 
 images=(--data.train images.h5 --data.valid images-valid.h5 --batch.tokens 128 --model.image_stages 2 --validate.every 10u)
-train 2 once "${images[@]}"
-expect once 0
-train 0 alone "${images[@]}" --comm.threads 2
-expect alone 0
-train 3 parts "${images[@]}" --train.until 10u
-train 1 parts "${images[@]}"
-expect parts 0
-for run in alone parts; do
-    [ "$(crc_of once)" = "$(crc_of "$run")" ] || fail "$run: other parameters than on two ranks"
-done
+describes() { # RUN [words]: trains alike on any layout, describes pictures in any company, and tells what it looked at
+    local run=$1 part
+    shift
+    train 2 "$run" "${images[@]}" "$@"
+    expect "$run" 0
+    train 0 "$run-alone" "${images[@]}" "$@" --comm.threads 2
+    expect "$run-alone" 0
+    train 3 "$run-parts" "${images[@]}" "$@" --train.until 10u
+    train 1 "$run-parts" "${images[@]}" "$@"
+    expect "$run-parts" 0
+    for part in alone parts; do
+        [ "$(crc_of "$run")" = "$(crc_of "$run-$part")" ] || fail "$run-$part: other parameters than on two ranks"
+    done
+    "$program" translate "$run" --input shapes/valid.images --attention "$run.h5" >all 2>log || fail "$run: translate: $(cat log)"
+    [ "$(wc -l <all)" = 30 ] || fail "$run: expected 30 captions, found $(wc -l <all)"
+    mpirun -n 2 "$program" translate "$run" --input shapes/valid.images --batch 1 --attention ranks.h5 | cmp - all || fail "$run: captions depend on batch and ranks"
+    cmp "$run.h5" ranks.h5 || fail "$run: what is looked at depends on batch and ranks"
+    "$program" info "$run.h5" --json --verify | grep -q '"sentences":30,.*"height":4,"width":5,' || fail "$run: attention is not to 4 by 5 cells"
+}
+describes once
+"$program" evaluate once --source shapes/valid.images --target shapes/valid.en --output evaluated >log || fail "evaluate: $(cat log)"
+"$program" translate once --input shapes/valid.images | cmp - evaluated || fail "evaluate describes otherwise than translate"
 train 0 still "${images[@]}" --model.encoder_layers 0 --train.until 2u
 expect still 0
-"$program" translate once --input shapes/valid.images >all 2>log || fail "translate: $(cat log)"
-[ "$(wc -l <all)" = 30 ] || fail "expected 30 captions, found $(wc -l <all)"
-mpirun -n 2 "$program" translate once --input shapes/valid.images --batch 1 | cmp - all || fail "captions depend on batch and ranks"
-"$program" evaluate once --source shapes/valid.images --target shapes/valid.en --output evaluated >log || fail "evaluate: $(cat log)"
-cmp all evaluated || fail "evaluate describes otherwise than translate"
+
+# Recurrent decoders look at the grid itself.
+config=recurrent.yaml
+describes gru --model.encoder_layers 0
+train 0 mean "${images[@]}" --model.encoder_layers 0 --model.cell lstm --model.attention none --model.attention_dropout 0 --train.until 2u
+expect mean 0
+train_refused 78 'use model.attention luong_general' -- "${images[@]}" --model.encoder_layers 0 --model.attention luong_local_p
+train_refused 78 'set model.encoder_layers 0' -- "${images[@]}"
+config=
 
 refuse() { # STATUS WORDS COMMAND...
     local expected=$1 words=$2
@@ -63,6 +79,22 @@ refuse 64 'multiple of 4' prepare --source-images shapes/valid.images --image-si
 refuse 64 '--max-ratio' prepare --source-images shapes/valid.images --target shapes/valid.en --output x.h5 --vocab images.h5 --max-ratio 2
 refuse 65 'found images of 16x20x3' prepare --source-images shapes/valid.images --image-size 32x32 --target shapes/valid.en --output x.h5 --vocab images.h5
 [ ! -e x.h5 ] || fail "a refused prepare left a corpus"
+
+# A folder is its pictures in natural order; errors name the picture.
+mkdir folder
+i=0
+while read -r picture; do cp "shapes/$picture" "folder/$((++i)).ppm"; done <shapes/valid.images
+echo "no picture" >folder/captions.txt
+prepare --source-images folder --target shapes/valid.en --output folder.h5 --vocab images.h5
+cmp folder.h5 images-valid.h5 || fail "a folder is not its pictures in natural order"
+"$program" translate once --input folder | cmp - evaluated || fail "a folder is described otherwise than a list"
+head -n 29 shapes/valid.en >short
+refuse 65 'found 29 and 30' prepare --source-images folder --target short --output x.h5 --vocab images.h5
+: >folder/7.ppm
+refuse 65 'folder/7.ppm: expected a PNG' prepare --source-images folder --target shapes/valid.en --output x.h5 --vocab images.h5
+mkdir none
+refuse 65 'none: expected pictures in this folder' prepare --source-images none --target shapes/valid.en --output x.h5 --vocab images.h5
+refuse 66 'cannot read no.h5' prepare --source-images no.h5:/images --target shapes/valid.en --output x.h5 --vocab images.h5
 
 # Grey, comments, samples of 16 bits, another size: all become the form of the corpus.
 printf 'P5 # a comment\n2 4\n65535\n\0\0\377\377\200\0\200\0\0\0\377\377\200\0\200\0' >grey.pgm

@@ -10,6 +10,8 @@ train_refused 78 'model.bridge none needs .*use model.bridge linear, or model.en
 train_refused 78 'model.attention luong_dot .*use model.attention luong_general, or model.encoder_bidirectional false' -- --model.attention luong_dot
 train_refused 78 'model.attention_dropout 0.1 has nothing to drop with model.attention none' -- --model.attention none
 train_refused 78 'the decoder would see nothing of the source: use model.bridge linear' -- --model.attention none --model.attention_dropout 0 --model.bridge zero
+train_refused 78 'model.encoder_layers 0 .*set 1 or more' -- --model.encoder_layers 0
+train_refused 78 'model.image_stages 2 counts only with a source of images' -- --model.image_stages 2
 train_refused 78 'model.position is learned, but counts only with model.kind transformer' -- --model.position learned
 train_refused 78 'model.heads is 2, but counts only with model.kind transformer' -- --model.heads 2
 train_refused 78 'train.recompute is true, but counts only with model.kind transformer' -- --train.recompute

@@ -31,6 +31,23 @@ done
 train 0 drop --data.train frames.h5 --data.valid frames-valid.h5 --batch.tokens 400 --train.r_drop 2 --train.until 2u
 expect drop 0
 
+# A recurrent encoder reads frames too.
+config=recurrent.yaml
+recurrent() { train "$1" "$2" --data.train frames.h5 --data.valid frames-valid.h5 --batch.tokens 400 --validate.every 10u "${@:3}"; }
+recurrent 2 gru
+expect gru 0
+recurrent 3 gru-parts --train.until 10u
+recurrent 1 gru-parts --comm.threads 2
+expect gru-parts 0
+[ "$(crc_of gru)" = "$(crc_of gru-parts)" ] || fail "gru-parts: other parameters than on two ranks"
+config=
+for run in once gru; do
+    "$program" translate "$run" --input valid-frames.h5:/even --attention "$run-attention.h5" >even 2>log || fail "$run: --attention: $(cat log)"
+    mpirun -n 2 "$program" translate "$run" --input valid-frames.h5:/even --attention ranks.h5 --batch 3 | cmp - even || fail "$run: translations depend on batch and ranks"
+    cmp "$run-attention.h5" ranks.h5 || fail "$run: what is looked at depends on batch and ranks"
+    "$program" info ranks.h5 --json --verify | grep -q '"sentences":40,' || fail "$run: no attention of 40 sentences"
+done
+
 translate() { "$program" translate once --input valid-frames.h5:/frames:/offsets "$@"; }
 translate >all 2>log || fail "translate: $(cat log)"
 translate --batch 1 --group 7 | cmp - all || fail "translations depend on --batch"
@@ -64,8 +81,7 @@ refuse 64 'both give the source' prepare --source-features valid-frames.h5:/even
 refuse 64 '--joint' prepare --source-features valid-frames.h5:/even --target tiny/valid.de --output x.h5 --joint
 refuse 65 'expected a source of text' prepare --source tiny/valid.en "${own[@]}"
 refuse 64 'standard input' translate once
-refuse 64 '--attention' translate once --input valid-frames.h5:/even --attention a.h5
-refuse 64 '--alignment' translate once --input valid-frames.h5:/even --format json --alignment soft
+refuse 64 '--alignment tells pieces of text.*use --attention' translate once --input valid-frames.h5:/even --format json --alignment soft
 refuse 78 'is no text' report once --source short.de --output r.html
 refuse 65 'another source vocabulary' train tiny.yaml --run.directory other --data.train frames.h5
 refuse 78 'data.sampling' train tiny.yaml --run.directory other --data.train frames.h5 --data.valid frames-valid.h5 --data.sampling 0.1

@@ -148,6 +148,34 @@ static void rows_twin(struct trial *t, double *const *in, double *const *out)
         memcpy(out[0] + i * columns, in[0] + (size_t)t->ids[i] * columns, columns * sizeof(double));
 }
 
+/* ---- mean: size {sentences, longest, columns}; t->ids: offsets ---- */
+
+static void mean_prepare(struct trial *t)
+{
+    const size_t *s = t->row->size;
+    for (size_t i = 0; i < s[0]; i++)
+        t->ids[i + 1] = t->ids[i] + 1 + (int32_t)((i * 5 + s[1] / 2) % s[1]);
+    trial_fill(t, 0, (size_t)t->ids[s[0]], s[2], 1);
+    trial_expect(t, 0, s[0], s[2]);
+}
+
+static void mean_run(struct trial *t, struct tape *tape, struct tensor **in, struct tensor **out)
+{
+    out[0] = op_mean(tape, in[0], t->ids, t->row->size[0]);
+}
+
+static void mean_twin(struct trial *t, double *const *in, double *const *out)
+{
+    const size_t columns = t->row->size[2];
+    for (size_t s = 0; s < t->row->size[0]; s++)
+        for (size_t j = 0; j < columns; j++) {
+            double sum = 0;
+            for (int32_t i = t->ids[s]; i < t->ids[s + 1]; i++)
+                sum += in[0][(size_t)i * columns + j];
+            out[0][s * columns + j] = sum / (t->ids[s + 1] - t->ids[s]);
+        }
+}
+
 /* ---- sum: size {rows, columns}; option: "x" ---- */
 
 static void sum_prepare(struct trial *t)
@@ -323,6 +351,7 @@ static void sigmoid_twin(struct trial *t, double *const *in, double *const *out)
 #define RECURRENT       "recurrent", recurrent_prepare, recurrent_run, recurrent_twin
 #define BESIDE          "beside", beside_prepare, beside_run, beside_twin
 #define ROWS            "rows", rows_prepare, rows_run, rows_twin
+#define MEAN            "mean", mean_prepare, mean_run, mean_twin
 #define SUM             "sum", sum_prepare, sum_run, sum_twin
 
 static const struct op_case rows[] = {
@@ -351,6 +380,8 @@ static const struct op_case rows[] = {
         CASE(BESIDE, 1e-6, NULL, 70, 3, 5, 8),
         CASE(ROWS, 1e-6, NULL, 1, 1, 1),
         CASE(ROWS, 1e-5, NULL, 100, 40, 7),
+        CASE(MEAN, 1e-6, NULL, 1, 1, 1),
+        CASE(MEAN, 1e-5, NULL, 9, 70, 7),
         CASE(SUM, 1e-6, NULL, 1, 1),
         CASE(SUM, 1e-6, "x", 70, 9),
 };

@@ -122,7 +122,7 @@ static void check_look(const struct model *model, const float *look, size_t toke
             fail_msg("%s: weights beyond the sentence", what);
 }
 
-/* The rows of a batch that is fed token by token: which pair each is, what it is fed next, and its source. */
+/* The rows of a batch that is fed token by token: which pair each is, what it is fed next, and what it looks at: tokens, or cells. */
 struct feed {
     int32_t pair[TINY_PAIRS], ids[TINY_PAIRS], parents[TINY_PAIRS];
     size_t rows, tokens[TINY_PAIRS];
@@ -131,10 +131,12 @@ struct feed {
 static struct feed feed_start(const struct model *model, const struct batch *batch)
 {
     struct feed feed = {.rows = batch->pairs};
+    struct attention_planes planes = model_attention(model);
     for (size_t r = 0; r < feed.rows; r++) {
         feed.pair[r] = (int32_t)r;
         feed.ids[r] = model_start_id(model);
-        feed.tokens[r] = (size_t)(batch->offsets[SOURCE][r + 1] - batch->offsets[SOURCE][r]);
+        feed.tokens[r] = attention_columns(
+                &planes, (size_t)(batch->offsets[SOURCE][r + 1] - batch->offsets[SOURCE][r]));
     }
     return feed;
 }
@@ -162,7 +164,6 @@ static void check_steps(const struct variant *variant)
     struct tiny_batch tiny;
     variant_batch(variant, &tiny, 12, 60, 3); /* past the first room of the cache */
     const struct batch *batch = &tiny.batch;
-    bool looking = model->options.source.kind != SOURCE_IMAGES; /* whose cells are no tokens */
     float *whole = tiny_floats(batch->tokens[TARGET] * TINY_PIECES);
     float *logits = tiny_floats(batch->pairs * TINY_PIECES), *places[TINY_PAIRS];
     assert_int_equal(model_logits(model, batch, whole), STATUS_OK);
@@ -172,8 +173,7 @@ static void check_steps(const struct variant *variant)
     void *state;
     assert_int_equal(model->architecture->decode_start(model, &source, &state), STATUS_OK);
     for (int32_t t = 0; feed.rows > 0; t++) {
-        const struct step_attention *asked =
-                looking ? expect_looks(model, feed.tokens, feed.rows, places, &attention) : NULL;
+        const struct step_attention *asked = expect_looks(model, feed.tokens, feed.rows, places, &attention);
         step(model, state, feed.ids, asked, logits);
         for (size_t r = 0; r < feed.rows; r++) {
             size_t place = (size_t)(tiny.offsets[TARGET][feed.pair[r]] + t);

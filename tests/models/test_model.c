@@ -29,14 +29,6 @@ static void assert_near(const float *a, const float *b, size_t count, double tol
 
 /* ---- options ---- */
 
-static void test_model__options_are_sound(void **state)
-{
-    (void)state;
-    const struct option_place place = {&model_group, 0};
-    const struct schema schema = {&place, 1};
-    assert_int_equal(options_check_schema(&schema), STATUS_OK);
-}
-
 /* A choice that no model is drawn with would be tested nowhere. */
 static void test_model__every_choice_is_walked(void **state)
 {
@@ -49,35 +41,6 @@ static void test_model__every_choice_is_walked(void **state)
         if (missing)
             fail_msg("%s stands in none of the models drawn (tests/models/choices.h)", missing);
     }
-}
-
-static void assert_refused(
-        const struct model_options *options, bool joint, const char *first, const char *second)
-{
-    struct model *model;
-    const size_t rows[SIDES] = {TINY_ROWS, TINY_ROWS};
-    assert_int_equal(model_open(&model, options, rows, joint), STATUS_CONFIG);
-    assert_null(model);
-    assert_non_null(strstr(status_message(), first));
-    assert_non_null(strstr(status_message(), second));
-}
-
-static void test_model__width_must_be_divisible_by_heads(void **state)
-{
-    (void)state;
-    struct model_options options = tiny_options(CHANGES("model.heads", "3"));
-    assert_refused(&options, true, "model.width 8", "model.heads 3");
-    options.head_width = 4;
-    struct model *model = tiny_model(&options, true);
-    assert_int_equal(model_options(model)->head_width, 4);
-    model_close(model);
-}
-
-static void test_model__tie_all_needs_a_joint_vocabulary(void **state)
-{
-    (void)state;
-    struct model_options options = tiny_options(NULL);
-    assert_refused(&options, false, "model.tie decoder", "--joint");
 }
 
 static void test_model__longer_than_learned_positions_is_refused(void **state)
@@ -505,10 +468,7 @@ static void test_model__later_passes_allocate_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_model__options_are_sound),
             cmocka_unit_test(test_model__every_choice_is_walked),
-            cmocka_unit_test(test_model__width_must_be_divisible_by_heads),
-            cmocka_unit_test(test_model__tie_all_needs_a_joint_vocabulary),
             cmocka_unit_test(test_model__longer_than_learned_positions_is_refused),
             cmocka_unit_test(test_model__parameters_are_named_and_start_as_they_should),
             cmocka_unit_test(test_model__packed_equals_one_sentence_at_a_time),

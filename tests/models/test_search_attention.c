@@ -118,6 +118,48 @@ static void test_search_attention__of_heads_is_what_alignments_are_the_mean_of(v
     close_models(&f);
 }
 
+/* Of frames a column each; of an image one for each cell of the grid, of which there are more or fewer than rows of
+ * pixels. */
+static void test_search_attention__of_sources_that_are_not_text(void **state)
+{
+    (void)state;
+    static const struct source_form frames = {SOURCE_FRAMES, 3, 0, 0}, images = {SOURCE_IMAGES, 8, 6, 1};
+    static const char *const transformer[] = {NULL}, *const coarse[] = {"model.image_stages", "2", NULL},
+                             *const gru[] = {"model.kind", "recurrent", NULL},
+                             *const grid[] = {"model.kind", "recurrent", "model.encoder_layers", "0",
+                                     "model.image_stages", "1", NULL};
+    const struct {
+        const struct source_form *source;
+        const char *const *changes;
+        size_t height, width;
+    } rows[] = {{&frames, transformer, 0, 0}, {&frames, gru, 0, 0}, {&images, coarse, 2, 2},
+            {&images, grid, 3, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        struct translation found[SENTENCES];
+        struct model_options options = tiny_options(rows[i].changes);
+        options.source = *rows[i].source;
+        f.models[0] = tiny_model(&options, false);
+        f.ensemble = (struct ensemble){.models = f.models, .count = 1};
+        tiny_batch_fill_sorted(&f.tiny, SENTENCES, 9, 4);
+        tiny_batch_source(&f.tiny, rows[i].source);
+        f.task = (struct decode_task){
+                .ids = f.tiny.ids[SOURCE], .offsets = f.tiny.offsets[SOURCE], .count = SENTENCES};
+        struct attention_planes planes = model_attention(f.models[0]);
+        assert_true(planes.height == rows[i].height && planes.width == rows[i].width);
+        find(&f, false, true, found);
+        for (size_t s = 0; s < SENTENCES; s++) {
+            const struct hypothesis *best = found[s].items;
+            size_t all = planes.layers * planes.heads * (best->count + best->ended);
+            size_t columns = rows[i].height ? rows[i].height * rows[i].width : source_tokens(&f, s);
+            assert_int_equal(best->attention_count, all * columns);
+            assert_rows_sum_to_one(best->attention, all, columns);
+        }
+        translations_release(found, SENTENCES);
+        close_models(&f);
+    }
+}
+
 static void test_search_attention__is_of_one_model(void **state)
 {
     (void)state;
@@ -137,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_search_attention__alignment_is_a_distribution_for_each_token),
             cmocka_unit_test(test_search_attention__of_heads_is_what_alignments_are_the_mean_of),
+            cmocka_unit_test(test_search_attention__of_sources_that_are_not_text),
             cmocka_unit_test(test_search_attention__is_of_one_model),
     };
     return cmocka_run_group_tests(tests, NULL, tiny_nothing_is_left);

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define RECURRENT "model.kind", "recurrent"
+#define RECURRENT      "model.kind", "recurrent"
+#define RECURRENT_GRID RECURRENT, "model.encoder_layers", "0", "model.image_stages", "1"
 
 static const struct variant table[] = {
         {"pre", true, {NULL}},
@@ -28,6 +29,20 @@ static const struct variant table[] = {
                 {"model.image_stages", "2", "model.width", "9", "model.heads", "3", "model.norm", "post",
                         NULL}},
         {"frames, gru", false, {RECURRENT, NULL}},
+        {"frames, lstm, luong_local_p", false,
+                {RECURRENT, "model.cell", "lstm", "model.attention", "luong_local_p", "model.window", "2",
+                        NULL}},
+        {"images, gru, bahdanau", false, {RECURRENT_GRID, NULL}},
+        {"images, lstm, luong_general, no feeding", false,
+                {RECURRENT_GRID, "model.cell", "lstm", "model.attention", "luong_general",
+                        "model.input_feeding", "false", NULL}},
+        {"images, gru, luong_dot, no bridge", false,
+                {RECURRENT_GRID, "model.attention", "luong_dot", "model.bridge", "none", NULL}},
+        {"images, lstm, no attention", false,
+                {RECURRENT_GRID, "model.cell", "lstm", "model.attention", "none", NULL}},
+        {"images, gru, mean at every step", false,
+                {RECURRENT_GRID, "model.attention", "none", "model.context", "every_step", "model.bridge",
+                        "zero", NULL}},
         {"gru, bahdanau", true, {RECURRENT, NULL}},
         {"lstm, bahdanau, residual", true,
                 {RECURRENT, "model.cell", "lstm", "model.residual", "true", "model.encoder_layers", "3",

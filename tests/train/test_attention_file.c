@@ -47,7 +47,7 @@ static void write_file(const char *path)
             {1, sources, 0, &translations[1]}, {2, sources + 3, 2, &translations[2]}};
     struct attention_file file;
     assert_int_equal(
-            attention_file_open(&file, path, vocabularies, (struct attention_planes){2, 1}), STATUS_OK);
+            attention_file_open(&file, path, vocabularies, (struct attention_planes){2, 1, 0, 0}), STATUS_OK);
     for (int i = 0; i < 3; i++)
         assert_int_equal(attention_file_add(&file, &lines[i]), STATUS_OK);
     assert_int_equal(attention_file_commit(&file), STATUS_OK);

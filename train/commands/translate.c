@@ -32,7 +32,7 @@ static const struct option rows[] = {
                 .help = "text that translations must begin with, line by line with the input"},
         {"attention", OPTION_TEXT, offsetof(struct settings, attention), .placeholder = "FILE.h5",
                 .help = "stores what the pieces of the best translation look at, in every layer and head, "
-                        "with the pieces"},
+                        "with the pieces; of images the cells of a grid"},
         {"group", OPTION_INTEGER, offsetof(struct settings, group), .value = "1024", .minimum = 1,
                 .maximum = 1 << 20,
                 .help = "lines that are sorted by length together; 1 answers line by line"},
@@ -82,9 +82,8 @@ static enum status open_texts(void *context)
     TRY(text_check_inputs(&files, 1));
     TRY(text_check_output(t->settings->output, &files));
     const struct source_form *form = saved_ensemble_form(&t->rounds.saved);
-    CHECK(form->kind == SOURCE_TEXT || (!t->decode.alignment && !t->settings->attention), STATUS_USAGE,
-            "--%s tells pieces of text, but the source of this model is none: leave it out",
-            t->settings->attention ? "attention" : "alignment");
+    CHECK(form->kind == SOURCE_TEXT || !t->decode.alignment, STATUS_USAGE,
+            "--alignment tells pieces of text, but the source of this model is none: use --attention FILE");
     if (form->kind == SOURCE_TEXT)
         TRY(text_open(&t->text[SOURCE], t->settings->input));
     else

@@ -7,7 +7,9 @@
  *     /attention/layers, /attention/heads
  *
  * Sentence i has weights[offsets[i]:offsets[i + 1]] as [layers, heads, target pieces, source pieces]; a row over the source
- * pieces sums to 1, of luong_local_p to less. An empty line has none of all.
+ * pieces sums to 1, of luong_local_p to less. An empty line has none of all. A source of frames or images has no
+ * /source/pieces: offsets count its frames, or the cells of an image's grid, row by row from the top, which is
+ * /attention/height by /attention/width.
  */
 #ifndef TRAIN_ATTENTION_FILE_H
 #define TRAIN_ATTENTION_FILE_H
@@ -23,6 +25,7 @@ struct attention_stream {
 struct attention_file {
     struct h5_writer *file; /* NULL: not open */
     struct vocabulary *const *vocabularies;
+    struct attention_planes planes;
     struct attention_stream pieces[SIDES], weights;
 };
 

@@ -221,7 +221,9 @@ static enum status describe_attention(struct info *info, struct h5_file *file)
             h5_path(file));
     cJSON_AddNumberToObject(info->facts, "sentences", (double)(offsets.shape[0] - 1));
     TRY(add_value(info->facts, file, "/attention/layers"));
-    return add_value(info->facts, file, "/attention/heads");
+    TRY(add_value(info->facts, file, "/attention/heads"));
+    TRY(add_value(info->facts, file, "/attention/height"));
+    return add_value(info->facts, file, "/attention/width");
 }
 
 enum status info_attention(struct info *info, const char *path)
