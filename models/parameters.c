@@ -98,6 +98,8 @@ static void initialise_one(const struct parameter *parameter, uint64_t seed, flo
             values[i] = initial_value(parameter, &stream, i);
     }
     memset(values + drawn, 0, (parameter->floats - drawn) * sizeof *values);
+    for (size_t i = 0; i < parameter->ones.count; i++)
+        values[parameter->ones.first + i] = 1;
 }
 
 void parameters_initialise(struct parameters *parameters, uint64_t seed)

@@ -27,7 +27,10 @@ struct parameter {
     double scale;
     size_t fan_in, fan_out; /* XAVIER: of each part when several matrices are stacked */
     size_t zero_rows;       /* rows at the end kept zero (the <pad> row) */
-    bool decays;            /* weight decay applies (not to biases and norms) */
+    struct {
+        size_t first, count;
+    } ones;      /* elements that begin as 1, whatever the others do */
+    bool decays; /* weight decay applies (not to biases and norms) */
 };
 
 struct parameters {

@@ -35,6 +35,9 @@ struct cell_slope {
 struct cell_kind {
     struct kind kind;
     size_t gates, states, kept;
+    struct {
+        size_t first, count;
+    } open; /* gates whose bias begins at 1, so that the state lasts from the start (Jozefowicz et al. 2015) */
     void (*forward)(const struct cell_step *step, size_t d);
     void (*backward)(const struct cell_slope *slope, size_t d);
 };

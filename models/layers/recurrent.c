@@ -9,14 +9,19 @@ size_t stack_state_columns(const struct model *model, const struct recurrent_sta
 
 static enum status declare_way(struct cell_layer *out, struct model *model, const char *prefix, size_t in)
 {
-    const size_t width = (size_t)model->options.width, gates = model_cell(model)->gates;
+    const struct cell_kind *cell = model_cell(model);
+    const size_t width = (size_t)model->options.width, gates = cell->gates;
     char name[H5_NAME_LIMIT];
     snprintf(name, sizeof name, "%s/input", prefix);
     TRY(linear_declare(&out->input, model, name, &(struct linear_shape){in, width, gates},
             "input to the cell's gates, stacked [gates·width, columns of the input]"));
     snprintf(name, sizeof name, "%s/hidden", prefix);
-    return linear_declare(&out->hidden, model, name, &(struct linear_shape){width, width, gates},
-            "state before to the cell's gates, stacked [gates·width, width]");
+    TRY(linear_declare(&out->hidden, model, name, &(struct linear_shape){width, width, gates},
+            "state before to the cell's gates, stacked [gates·width, width]"));
+    struct parameter *bias = &model->parameters.items[out->hidden.bias];
+    bias->ones.first = cell->open.first * width;
+    bias->ones.count = cell->open.count * width;
+    return STATUS_OK;
 }
 
 static enum status declare_layer(

@@ -113,10 +113,10 @@ CLONES static void lstm_backward(const struct cell_slope *s, size_t d)
 }
 
 static const struct cell_kind rows[] = {
-        {{"rnn", "h = tanh(W x + U h)", "Elman 1990"}, 1, 1, 0, rnn, rnn_backward},
-        {{"gru", "two gates choose between the state and a new one", "Cho et al. 2014"}, 3, 1, 1, gru,
+        {{"rnn", "h = tanh(W x + U h)", "Elman 1990"}, 1, 1, 0, {0, 0}, rnn, rnn_backward},
+        {{"gru", "two gates choose between the state and a new one", "Cho et al. 2014"}, 3, 1, 1, {0, 0}, gru,
                 gru_backward},
-        {{"lstm", "gates around a memory of its own", "Hochreiter & Schmidhuber 1997"}, 4, 2, 1, lstm,
+        {{"lstm", "gates around a memory of its own", "Hochreiter & Schmidhuber 1997"}, 4, 2, 1, {1, 1}, lstm,
                 lstm_backward},
 };
 

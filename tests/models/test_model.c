@@ -43,6 +43,28 @@ static void test_model__every_choice_is_walked(void **state)
     }
 }
 
+/* LSTM cells remember from the first update on. */
+static void test_model__forget_gates_begin_open(void **state)
+{
+    (void)state;
+    const size_t rows[SIDES] = {TINY_ROWS, TINY_ROWS};
+    const struct model_options options =
+            tiny_options(CHANGES("model.kind", "recurrent", "model.cell", "lstm"));
+    struct model *model;
+    assert_int_equal(model_open(&model, &options, rows, true), STATUS_OK);
+    model_initialise(model, 1);
+    const struct parameters *p = model_parameters(model);
+    for (size_t layer = 0; layer < 2; layer++) {
+        const char *name = layer ? "decoder/1/hidden/bias" : "encoder/0/backward/hidden/bias";
+        const struct parameter *bias = parameters_find(p, name);
+        assert_non_null(bias);
+        size_t width = bias->floats / 4; /* gates i, f, g, o */
+        for (size_t i = 0; i < bias->floats; i++)
+            assert_true(p->values[bias->array.offset + i] == (i / width == 1 ? 1.0f : 0.0f));
+    }
+    model_close(model);
+}
+
 static void test_model__longer_than_learned_positions_is_refused(void **state)
 {
     (void)state;
@@ -471,6 +493,7 @@ int main(void)
             cmocka_unit_test(test_model__every_choice_is_walked),
             cmocka_unit_test(test_model__longer_than_learned_positions_is_refused),
             cmocka_unit_test(test_model__parameters_are_named_and_start_as_they_should),
+            cmocka_unit_test(test_model__forget_gates_begin_open),
             cmocka_unit_test(test_model__packed_equals_one_sentence_at_a_time),
             cmocka_unit_test(test_model__neighbours_and_the_future_are_not_seen),
             cmocka_unit_test(test_model__inputs_are_seen_and_targets_predicted),

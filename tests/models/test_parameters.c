@@ -143,6 +143,22 @@ static void test_parameters__distributions_are_as_declared(void **state)
     assert_int_equal(memory_blocks(), 0);
 }
 
+static void test_parameters__some_begin_as_one(void **state)
+{
+    (void)state;
+    struct parameters p;
+    struct parameter bias = vector("bias", 6, INITIALISE_ZERO);
+    bias.ones.first = 2;
+    bias.ones.count = 3;
+    parameters_init(&p);
+    declare(&p, bias);
+    assert_int_equal(parameters_allocate(&p), STATUS_OK);
+    parameters_initialise(&p, 1);
+    assert_memory_equal(values(&p, "bias"), ((const float[]){0, 0, 1, 1, 1, 0}), 6 * sizeof(float));
+    parameters_release(&p);
+    assert_int_equal(memory_blocks(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +166,7 @@ int main(void)
             cmocka_unit_test(test_parameters__a_name_is_declared_once),
             cmocka_unit_test(test_parameters__initial_values_depend_on_seed_and_name_alone),
             cmocka_unit_test(test_parameters__distributions_are_as_declared),
+            cmocka_unit_test(test_parameters__some_begin_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
