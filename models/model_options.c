@@ -63,7 +63,8 @@ static const struct option rows[] = {
                 .change = CHANGE_REFUSED, .shapes_result = true, .help = "first input of the decoder"},
         {"model.embedding_scale", OPTION_BOOL, FIELD(embedding_scale), .value = "true",
                 .change = CHANGE_REFUSED, .shapes_result = true,
-                .help = "multiply embeddings by the square root of the width"},
+                .help = "multiply embeddings by the square root of the width\n"
+                        "Recurrent models learn text better without, above all with scores of dot products."},
         {"model.dropout", OPTION_REAL, FIELD(dropout), .value = "0.1", .minimum = 0, .maximum = 0.99,
                 .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "share of values dropped after embeddings and each sub-layer"},
