@@ -80,7 +80,8 @@ static enum status put_chunks(struct h5_writer *writer, struct save *save, int f
     struct unit unit;
     while (units_next(&units, &unit)) {
         struct packet *packet = queue_pop(&save->ordered);
-        TRY(queue_status(&save->ordered));
+        if (!packet) /* else it is ours to free, whatever becomes of the queue */
+            TRY(queue_status(&save->ordered));
         ASSERT(packet);
         int id = first + (int)(unit.plane * contents->array_count + unit.array);
         enum status status = h5_put_chunk(writer, id, unit.chunk, packet->data, packet->bytes);
