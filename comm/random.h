@@ -23,7 +23,8 @@ enum random_purpose {
     RANDOM_TEST,           /* tests */
     RANDOM_RESAMPLE,       /* lines of a bootstrap sample; update: the sample */
     RANDOM_RING,           /* slot: the corpus, of whose chunks a fraction comes in turn */
-    RANDOM_NOISE           /* update: the epoch; slot: the occurrence of a pair in it */
+    RANDOM_NOISE,          /* update: the epoch; slot: the occurrence of a pair in it */
+    RANDOM_INPUT /* decoder inputs drawn in training; site: whether, which; index: the target token */
 };
 
 struct random_stream {

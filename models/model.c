@@ -218,6 +218,7 @@ enum status model_loss(
             .recording = pass->gradient != NULL,
             .training = pass->training,
             .recompute = pass->recompute,
+            .sampling = pass->sampling,
             .rows = sides[sides[SOURCE].tokens < sides[TARGET].tokens ? TARGET : SOURCE].tokens,
             .seed = pass->seed,
             .update = pass->update,

@@ -75,6 +75,7 @@ struct pass {
     const struct kind *
             guide; /* of guide_kinds; NULL: none. Counts where the batch has an alignment and the model attention */
     double guide_weight;
+    double sampling;    /* of recurrent models: see tape_sampling(); 0: teacher forcing */
     float *gradient;    /* flat buffer that the gradient is added to; NULL: forward only */
     const bool *frozen; /* [parameters]: whose gradient is not made; NULL: none */
     void (*ready)(void *context, size_t first);       /* see exchange_ready(); may be NULL */

@@ -227,6 +227,27 @@ struct tensor *op_weight_norm(struct tape *tape, struct tensor *v, struct tensor
 struct tensor *op_residual_norm(struct tape *tape, struct tensor *x, struct tensor *f, struct dropout dropout,
         struct tensor *gain, struct tensor *bias, float epsilon, struct tensor **sum);
 
+/* ---- tokens drawn from what rows predict (ops/draw.c), not recorded ---- */
+
+/* The token that is drawn where `share` of the probability, in order of tokens, is passed. */
+struct draw {
+    size_t row;
+    double share; /* in [0, 1) */
+    int32_t token;
+};
+
+/* What the draws of many steps use: the weight is laid out once. */
+struct drawing;
+
+/* p = softmax(x Wᵀ + b) over the first `classes` rows of the weight [>= classes, d]; bias [1, >= classes] or NULL. NULL on
+ * a tape that failed. */
+struct drawing *drawing_start(
+        struct tape *tape, const struct tensor *weight, const struct tensor *bias, size_t classes);
+
+/* Sets the token of each draw from a row of x [n, d]; a token depends on its row and share alone. */
+void op_draw(struct tape *tape, const struct drawing *drawing, const struct tensor *x, struct draw *draws,
+        size_t count);
+
 /* ---- output projection and label-smoothed cross-entropy (ops/loss.c), in row blocks: [n, classes]
  * never exists whole ---- */
 

@@ -340,6 +340,14 @@ struct dropout tape_dropout(struct tape *tape, double rate)
             .stream = random_stream(o->seed, RANDOM_DROPOUT, o->update, o->slot, site)};
 }
 
+struct sampling tape_sampling(const struct tape *tape)
+{
+    const struct tape_options *o = &tape->options;
+    return (struct sampling){.rate = o->sampling,
+            .whether = random_stream(o->seed, RANDOM_INPUT, o->update, o->slot, 0),
+            .which = random_stream(o->seed, RANDOM_INPUT, o->update, o->slot, 1)};
+}
+
 /* Room for the gradient of a tensor that wants one. */
 static void reserve_gradient(struct tape *tape, struct tensor *tensor)
 {

@@ -94,11 +94,20 @@ struct dropout {
     struct random_stream stream;
 };
 
+/* Scheduled sampling (Bengio et al. 2015): with probability `rate` the decoder is not given the target's token before but
+ * one drawn from what it predicted there. Both streams have a number for each target token of the micro-batch: whether
+ * its input is drawn, if that is below the rate, and which share of the probability it takes. */
+struct sampling {
+    double rate;
+    struct random_stream whether, which;
+};
+
 struct tape_options {
-    bool recording; /* a backward will follow */
-    bool training;  /* dropout is on */
-    bool recompute; /* segments keep their first output only */
-    size_t rows;    /* of a tensor, at most; 0: not known, which takes more memory */
+    bool recording;  /* a backward will follow */
+    bool training;   /* dropout is on */
+    bool recompute;  /* segments keep their first output only */
+    double sampling; /* rate of tape_sampling() */
+    size_t rows;     /* of a tensor, at most; 0: not known, which takes more memory */
     uint64_t seed, update;
     uint32_t slot;
     float *gradient;                            /* flat gradient buffer, recording only */
@@ -167,6 +176,9 @@ void tape_segment(struct tape *tape, const struct segment *segment, struct tenso
 /* The dropout of the next place in the model: sites are counted in order of the calls. rate 0
  * unless training. */
 struct dropout tape_dropout(struct tape *tape, double rate);
+
+/* Rate 0: teacher forcing. */
+struct sampling tape_sampling(const struct tape *tape);
 
 /* The gradient buffer of a tensor that wants one, made when first asked for. *add is false if it
  * holds nothing yet: then write, else add. NULL if it wants none. Call once per writer. */

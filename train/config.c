@@ -108,6 +108,23 @@ static const struct option train_rows[] = {
                 .minimum = 1e-9, .maximum = 1e6, .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "train.guided_alignment=ce|mse|mult",
                 .help = "weight of that cost in the loss, summed over target tokens as that of words is"},
+        {"train.sampling", OPTION_CHOICE, offsetof(struct train_options, sampling.kind), .value = "none",
+                .kinds = &sampling_kinds, .needs = "model.kind=recurrent", .change = CHANGE_NOTED,
+                .shapes_result = true,
+                .help = "how the decoder comes to be given tokens it drew itself (scheduled sampling)\n"
+                        "Each is drawn from what the model predicts at the step before. What it is to "
+                        "predict stays, and in validation it is given the target's tokens."},
+        {"train.sampling_decay", OPTION_INTEGER, offsetof(struct train_options, sampling.decay),
+                .value = "1000", .minimum = 1, .maximum = 1e12,
+                .needs = "train.sampling=linear|exponential|inverse_sigmoid", .change = CHANGE_NOTED,
+                .shapes_result = true, .placeholder = "UPDATES",
+                .help = "the decay in these formulas\n"
+                        "linear: after so many updates all tokens are its own; exponential: a share of 1/e "
+                        "is the target's; inverse_sigmoid: half are after decay · ln decay updates."},
+        {"train.sampling_floor", OPTION_REAL, offsetof(struct train_options, sampling.floor), .value = "0",
+                .minimum = 0, .maximum = 1, .needs = "train.sampling=linear|exponential|inverse_sigmoid",
+                .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "least probability that a token is the target's"},
         {"train.recompute", OPTION_BOOL, offsetof(struct train_options, recompute), .value = "false",
                 .needs = "model.kind=transformer",
                 .help = "keep only what goes from layer to layer; backward makes the rest again\n"
@@ -372,5 +389,9 @@ enum status config_check(const struct config *config, int ranks)
             "train.r_drop %g compares two draws of dropout, but model.dropout, model.attention_dropout and "
             "model.activation_dropout are 0: set one of them, or train.r_drop off",
             config->train.r_drop);
+    CHECK(config->train.r_drop == 0 || sampling_most(&config->train.sampling) == 0, STATUS_CONFIG,
+            "train.r_drop %g compares two draws of dropout over the same decoder inputs, but "
+            "train.sampling %s would draw others for each: set train.r_drop off, or train.sampling none",
+            config->train.r_drop, config->train.sampling.kind->name);
     return STATUS_OK;
 }

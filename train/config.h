@@ -11,6 +11,7 @@
 #include "models/models.h"
 #include "train/metrics/metrics.h"
 #include "train/optimizers/optimizer.h"
+#include "train/training/sampling.h"
 #include "train/training/schedule.h"
 
 struct run_options {
@@ -38,6 +39,7 @@ struct train_options {
     double label_smoothing, r_drop, clip_norm;
     const struct kind *guided_alignment; /* into guide_kinds */
     double guided_weight;
+    struct sampling_options sampling;
     double ema; /* decay of ema.h; 0: off */
     bool recompute;
 };

@@ -403,8 +403,9 @@ static struct prediction predict(struct model *model, struct tape *tape, const s
     if (!recurrent_encode(model, tape, &sides[SOURCE], &source))
         return (struct prediction){0};
     const struct sentences seen[SIDES] = {source.rows, sides[TARGET]};
-    struct tensor *hidden = recurrent_feeds(model) ? recurrent_by_steps(model, tape, &source, seen, guide)
-                                                   : run_whole(model, tape, &source, seen, guide);
+    bool by_steps = recurrent_feeds(model) || tape_sampling(tape).rate > 0;
+    struct tensor *hidden = by_steps ? recurrent_by_steps(model, tape, &source, seen, guide)
+                                     : run_whole(model, tape, &source, seen, guide);
     struct dropout dropout = tape_dropout(tape, model->options.dropout);
     if (dropout.rate > 0)
         hidden = op_sum(tape, NULL, hidden, dropout);

@@ -1,6 +1,7 @@
 /*
- * The recurrent encoder-decoder inside: recurrent.c declares it and runs it over whole sentences, recurrent_steps.c runs
- * decoders whose input depends on their attention, step by step, recurrent_decode.c decodes.
+ * The recurrent encoder-decoder inside: recurrent.c declares it and runs it over whole sentences, recurrent_steps.c makes
+ * one step after the other, for decoders whose input depends on the step before: in training (recurrent_training.c) and in
+ * decoding (recurrent_decode.c).
  *
  *     s       state of the decoder's last layer          memory    the encoder's rows, which attention looks at; of an
  *                                                                  image the cells of its grid (Xu et al. 2015)
@@ -86,7 +87,7 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
 struct tensor *recurrent_look_back(
         const struct model *model, struct tape *tape, struct tensor *s, const struct recurrent_reach *reach);
 
-/* ---- step by step (recurrent_steps.c), if it feeds ---- */
+/* ---- step by step (recurrent_steps.c), if it feeds, or is given tokens of its own ---- */
 
 /* The decoder between two steps, whose rows are the pairs of the reach. */
 struct recurrent_stepper {
@@ -97,24 +98,33 @@ struct recurrent_stepper {
     struct tensor **h, **c;  /* [decoder_layers] the state */
     struct tensor *s;        /* output of the last layer at the last step */
     struct tensor *context;  /* of the last step */
-    struct tensor *hidden;   /* of the last step, with attention after the cells; zeros before the first */
-    struct tensor *products; /* of E with the first layer's input weights, in step order */
+    struct tensor *hidden;   /* of the last step, zeros before; NULL: see recurrent_deep_output() */
+    struct tensor *embedded; /* E of the last step, where it comes step by step */
+    struct tensor *products; /* of E with the first input weights: of all steps in order, or of the last */
+    struct tensor *repeated; /* the source's `fed`, of sentences in their own order; NULL: none */
+    const int32_t *order;    /* of the pairs among them */
     struct step_weights *weights;
 };
 
-/* embedded: E of all steps, in step order. The state begins with starts[layer], [pairs, S·width], NULL for
- * zeros. False on a tape that failed. */
+/* rows: of all steps; embedded: E of them, in step order, or NULL: it comes step by step. The state begins with
+ * starts[layer], [pairs, S·width], NULL for zeros. False on a tape that failed. */
 bool recurrent_steps_start(struct recurrent_stepper *out, const struct model *model, struct tape *tape,
-        const struct recurrent_reach *reach, struct tensor *embedded, struct tensor *const *starts);
+        const struct recurrent_reach *reach, size_t rows, struct tensor *embedded,
+        struct tensor *const *starts);
 
-/* One step of the first `rows` pairs, whose rows of E are those from `first` on. False on a tape that failed. */
+/* One step of the first `rows` pairs, whose rows of E are those from `first` on; or of those that `embedded` has a row
+ * for. False on a tape that failed. */
 bool recurrent_step(struct recurrent_stepper *stepper, size_t rows, size_t first);
+bool recurrent_step_embedded(struct recurrent_stepper *stepper, struct tensor *embedded);
 
 /* Hidden rows of steps whose s, c and E are these; attention before the cells. */
 struct tensor *recurrent_deep_output(const struct model *model, struct tape *tape, struct tensor *s,
         struct tensor *context, struct tensor *embedded);
 
-/* Teacher forcing: hidden [target tokens, width] in packed order. */
+/* ---- training step by step (recurrent_training.c) ---- */
+
+/* Teacher forcing, or scheduled sampling if tape_sampling() has a rate: hidden [target tokens, width] in packed order.
+ * Tokens are drawn without the dropout of hidden rows, and no gradient goes through the choice. */
 struct tensor *recurrent_by_steps(struct model *model, struct tape *tape,
         const struct recurrent_source *source, const struct sentences sides[SIDES],
         const struct guide *guide);

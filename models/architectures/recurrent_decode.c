@@ -155,7 +155,7 @@ static struct tensor *step_feeding(
     struct recurrent_stepper stepper;
     for (size_t i = 0; starts && i < layers; i++)
         starts[i] = plane_tensor(d, tape, i);
-    if (!x || !starts || !recurrent_steps_start(&stepper, d->model, tape, &reach, x, starts))
+    if (!x || !starts || !recurrent_steps_start(&stepper, d->model, tape, &reach, d->rows, x, starts))
         return NULL;
     stepper.hidden = plane_tensor(d, tape, layers);
     stepper.step = d->step;

@@ -5,7 +5,7 @@
 /* Weights that every step uses. */
 struct step_weights {
     struct stepwise *query, *fed, *combine, *centre, *centre_score; /* NULL where there is none */
-    struct stepwise **input, **hidden; /* [layers]; input: from the second layer on */
+    struct stepwise **input, **hidden; /* [layers]; input of the first: where E comes step by step */
 };
 
 static struct stepwise *use(struct tape *tape, size_t weight, size_t rows)
@@ -18,7 +18,9 @@ static struct stepwise *use_layer(struct tape *tape, const struct linear_layer *
     return stepwise_start(tape, tape_parameter(tape, layer->weight), tape_parameter(tape, layer->bias), rows);
 }
 
-static struct step_weights *weights_start(const struct model *model, struct tape *tape, size_t rows)
+/* at_once: what only E goes into is not made step by step. */
+static struct step_weights *weights_start(
+        const struct model *model, struct tape *tape, size_t rows, bool at_once)
 {
     const struct recurrent_layout *r = recurrent_layout(model);
     const struct attention_kind *kind = recurrent_attention(model);
@@ -32,13 +34,13 @@ static struct step_weights *weights_start(const struct model *model, struct tape
     w->query = kind->query ? use(tape, r->query, rows) : NULL;
     w->centre = kind->predicted ? use(tape, r->centre, rows) : NULL;
     w->centre_score = kind->predicted ? use(tape, r->centre_score, rows) : NULL;
-    w->fed = use(tape, r->fed, rows);
+    w->fed = recurrent_feeds(model) ? use(tape, r->fed, rows) : NULL;
     for (size_t i = 0; i < layers; i++) {
         const struct cell_layer *layer = &r->decoder.items[i].ways[FORWARDS];
-        w->input[i] = i > 0 ? use_layer(tape, &layer->input, rows) : NULL;
+        w->input[i] = i > 0 || !at_once ? use_layer(tape, &layer->input, rows) : NULL;
         w->hidden[i] = use_layer(tape, &layer->hidden, rows);
     }
-    w->combine = kind->before ? NULL : use_layer(tape, &r->combine, rows);
+    w->combine = kind->attends && !(kind->before && at_once) ? use_layer(tape, &r->combine, rows) : NULL;
     return w;
 }
 
@@ -59,7 +61,8 @@ static void take_state(struct recurrent_stepper *s, size_t layer, struct tensor 
 }
 
 bool recurrent_steps_start(struct recurrent_stepper *out, const struct model *model, struct tape *tape,
-        const struct recurrent_reach *reach, struct tensor *embedded, struct tensor *const *starts)
+        const struct recurrent_reach *reach, size_t rows, struct tensor *embedded,
+        struct tensor *const *starts)
 {
     const struct recurrent_layout *r = recurrent_layout(model);
     const size_t layers = r->decoder.layers;
@@ -69,9 +72,10 @@ bool recurrent_steps_start(struct recurrent_stepper *out, const struct model *mo
         return false;
     out->h = state;
     out->c = state + layers;
-    out->products = linear_apply(
-            tape, &r->decoder.items[0].ways[FORWARDS].input, embedded, NULL, (struct dropout){0});
-    out->weights = weights_start(model, tape, embedded->rows);
+    if (embedded)
+        out->products = linear_apply(
+                tape, &r->decoder.items[0].ways[FORWARDS].input, embedded, NULL, (struct dropout){0});
+    out->weights = weights_start(model, tape, rows, embedded);
     for (size_t i = 0; i < layers; i++)
         take_state(out, i, starts[i]);
     out->hidden = zeros(tape, reach->pairs, (size_t)model->options.width);
@@ -122,22 +126,50 @@ static struct tensor *run_layers(struct recurrent_stepper *s, struct tensor *x, 
     return y;
 }
 
-bool recurrent_step(struct recurrent_stepper *s, size_t rows, size_t first)
+/* What goes into the cells of the first layer. */
+static struct tensor *first_input(struct recurrent_stepper *s, size_t rows, size_t first)
 {
     const bool before = recurrent_attention(s->model)->before;
-    if (before)
-        s->context = attend(s, s->h[recurrent_layout(s->model)->decoder.layers - 1], rows);
-    struct tensor *x = op_stepwise(s->tape, s->weights->fed, before ? s->context : s->hidden, rows,
-            (struct row_range){s->products, first});
-    s->s = run_layers(s, x, rows);
-    if (!before) {
+    if (s->weights->fed)
+        return op_stepwise(s->tape, s->weights->fed, before ? s->context : s->hidden, rows,
+                (struct row_range){s->products, first});
+    if (!s->repeated)
+        return s->products;
+    return op_sum(s->tape, op_rows(s->tape, s->repeated, s->order, rows), s->products, (struct dropout){0});
+}
+
+/* Attention after the cells, or its rows put together with what went into them; without attention the output as it is. */
+static struct tensor *last_output(struct recurrent_stepper *s, size_t rows)
+{
+    const struct attention_kind *kind = recurrent_attention(s->model);
+    if (!kind->attends)
+        return s->s;
+    if (!kind->before)
         s->context = attend(s, s->s, rows);
-        struct tensor *both = op_beside(s->tape, (struct tensor *[]){s->context, s->s}, 2);
-        s->hidden = op_tanh(
-                s->tape, op_stepwise(s->tape, s->weights->combine, both, rows, (struct row_range){0}));
-    }
+    if (!s->weights->combine)
+        return NULL;
+    struct tensor *before[] = {s->s, s->context, s->embedded}, *after[] = {s->context, s->s};
+    struct tensor *all = kind->before ? op_beside(s->tape, before, 3) : op_beside(s->tape, after, 2);
+    return op_tanh(s->tape, op_stepwise(s->tape, s->weights->combine, all, rows, (struct row_range){0}));
+}
+
+bool recurrent_step(struct recurrent_stepper *s, size_t rows, size_t first)
+{
+    if (recurrent_attention(s->model)->before)
+        s->context = attend(s, s->h[recurrent_layout(s->model)->decoder.layers - 1], rows);
+    s->s = run_layers(s, first_input(s, rows, first), rows);
+    s->hidden = last_output(s, rows);
     s->step++;
     return tape_status(s->tape) == STATUS_OK;
+}
+
+bool recurrent_step_embedded(struct recurrent_stepper *s, struct tensor *embedded)
+{
+    if (tape_status(s->tape) != STATUS_OK)
+        return false;
+    s->embedded = embedded;
+    s->products = op_stepwise(s->tape, s->weights->input[0], embedded, embedded->rows, (struct row_range){0});
+    return tape_status(s->tape) == STATUS_OK && recurrent_step(s, embedded->rows, 0);
 }
 
 struct tensor *recurrent_deep_output(const struct model *model, struct tape *tape, struct tensor *s,
@@ -147,88 +179,4 @@ struct tensor *recurrent_deep_output(const struct model *model, struct tape *tap
     struct tensor *all = op_beside(tape, parts, 3);
     return op_tanh(
             tape, linear_apply(tape, &recurrent_layout(model)->combine, all, NULL, (struct dropout){0}));
-}
-
-/* ---- teacher forcing ---- */
-
-/* Target sentences in step order. */
-struct order {
-    struct steps steps;
-    int32_t *ids;                   /* [tokens] decoder input in step order */
-    int32_t *place;                 /* [tokens] in packed order: row in step order */
-    int32_t *tokens;                /* [tokens] in step order: row in packed order */
-    int32_t *key_first, *key_count; /* [sentences] */
-    struct tensor **s, **context;   /* [steps] */
-};
-
-static bool order_make(struct order *o, struct tape *tape, const struct sentences sides[SIDES], int32_t start)
-{
-    const struct sentences *source = &sides[SOURCE], *target = &sides[TARGET];
-    struct arena *arena = tape_arena(tape);
-    const int32_t *ids = shifted_ids(tape, target, start);
-    o->steps = steps_make(tape, target->offsets, target->count);
-    o->ids = arena_take(arena, target->tokens, sizeof *o->ids);
-    o->place = arena_take(arena, target->tokens, sizeof *o->place);
-    o->tokens = arena_take(arena, target->tokens, sizeof *o->tokens);
-    o->key_first = arena_take(arena, target->count, sizeof *o->key_first);
-    o->key_count = arena_take(arena, target->count, sizeof *o->key_count);
-    o->s = arena_take_zeroed(arena, o->steps.count, sizeof *o->s);
-    o->context = arena_take_zeroed(arena, o->steps.count, sizeof *o->context);
-    if (tape_status(tape) != STATUS_OK)
-        return false;
-    for (size_t i = 0; i < target->count; i++) {
-        size_t sentence = (size_t)o->steps.order[i];
-        o->key_first[i] = source->offsets[sentence];
-        o->key_count[i] = source->offsets[sentence + 1] - source->offsets[sentence];
-        for (int32_t t = target->offsets[sentence], step = 0; t < target->offsets[sentence + 1];
-                t++, step++) {
-            o->place[t] = o->steps.first[step] + (int32_t)i;
-            o->tokens[o->place[t]] = t;
-            o->ids[o->place[t]] = ids[t];
-        }
-    }
-    return true;
-}
-
-/* States of sentences in step order. */
-static struct tensor **sort_starts(
-        const struct model *model, struct tape *tape, const struct steps *steps, struct tensor *const *starts)
-{
-    const size_t layers = recurrent_layout(model)->decoder.layers;
-    struct tensor **sorted = arena_take_zeroed(tape_arena(tape), layers, sizeof(struct tensor *));
-    for (size_t i = 0; sorted && i < layers; i++)
-        sorted[i] = starts[i] ? op_rows(tape, starts[i], steps->order, steps->sentences) : NULL;
-    return sorted;
-}
-
-struct tensor *recurrent_by_steps(struct model *model, struct tape *tape,
-        const struct recurrent_source *source, const struct sentences sides[SIDES], const struct guide *guide)
-{
-    const bool before = recurrent_attention(model)->before;
-    struct order o;
-    struct recurrent_stepper stepper;
-    if (!order_make(&o, tape, sides, model_start_id(model)))
-        return NULL;
-    struct tensor *x =
-            embedding_apply(model, tape, &recurrent_layout(model)->target, o.ids, NULL, sides[TARGET].tokens);
-    struct tensor **starts = sort_starts(model, tape, &o.steps, source->starts);
-    const struct recurrent_reach reach = {.memory = source->memory,
-            .keys = source->keys,
-            .pairs = o.steps.sentences,
-            .key_first = o.key_first,
-            .key_count = o.key_count,
-            .guide = guide};
-    bool good = starts && recurrent_steps_start(&stepper, model, tape, &reach, x, starts);
-    for (size_t t = 0; good && t < o.steps.count; t++) {
-        stepper.reach.tokens = o.tokens + o.steps.first[t];
-        good = recurrent_step(&stepper, steps_active(&o.steps, t), (size_t)o.steps.first[t]);
-        o.s[t] = before ? stepper.s : stepper.hidden;
-        o.context[t] = stepper.context;
-    }
-    if (!good)
-        return NULL;
-    struct tensor *hidden = op_join(tape, o.s, o.steps.count);
-    if (before)
-        hidden = recurrent_deep_output(model, tape, hidden, op_join(tape, o.context, o.steps.count), x);
-    return op_rows(tape, hidden, o.place, sides[TARGET].tokens);
 }

@@ -1,4 +1,5 @@
 #include "models/decode/search.h"
+#include "models/ops/kernels.h"
 #include "models/vector.h"
 
 #include <math.h>
@@ -12,15 +13,6 @@ static size_t block_end(size_t first, size_t count)
     return first + BLOCK < count ? first + BLOCK : count;
 }
 
-CLONES static float maximum_of(const float *x, size_t count)
-{
-    float maximum = x[0];
-#pragma omp simd reduction(max : maximum)
-    for (size_t i = 0; i < count; i++)
-        maximum = x[i] > maximum ? x[i] : maximum;
-    return maximum;
-}
-
 CLONES static float sum_exp(const float *x, float maximum, size_t count)
 {
     float sum = 0;
@@ -32,7 +24,7 @@ CLONES static float sum_exp(const float *x, float maximum, size_t count)
 
 double logits_log_sum(const float *logits, size_t classes)
 {
-    float maximum = maximum_of(logits, classes);
+    float maximum = logits_maximum(logits, classes);
     double sum = 0;
     for (size_t first = 0; first < classes; first = block_end(first, classes))
         sum += (double)sum_exp(logits + first, maximum, block_end(first, classes) - first);
@@ -86,7 +78,7 @@ void row_choose_best(struct row *row, size_t count)
     float least = -INFINITY; /* of those held, once there are enough */
     for (size_t first = 0, end; first < row->classes; first = end) {
         end = block_end(first, row->classes);
-        if (!(maximum_of(logits + first, end - first) > least))
+        if (!(logits_maximum(logits + first, end - first) > least))
             continue;
         for (size_t c = first; c < end; c++) {
             if (!(logits[c] > least))
@@ -102,15 +94,6 @@ void row_choose_best(struct row *row, size_t count)
 }
 
 /* ---- sampling ---- */
-
-CLONES static void weigh(const struct row *row, float maximum, float factor)
-{
-    const float *logits = row->logits;
-    float *weights = row->weights;
-#pragma omp simd
-    for (size_t c = 0; c < row->classes; c++)
-        weights[c] = vector_exp((logits[c] - maximum) * factor);
-}
 
 /* What the weights of a block that are at least `least` sum to, or how many there are. */
 CLONES static float measure_block(const float *weights, float least, bool number, size_t count)
@@ -153,39 +136,21 @@ static void keep_largest(float *weights, size_t classes, double needed, bool num
     }
 }
 
-/* The token at `share` of the sum of weights, in order of tokens. */
-static size_t token_at(const float *weights, size_t classes, double share, double total)
-{
-    size_t token = 0;
-    double sum = 0;
-    for (size_t c = 0; c < classes; c++) {
-        if (!(weights[c] > 0))
-            continue;
-        token = c; /* the last one also where rounding leaves a rest */
-        sum += (double)weights[c];
-        if (sum > share * total)
-            break;
-    }
-    return token;
-}
-
 void row_sample(
         struct row *row, const struct decode_options *options, const struct path *path, int64_t number)
 {
     float *weights = row->weights;
     size_t classes = row->classes;
-    weigh(row, maximum_of(row->logits, classes), (float)(1 / options->temperature));
+    logits_weigh(row->logits, logits_maximum(row->logits, classes), (float)(1 / options->temperature),
+            classes, weights);
     if (options->top_k > 0 && (size_t)options->top_k < classes)
         keep_largest(weights, classes, (double)options->top_k, true);
     if (options->top_p < 1)
         keep_largest(weights, classes, options->top_p * measure(weights, classes, 0, false), false);
-    double total = 0;
-    for (size_t c = 0; c < classes; c++)
-        total += (double)weights[c];
     for (size_t i = 0; i < path->samples; i++) {
         struct random_stream stream = random_stream(
                 (uint64_t)options->seed, RANDOM_SAMPLE, path_length(path), (uint32_t)(path->sample + i), 0);
         double share = random_uniform(&stream, (uint64_t)number);
-        add_samples(row, token_at(weights, classes, share, total), path->sample + i, 1);
+        add_samples(row, weights_at(weights, classes, share), path->sample + i, 1);
     }
 }

@@ -162,6 +162,17 @@ void softmax_forward(const struct softmax *softmax, float *scores, float *lse);
 void softmax_backward(
         const struct softmax *softmax, float *scores, const float *lse, const float *mask, float *dp);
 
+/* ---- draws (draw.c) ---- */
+
+/* The largest. */
+float logits_maximum(const float *logits, size_t classes);
+
+/* weights[c] = e^((logits[c] - maximum) · factor); they may lie where the logits do. */
+void logits_weigh(const float *logits, float maximum, float factor, size_t classes, float *weights);
+
+/* The first class up to which the weights sum to more than `share`, in [0, 1), of all. */
+size_t weights_at(const float *weights, size_t classes, double share);
+
 /* ---- dropout (dropout.c) ---- */
 
 /* Whether anything is dropped. */

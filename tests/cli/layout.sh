@@ -102,6 +102,19 @@ recurrent --model.attention luong_dot --model.encoder_bidirectional false --mode
 recurrent --model.attention luong_scaled --model.encoder_bidirectional false --model.input_feeding false
 recurrent --model.attention bahdanau "${guide[@]}"
 recurrent --model.attention none --model.attention_dropout 0 --model.context every_step --model.cell rnn --model.layer_norm
+
+# Scheduled sampling: the draws are of no rank; a resume goes on with them where the schedule stands.
+for sampled in "linear --train.sampling_decay 40" "exponential --train.sampling_floor 0.2 --model.attention luong_dot --model.encoder_bidirectional false --model.input_feeding false" \
+    "inverse_sigmoid --train.sampling_decay 5 --model.attention none --model.attention_dropout 0 --model.context every_step"; do
+    # shellcheck disable=SC2086
+    recurrent --train.sampling $sampled
+    rm -rf across
+    # shellcheck disable=SC2086
+    for until in "4 11u" "3 20u"; do train "${until% *}" across --batch.micro_batches 6 --train.sampling $sampled --train.until "${until#* }"; done
+    cmp "$(newest "$first")" "$(newest across)" || fail "$sampled: a resume changed it"
+done
+recurrent --train.sampling linear --train.sampling_decay 39
+grep -q '"update":14,.*"sampling":0.33333333' "$first/metrics.jsonl" || fail "no third of the inputs was drawn after 13 of 39 updates: $(sed -n 14p "$first/metrics.jsonl")"
 config=
 
 # The test can fail: another seed, and another number of slots, are other numbers.

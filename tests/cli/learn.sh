@@ -28,4 +28,5 @@ learns() { # NAME MOST [words]
 }
 learns bahdanau 0.1
 learns luong 0.2 --model.cell lstm --model.attention luong_general
+learns sampled 0.2 --train.sampling linear --train.sampling_decay 500 --train.sampling_floor 0.5
 exit "$failed"

@@ -16,7 +16,10 @@ train_refused 78 'model.position is learned, but counts only with model.kind tra
 train_refused 78 'model.heads is 2, but counts only with model.kind transformer' -- --model.heads 2
 train_refused 78 'train.recompute is true, but counts only with model.kind transformer' -- --train.recompute
 train_refused 78 'model.context is every_step, but counts only with model.attention none' -- --model.context every_step
+train_refused 78 'train.sampling_decay is 5, but counts only with train.sampling linear' -- --train.sampling_decay 5
+train_refused 78 'train.r_drop 2 compares .*set train.r_drop off, or train.sampling none' -- --train.r_drop 2 --train.sampling linear
 config=tiny.yaml
+train_refused 78 'train.sampling is linear, but counts only with model.kind recurrent' -- --train.sampling linear
 train_refused 78 'model.cell is lstm, but counts only with model.kind recurrent' -- --model.cell lstm
 config=recurrent.yaml
 

@@ -334,6 +334,7 @@ static void test_model__ready_tells_final_parts_only(void **state)
         struct watched watched = {tiny_floats(floats), tiny_floats(floats), floats, floats, 0};
         struct pass pass = tiny_pass((float *)watched.gradient);
         pass.recompute = v % 2;
+        pass.sampling = v % 2 ? 0.5 : 0;
         pass.ready = watch_ready;
         pass.context = &watched;
         struct loss loss;

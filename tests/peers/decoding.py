@@ -13,32 +13,9 @@ import torch
 
 import peers
 from peers import PROGRAM, corpus, expect, load, report, run, train
+from philox import SAMPLE, uniform
 
 END, LINES, UPDATES = 0, 24, 120
-
-
-# ---- random numbers: Philox4x32-10, keyed as comm/random.h says ----
-
-WORD, LONG = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
-SAMPLE = 5  # enum random_purpose
-
-
-def mix(x):
-    x = (x + 0x9E3779B97F4A7C15) & LONG
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & LONG
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & LONG
-    return x ^ (x >> 31)
-
-
-def uniform(seed, update, slot, index):
-    key = mix((mix(seed) + SAMPLE) & LONG)
-    k0, k1 = key & WORD, key >> 32
-    c = [index & WORD, index >> 32, update, slot << 20]
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k0, p1 & WORD, (p0 >> 32) ^ c[3] ^ k1, p0 & WORD]
-        k0, k1 = (k0 + 0x9E3779B9) & WORD, (k1 + 0xBB67AE85) & WORD
-    return ((c[1] << 32 | c[0]) >> 11) * 2.0**-53
 
 
 # ---- models ----
@@ -132,7 +109,7 @@ def choices(o, path, logs, number, prefix):
             if repeats(path.tokens, token, o["no_repeat_ngram"]):
                 free[token] = -math.inf
     if o["sample"]:
-        return [(draw(o, free, uniform(o["seed"], position, s, number)), (s,)) for s in path.samples]
+        return [(draw(o, free, uniform(SAMPLE, o["seed"], position, s, 0, number)), (s,)) for s in path.samples]
     return [(t, (0,)) for t in range(len(free)) if free[t] > -math.inf]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from philox import INPUT, uniform
 from recurrent_twin import RecurrentTwin
 from source_twin import source_of
 from twin import Twin, guide_of, read_config, sentences
@@ -185,6 +186,39 @@ def load(path):
     return options, twin, values, source
 
 
+def compare_gradients(what, path, twin, names):
+    theirs = twin.gradients()
+    with h5py.File(path) as ours:
+        worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:]).reshape(theirs[n].shape)).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
+                    for n in names)
+    report(f"{what}: worst of {len(names)} gradients, relative to its largest entry", worst, 1e-4)
+    twin.zero_grad()
+
+
+def compare_sampled(folder, name, start, twin, source, target, names):
+    """Scheduled sampling: the twin draws its inputs by the same random numbers."""
+    offsets = np.cumsum([0] + [len(t) for t in target])
+
+    for rate in (0.5, 1):
+        drawn = [0, 0]
+
+        def draw(t, ids, logits):
+            ids = ids.clone()
+            for i, sentence in enumerate(target):
+                token = int(offsets[i]) + t
+                if t < len(sentence) and uniform(INPUT, 0, 0, 0, 0, token) < rate:
+                    sums = logits[i].double().softmax(0).cumsum(0)
+                    own = int(torch.searchsorted(sums, uniform(INPUT, 0, 0, 0, 1, token), right=True))
+                    drawn[:] = drawn[0] + 1, drawn[1] + (own != ids[i])
+                    ids[i] = own
+            return ids
+
+        twin.loss(source, target, SMOOTHING, draw=draw).backward()
+        run(DUMP, "gradients", start, f"{folder}/{name}.batches.h5", f"{folder}/{name}.sampled.h5", rate)
+        compare_gradients(f"{name}: scheduled sampling, {drawn[0]} inputs of {offsets[-1] - len(target)} drawn, {drawn[1]} others than the target's",
+                          f"{folder}/{name}.sampled.h5", twin, names)
+
+
 def compare(folder, name, model, guide=None, corpus_kind=None):
     """One configuration: logits and gradients of a micro-batch, then the losses of 20 updates. guide: a kind of guided alignment."""
     corpus_file = f"{folder}/{corpus_kind or ('guided' if guide else 'joint' if model['tie'] == 'all' else 'separate')}.h5"
@@ -203,10 +237,10 @@ def compare(folder, name, model, guide=None, corpus_kind=None):
         theirs = twin.gradients()
         missing = [n for n in sorted(values.keys() | theirs.keys()) if n not in values or theirs.get(n) is None]
         expect(f"{name}: every parameter has a gradient, and a twin with one", missing)
-        worst = max(((theirs[n] - torch.from_numpy(ours["gradient/" + n][:]).reshape(theirs[n].shape)).abs().max() / theirs[n].abs().max().clamp_min(1e-12)).item()
-                    for n in values if n not in missing)
-        report(f"{name}: worst of {len(values)} gradients, relative to its largest entry", worst, 1e-4)
-        twin.zero_grad()
+        names = [n for n in values if n not in missing]
+        compare_gradients(name, f"{folder}/{name}.gradients.h5", twin, names)
+        if model.get("kind") == "recurrent" and not guide:
+            compare_sampled(folder, name, start, twin, source, target, names)
         optimizer = torch.optim.Adam(twin.parameters(), lr=RATE, betas=(options["optimizer"]["beta1"], options["optimizer"]["beta2"]),
                                      eps=options["optimizer"]["epsilon"])
         theirs = []

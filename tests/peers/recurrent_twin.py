@@ -143,16 +143,20 @@ class RecurrentTwin(nn.Module):
         self.told.append(weights)
         return (weights[..., None] * rows).sum(1)
 
-    def forward(self, source, target):
-        """As twin.Twin's."""
+    def predict(self, hidden):
+        return nn.functional.linear(hidden, self.output.weight[:self.classes], self.output.bias[:self.classes])
+
+    def forward(self, source, target, draw=None):
+        """As twin.Twin's; draw(t, ids, logits) tells what step t is given instead of `ids`, the step before having predicted `logits`."""
         width, self.told = self.options["width"], []
-        inputs = self.embed(self.target, nn.utils.rnn.pad_sequence([torch.cat([torch.tensor([2]), t[:-1]]) for t in target], True, 0))
+        inputs = nn.utils.rnn.pad_sequence([torch.cat([torch.tensor([2]), t[:-1]]) for t in target], True, 0)
         rows, mask, ends = self.encode(source)
         keys = self.key(rows) if hasattr(self, "key") else rows
         states = [tuple(self.begin(ends, i).split(width, 1)) for i in range(len(self.cells))]
         hidden, all_hidden = torch.zeros(len(source), width), []
         for t in range(inputs.shape[1]):
-            x = e = inputs[:, t]
+            ids = draw(t, inputs[:, t], self.predict(hidden).detach()) if draw and t else inputs[:, t]
+            x = e = self.embed(self.target, ids)
             if self.before:
                 context = self.attend(states[-1][0], rows, keys, mask, t)
             if self.fed:
@@ -168,11 +172,10 @@ class RecurrentTwin(nn.Module):
             else:
                 hidden = x
             all_hidden.append(hidden)
-        logits = nn.functional.linear(torch.stack(all_hidden, 1), self.output.weight[:self.classes], self.output.bias[:self.classes])
-        return logits, nn.utils.rnn.pad_sequence(target, True, -100)
+        return self.predict(torch.stack(all_hidden, 1)), nn.utils.rnn.pad_sequence(target, True, -100)
 
-    def loss(self, source, target, smoothing, guide=None):
-        """As twin.Twin's."""
-        logits, labels = self(source, target)
+    def loss(self, source, target, smoothing, guide=None, draw=None):
+        """As twin.Twin's; draw as in forward()."""
+        logits, labels = self(source, target, draw)
         loss = nn.functional.cross_entropy(logits.reshape(-1, self.classes), labels.reshape(-1), reduction="sum", label_smoothing=smoothing)
         return loss + guide(torch.stack(self.told, 1)) if guide else loss

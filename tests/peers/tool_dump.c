@@ -3,7 +3,9 @@
  *
  *     tool_dump batches CHECKPOINT CORPUS UPDATES OUT.h5    /UPDATE/SLOT/{source,target}_{ids,offsets}: micro-batches;
  *                                                           points, point_offsets: their alignment, if there is one
- *     tool_dump gradients CHECKPOINT BATCHES.h5 OUT.h5      /logits and /gradient/NAME of micro-batch 0/0, dropout off
+ *     tool_dump gradients CHECKPOINT BATCHES.h5 OUT.h5 [RATE]
+ *                                                           /logits and /gradient/NAME of micro-batch 0/0, dropout off,
+ *                                                           with scheduled sampling for the gradients
  *     tool_dump attention IN.raw OUT.raw                    op_attention on fused q, k, v (see peers.py)
  *     tool_dump r_drop IN.raw OUT.raw                       op_loss on two draws: objective, cross-entropy, gradients
  */
@@ -176,7 +178,8 @@ static enum status put_gradients(
     return STATUS_OK;
 }
 
-static enum status dump_gradients(const char *checkpoint, const char *batches, const char *path)
+static enum status dump_gradients(
+        const char *checkpoint, const char *batches, const char *path, double sampling)
 {
     struct loaded loaded = {0};
     struct h5_file *file;
@@ -194,6 +197,7 @@ static enum status dump_gradients(const char *checkpoint, const char *batches, c
     struct pass pass = {.label_smoothing = loaded.config.train.label_smoothing,
             .guide = loaded.config.train.guided_alignment,
             .guide_weight = loaded.config.train.guided_weight,
+            .sampling = sampling,
             .gradient = gradient};
     TRY(model_loss(loaded.model, &batch, &pass, &loss));
     TRY(model_logits(loaded.model, &batch, logits));
@@ -308,8 +312,8 @@ static enum status dispatch(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "batches") == 0 && argc == 6)
         return dump_batches(argv[2], argv[3], atoll(argv[4]), argv[5]);
-    if (strcmp(what, "gradients") == 0 && argc == 5)
-        return dump_gradients(argv[2], argv[3], argv[4]);
+    if (strcmp(what, "gradients") == 0 && (argc == 5 || argc == 6))
+        return dump_gradients(argv[2], argv[3], argv[4], argc == 6 ? atof(argv[5]) : 0);
     if (strcmp(what, "attention") == 0 && argc == 4)
         return dump_attention(argv[2], argv[3]);
     if (strcmp(what, "r_drop") == 0 && argc == 4)

@@ -243,8 +243,9 @@ static enum status see_epoch(struct work *work, struct estimate *out)
 
 static enum status run_step(struct work *work, const struct heaviest *heaviest)
 {
-    const struct pass pass = trainer_pass(&work->trainer, 0, work->gradient);
+    struct pass pass = trainer_pass(&work->trainer, 0, work->gradient);
     struct loss loss;
+    pass.sampling = sampling_most(&work->trainer.config->train.sampling);
     return model_loss(work->trainer.model, &heaviest->batch, &pass, &loss);
 }
 

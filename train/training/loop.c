@@ -249,9 +249,10 @@ static enum status update(struct loop *loop, struct orders *orders)
             model_parameters(trainer->model)->values);
     clock_enter(PHASE_EXCHANGE);
     TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
+    struct update_report report = {agreement.total, step.learning_rate, norm,
+            sampling_rate(&config->train.sampling, trainer->state.update), agreement.total.more == 0};
     count_update(loop, &agreement.total);
     clock_enter(PHASE_OTHER);
-    struct update_report report = {agreement.total, step.learning_rate, norm, agreement.total.more == 0};
     progress_update(&loop->progress, &report);
     if (trainer->updated)
         trainer->updated(trainer->context, trainer, &agreement.total);

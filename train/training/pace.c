@@ -61,6 +61,7 @@ static enum status run_pass(
     struct run_pass run = {.started = clock_now()};
     struct pass pass = trainer_pass(trainer, 0, gradient);
     struct loss loss;
+    pass.sampling = sampling_most(&trainer->config->train.sampling);
     pass.ready = on_ready;
     pass.needed = on_needed;
     pass.context = &run;

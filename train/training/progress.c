@@ -166,6 +166,8 @@ static void write_update(
         cJSON_AddNumberToObject(object, "alignment_loss", total->alignment / (double)total->aligned);
     cJSON_AddNumberToObject(object, "learning_rate", report->learning_rate);
     cJSON_AddNumberToObject(object, "gradient_norm", report->gradient_norm);
+    if (report->sampling > 0)
+        cJSON_AddNumberToObject(object, "sampling", report->sampling);
     cJSON_AddNumberToObject(object, "tokens", tokens);
     double speed = seconds > 0 ? tokens / seconds : 0;
     cJSON_AddNumberToObject(object, "tokens_per_second", speed);

@@ -13,6 +13,7 @@
 struct update_report {
     struct slot_facts total; /* its sums */
     double learning_rate, gradient_norm;
+    double sampling; /* share of decoder inputs that are drawn; 0: not told */
     bool epoch_end;
 };
 

@@ -30,6 +30,7 @@ struct pass trainer_pass(const struct trainer *trainer, int slot, float *gradien
             .r_drop = config->train.r_drop,
             .guide = config->train.guided_alignment,
             .guide_weight = config->train.guided_weight,
+            .sampling = sampling_rate(&config->train.sampling, trainer->state.update),
             .recompute = config->train.recompute,
             .gradient = gradient,
             .frozen = trainer->frozen};
