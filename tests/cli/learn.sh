@@ -28,5 +28,5 @@ learns() { # NAME MOST [words]
 }
 learns bahdanau 0.1
 learns luong 0.2 --model.cell lstm --model.attention luong_general
-learns sampled 0.2 --train.sampling linear --train.sampling_decay 500 --train.sampling_floor 0.5
+learns sampled 0.3 --train.sampling inverse_sigmoid --train.sampling_decay 100
 exit "$failed"
