@@ -157,7 +157,7 @@ def other_sources(folder):
 UPDATES, SLOTS, TOKENS, RATE, SMOOTHING, CLIP = 20, 3, 200, 0.002, 0.1, 1.0
 
 
-def train(folder, name, corpus_file, model, updates, guide):
+def train(folder, name, corpus_file, model, updates, guide=None):
     command = [PROGRAM, "train", "--run.directory", f"{folder}/{name}", "--data.train", corpus_file, "--batch.tokens", TOKENS,
                "--batch.micro_batches", SLOTS, "--optimizer.kind", "adam", "--optimizer.learning_rate", RATE, "--schedule.kind", "constant",
                "--schedule.warmup", 0, "--train.clip_norm", CLIP, "--train.label_smoothing", SMOOTHING, "--train.until", f"{updates}u" if updates else "start",
