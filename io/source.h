@@ -45,6 +45,9 @@ void source_describe(const struct source_form *form, char out[SOURCE_FORM_BYTES]
 void source_write_form(const struct source_form *form, char out[SOURCE_FORM_BYTES]);
 bool source_read_form(struct source_form *out, const void *bytes, size_t count);
 
+/* An image as a PNG file in memory; memory_free(). */
+enum status source_png(uint8_t **out, size_t *bytes, const struct source_form *form, const void *tokens);
+
 /* ---- reading ---- */
 
 struct source_reader;

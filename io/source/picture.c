@@ -1,6 +1,7 @@
 #include "io/source/picture.h"
 
 #include "comm/memory.h"
+#include "io/source.h"
 
 #include <ctype.h>
 #include <png.h>
@@ -117,4 +118,23 @@ enum status picture_read(struct picture *picture, const char *path)
                 STATUS_DATA, "%s: expected a PNG, PGM (P5) or PPM (P6) picture, found something else", path);
     fclose(file);
     return status;
+}
+
+/* ---- writing ---- */
+
+enum status source_png(uint8_t **out, size_t *bytes, const struct source_form *form, const void *tokens)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION,
+            .width = (png_uint_32)form->width,
+            .height = (png_uint_32)form->height,
+            .format = form->channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY};
+    png_alloc_size_t most = PNG_IMAGE_PNG_SIZE_MAX(image);
+    ASSERT(form->kind == SOURCE_IMAGES);
+    TRY(memory_new(out, "picture", most, 1));
+    bool written = png_image_write_to_memory(&image, *out, &most, 0, tokens, 0, NULL);
+    *bytes = most;
+    if (written)
+        return STATUS_OK;
+    memory_free(*out);
+    return status_fail(STATUS_INTERNAL, "a picture as PNG: %s", image.message);
 }

@@ -4,8 +4,9 @@
 # shellcheck disable=SC2154
 . "$(dirname "$0")/folder.bash"
 export OMP_NUM_THREADS=1
-train_any() { # RUN SETTINGS...
-    "$program" train --run.directory "$1" --data.train c.h5 --train.until 6u --model.width 8 --batch.micro_batches 1 "${@:2}" >trained 2>&1 || fail "train: $(cat trained)"
+corpus=c.h5
+train_any() { # RUN SETTINGS...: on $corpus
+    "$program" train --run.directory "$1" --data.train "$corpus" --train.until 6u --model.width 8 --batch.micro_batches 1 "${@:2}" >trained 2>&1 || fail "train: $(cat trained)"
 }
 train() { # RUN SETTINGS...: a Transformer
     train_any "$@" --model.heads 2 --model.ffn_width 8 --model.encoder_layers 1 --model.decoder_layers 2
@@ -21,7 +22,9 @@ sound() { # a page that is whole, fetches nothing, and where text ends nothing
     for tag in html head style main section figure svg script dl div p text g title; do
         [ "$(grep -oE "<${tag}[ >]" "$1" | wc -l)" = "$(grep -oF "</${tag}>" "$1" | wc -l)" ] || fail "$1: <$tag> and </$tag> are not as many"
     done
-    grep -qE '(src|href|url)[=(]|https?:|@import|nan|inf"' "$1" && fail "$1: $(grep -oE '.{20}((src|href|url)[=(]|https?:|@import|nan|inf").{20}' "$1")"
+    # Pictures are on the page itself.
+    sed -E 's/href="(#picture[0-9]+|data:image\/png;base64,[A-Za-z0-9+\/]+=*)"//g' "$1" >rest
+    grep -qE '(src|href|url)[=(]|https?:|@import|nan|inf"' rest && fail "$1: $(grep -oE '.{20}((src|href|url)[=(]|https?:|@import|nan|inf").{20}' rest)"
 }
 has() { # TEXT...: on the page
     local text
@@ -100,6 +103,49 @@ cp run/config.yaml empty
 report empty
 has 'No two updates yet' 'No sentences are shown: '
 has_not '<svg'
+
+# Pictures: the map of each piece lies over the picture, which stands on the page as a PNG; its cells are the grid's.
+prepare() { "$program" prepare "$@" >prepared 2>&1 || fail "prepare: $(cat prepared)"; }
+"$program" generate shapes --output shapes --lines 40 --test-lines 5 >log || fail "generate: $(cat log)"
+prepare --source-images shapes/train.images --image-size 16x20 --target shapes/train.en --output i.h5 --vocab-kind word --vocab-size 40
+prepare --source-images shapes/valid.images --target shapes/valid.en --output iv.h5 --vocab i.h5
+corpus=i.h5 train pictures --data.valid iv.h5 --model.image_stages 2
+report pictures --lines 2
+has '"layers":2,"heads":2,"relative":true,"over":true' '"row 4, column 5"' '<dt>translation</dt>' '<dt>reference</dt>' 'img-src data:'
+has_not 'BLEU by sentence length' '<dt>source</dt>'
+[ "$(grep -c '<image id="picture[01]" width="20" height="16" ' page.html)" = 2 ] || fail "not 2 pictures"
+tiles=$(grep -c '<use href="#picture0"/>' page.html) veils=$(grep -c 'class="cells veil"' page.html)
+[ "$tiles" -gt 1 ] && [ "$(grep -c '<use href="#picture[01]"/>' page.html)" = $((veils + 2)) ] || fail "$tiles tiles, $veils maps"
+[ "$(grep -o '<rect x="[0-9]*" y="[0-9]*" width="4" height="4" fill-opacity="[0-9.]*"/>' page.html | wc -l)" = $((veils * 20)) ] || fail "maps have not 20 cells each"
+[ "$(grep -o 'fill-opacity="0.000"' page.html | wc -l)" -ge "$veils" ] || fail "what is looked at most is dark"
+sed -n 's/.*<image id="picture0".* href="data:image\/png;base64,\([^"]*\)".*/\1/p' page.html | base64 -d >picture.png
+head -n 1 shapes/valid.en >one.en
+sed -n '1s|^|shapes/|p' shapes/valid.images >first.images
+echo picture.png >again.images
+prepare --source-images first.images --image-size 16x20 --target one.en --output a.h5 --vocab i.h5
+prepare --source-images again.images --image-size 16x20 --target one.en --output b.h5 --vocab i.h5
+cmp a.h5 b.h5 || fail "the picture on the page is another"
+cp page.html data.html
+report pictures --lines 2 --source shapes/valid.images --target shapes/valid.en
+diff <(grep -A99 'id="maps"' data.html) <(grep -A99 'id="maps"' page.html) >log || fail "named pictures are shown otherwise: $(head -c 300 log)"
+report pictures --lines 1 --source shapes/valid.images
+has_not '<dt>reference</dt>'
+report pictures pictures --lines 1
+has '<image id="picture0"'
+has_not 'class="cells'
+
+# Frames: numbers in place of pieces.
+"$build/tests/io/tool_frames" source frames.h5 || fail "no frames"
+prepare --source-features frames.h5:/frames:/offsets --target target --output f.h5 --vocab-kind word --vocab-size 12
+corpus=f.h5 train speech --data.valid f.h5
+report speech --lines 2
+has '>frames of the source</text>' '"frame 2"' '"relative":true,"over":false' 'columns: frames of the source' 'length of the source (frames)' '<g class="cells">' '<dt>translation</dt>'
+has_not '<dt>source</dt>'
+cp page.html data.html
+report speech --lines 2 --source frames.h5:/frames:/offsets --target target
+diff <(grep -A999 'id="maps"' data.html) <(grep -A999 'id="maps"' page.html) >log || fail "named frames are shown otherwise: $(head -c 300 log)"
+report speech --lines 1 --source frames.h5:/frames:/offsets
+has_not '<dt>reference</dt>' 'BLEU by sentence length'
 
 # Several runs: a series for each in every chart, told apart by more than colour; each by its own model.
 report run recurrent bare --source two.source --target two.target --beam 2 --names 'a <b>' second third

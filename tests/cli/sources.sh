@@ -82,7 +82,7 @@ refuse 64 '--joint' prepare --source-features valid-frames.h5:/even --target tin
 refuse 65 'expected a source of text' prepare --source tiny/valid.en "${own[@]}"
 refuse 64 'standard input' translate once
 refuse 64 '--alignment tells pieces of text.*use --attention' translate once --input valid-frames.h5:/even --format json --alignment soft
-refuse 78 'is no text' report once --source short.de --output r.html
+refuse 64 'FILE.h5:/DATASET' report once --source short.de --output r.html
 refuse 65 'another source vocabulary' train tiny.yaml --run.directory other --data.train frames.h5
 refuse 78 'data.sampling' train tiny.yaml --run.directory other --data.train frames.h5 --data.valid frames-valid.h5 --data.sampling 0.1
 [ ! -e x.h5 ] || fail "a refused prepare left a corpus"

@@ -9,7 +9,8 @@ enum { GROUPS = 7, LEFT = 62, RIGHT = 448, TOP = 26, BOTTOM = 220 };
 #define TITLE "BLEU by sentence length"
 
 struct lengths {
-    size_t step; /* group g: g · step + 1 to (g + 1) · step pieces, of the first run where they differ */
+    size_t step; /* group g: g · step + 1 to (g + 1) · step pieces or frames, of the first run where they differ */
+    const char *unit;
     size_t groups, longest;
     double top, tick; /* of the axis */
     size_t sentences[GROUPS];
@@ -21,10 +22,15 @@ static const struct text_metric_kind *bleu(void)
     return (const struct text_metric_kind *)kind_find(&text_metric_kinds, "bleu");
 }
 
-/* Pieces without </s>. */
+/* Pieces without </s>, or frames. */
 static size_t length_of(const struct sample *sample, size_t i)
 {
-    return sentence_list_length(&sample->sources, i) - 1;
+    return sentence_list_length(&sample->sources, i) - sample_ends(sample);
+}
+
+static const char *unit_of(const struct sample *sample)
+{
+    return saved_ensemble_form(&sample->saved)->kind == SOURCE_TEXT ? "pieces" : "frames";
 }
 
 /* Sentences of at most `length` pieces. */
@@ -153,7 +159,7 @@ static enum status draw_axes(struct output *page, const struct lengths *lengths)
     TRY(output_print(page, "<path class=\"axis\" d=\"M%d %dH%d\"/>", LEFT, BOTTOM, RIGHT));
     TRY(output_print(
             page, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + RIGHT) / 2, BOTTOM + 54));
-    TRY(page_html(page, "length of the source (pieces); n: sentences</text>"));
+    TRY(output_print(page, "length of the source (%s); n: sentences</text>", lengths->unit));
     TRY(output_print(page,
             "<text transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">BLEU</text>\n",
             (TOP + BOTTOM) / 2));
@@ -190,7 +196,7 @@ static enum status draw_curve(
     for (size_t g = 0; g < lengths->groups; g++) {
         struct place place = place_of(lengths, g, value_of(lengths, run, g));
         name_group(lengths, g, name);
-        snprintf(words, sizeof words, "%s pieces: %.1f BLEU", name, value_of(lengths, run, g));
+        snprintf(words, sizeof words, "%s %s: %.1f BLEU", name, lengths->unit, value_of(lengths, run, g));
         if (lengths->sentences[g] > 0)
             TRY(figure_mark(page, look, &place, words));
     }
@@ -237,7 +243,7 @@ static enum status draw_figure(
 
 enum status lengths_write(struct output *page, const struct report *report)
 {
-    struct lengths lengths = {0};
+    struct lengths lengths = {.unit = unit_of(&report->runs[0].sample)};
     choose_groups(&lengths, &report->runs[0].sample);
     for (size_t r = 0; r < report->count; r++)
         TRY(count_run(&lengths, report, r));

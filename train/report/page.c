@@ -144,7 +144,7 @@ static enum status put_head(struct output *page, const struct report *report)
     TRY(page_html(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                         "style-src 'unsafe-inline'; "
-                        "script-src 'unsafe-inline'\">\n"
+                        "script-src 'unsafe-inline'; img-src data:\">\n"
                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"));
     TRY(put_title(page, report));
     TRY(page_html(page, " - seqtrain report</title>\n<style>\n"));
@@ -183,7 +183,7 @@ static enum status put_page(struct output *page, const struct report *report)
     if (!report->translated)
         TRY(put_reason(page, report->reason));
     TRY(put_lengths(page, report));
-    TRY(heat_write(page, report));
+    TRY(sentences_write(page, report));
     for (size_t r = 0; r < report->count; r++)
         TRY(put_settings(page, report, &report->runs[r]));
     TRY(page_html(page, "</main>\n<script>\n"));

@@ -4,7 +4,7 @@
  *
  *     info_run() ------------------------> curves of metrics.jsonl            (curves.c)
  *     sample_open(): translations -------> BLEU by length of the source       (lengths.c)
- *         of a few also the attention ---> heat maps                          (heat.c)
+ *         of a few also the attention ---> heat maps, or over pictures        (sentences.c: heat.c, picture.c)
  *     page.c: the page around them; figure.c: what frames a chart and tells its series apart; chart.c: values by update;
  *     style.c: style and script
  *
@@ -38,7 +38,7 @@ struct sample {
     const struct report_settings *settings;
     struct saved_ensemble saved;
     const char *path;             /* of the sources, borrowed */
-    struct sentence_list sources; /* </s> included */
+    struct sentence_list sources; /* </s> of text included */
     char *references;             /* end to end; line i is references[starts[i]:starts[i + 1]] */
     int64_t *starts;              /* NULL: there are none */
     size_t reference_room, start_room;
@@ -56,6 +56,9 @@ struct sample {
 enum status sample_open(
         struct sample *out, const char *run, const struct report_settings *settings, const char *valid);
 void sample_close(struct sample *sample); /* {0} is allowed */
+
+/* Tokens at the end of each source that are no part of it: </s> of text. */
+size_t sample_ends(const struct sample *sample);
 
 /* Ids as text, which is borrowed until the next call. */
 enum status sample_text(struct sample *sample, enum side side, const int32_t *ids, size_t count,
@@ -167,8 +170,32 @@ enum status curves_write(struct output *page, const struct report *report);
 bool lengths_known(const struct report *report);
 enum status lengths_write(struct output *page, const struct report *report);
 
-/* Sentences and their translations; of one run also its attention: the mean over heads of the last layer, and the data of
- * all for the script (heat.c). */
-enum status heat_write(struct output *page, const struct report *report);
+/* Sentences and their translations; of one run also what they look at: the mean over heads of the last layer, and the data of
+ * all for the script (sentences.c). */
+enum status sentences_write(struct output *page, const struct report *report);
+
+/* ---- what the translation of a sentence looks at ---- */
+
+struct map {
+    const struct source_form *form;
+    const struct vocabulary *const *vocabularies;
+    const int32_t *source;
+    size_t columns, rows; /* rows: of the target, with </s> where it was reached */
+    const struct hypothesis *best;
+    struct attention_planes planes;
+};
+
+/* The piece of a row; the mean over heads of the last layer; and the weight that is drawn as all there is: 1, or where there are
+ * many columns the largest of the row. */
+const char *map_target(const struct map *map, size_t t);
+float map_mean(const struct map *map, size_t t, size_t s);
+float map_whole(const struct map *map, size_t t);
+
+/* Rows and columns of cells, for text and frames (heat.c). */
+enum status heat_draw(struct output *page, const struct map *map);
+
+/* The picture; if it `attends`, once more for each row with what it looks at (picture.c). `number` tells pictures of a page
+ * apart. */
+enum status picture_draw(struct output *page, const struct map *map, size_t number, bool attends);
 
 #endif

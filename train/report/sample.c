@@ -7,7 +7,15 @@
 
 #include <string.h>
 
-enum { WINDOW = 1024, USUAL_LENGTH = 40 /* pieces that a heat map shows well */ };
+enum { WINDOW = 1024 };
+
+/* Tokens of a source that a heat map shows well. */
+static const size_t usual_lengths[] = {[SOURCE_TEXT] = 40, [SOURCE_FRAMES] = 400, [SOURCE_IMAGES] = SIZE_MAX};
+
+static enum source_kind kind_of(const struct sample *sample)
+{
+    return saved_ensemble_form(&sample->saved)->kind;
+}
 
 /* ---- sources and references ---- */
 
@@ -29,7 +37,7 @@ static enum status read_pairs(struct sample *sample, size_t most)
     struct sentence_list lists[SIDES] = {{0}};
     struct pairs *pairs;
     struct pair pair;
-    TRY(pairs_open(&pairs, files, false));
+    TRY(saved_ensemble_open_pairs(&sample->saved, &pairs, files));
     enum status status = STATUS_OK;
     while (status == STATUS_OK && sample->sources.count < most) {
         status = saved_ensemble_read_pair(&sample->saved, pairs, lists, &pair);
@@ -52,6 +60,18 @@ static enum status read_lines(struct sample *sample, size_t most)
     while (status == STATUS_OK && !end && sample->sources.count < most)
         status = saved_ensemble_read(&sample->saved, SOURCE, text, LINE_SENTENCE, &sample->sources, &end);
     text_close(text);
+    return status;
+}
+
+static enum status read_others(struct sample *sample, size_t most)
+{
+    struct source_reader *source;
+    bool end = false;
+    TRY(source_open(&source, sample->settings->source, saved_ensemble_form(&sample->saved)));
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && !end && sample->sources.count < most)
+        status = saved_ensemble_read_source(&sample->saved, source, &sample->sources, &end);
+    source_close(source);
     return status;
 }
 
@@ -79,8 +99,10 @@ static enum status read_corpus(struct sample *sample, struct corpus *corpus, siz
 static enum status read_sources(struct sample *sample, size_t most)
 {
     struct corpus *corpus;
+    if (sample->settings->source && sample->settings->target)
+        return read_pairs(sample, most);
     if (sample->settings->source)
-        return sample->settings->target ? read_pairs(sample, most) : read_lines(sample, most);
+        return kind_of(sample) == SOURCE_TEXT ? read_lines(sample, most) : read_others(sample, most);
     TRY(corpus_open(&corpus, sample->path));
     enum status status = read_corpus(sample, corpus, most);
     corpus_close(corpus);
@@ -96,7 +118,8 @@ static enum status choose_shown(struct sample *sample)
     TRY(memory_new(&sample->shown, "report", most, sizeof *sample->shown));
     for (size_t i = 0; i < sample->sources.count && sample->shown_count < most; i++) {
         size_t length = sentence_list_length(&sample->sources, i);
-        if (length > 1 && (sample->settings->source || length <= USUAL_LENGTH))
+        if (length > sample_ends(sample) &&
+                (sample->settings->source || length <= usual_lengths[kind_of(sample)]))
             sample->shown[sample->shown_count++] = i;
     }
     return STATUS_OK;
@@ -125,23 +148,24 @@ static enum status put_all(const struct work *work, const size_t *items, size_t 
         const struct translation *found, struct results *results)
 {
     static const struct translation nothing;
+    size_t ends = sample_ends(work->sample);
     enum status status = STATUS_OK;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         size_t tokens = length((void *)work, items[i]), bytes;
         void *record;
-        TRY(translation_pack(&record, &bytes, tokens > 1 ? &found[i] : &nothing, tokens));
+        TRY(translation_pack(&record, &bytes, tokens > ends ? &found[i] : &nothing, tokens));
         status = results_put(results, record, bytes);
         memory_free(record);
     }
     return status;
 }
 
-/* Items are sorted: those of </s> alone come last, and have no translation. */
+/* Items are sorted: those that are empty come last, and have no translation. */
 static enum status translate_items(struct work *work, const size_t *items, size_t count,
         struct sentence_list *batch, size_t *numbers, struct translation *found)
 {
     size_t full = count;
-    while (full > 0 && length(work, items[full - 1]) == 1)
+    while (full > 0 && length(work, items[full - 1]) == sample_ends(work->sample))
         full--;
     for (size_t i = 0; i < full; i++)
         numbers[i] = number_of(work, items[i]);
@@ -206,8 +230,8 @@ static enum status translate_all(struct sample *sample)
 static enum status fill(struct sample *sample)
 {
     size_t sentences = (size_t)sample->settings->sentences, lines = (size_t)sample->settings->lines;
-    CHECK(saved_ensemble_form(&sample->saved)->kind == SOURCE_TEXT, STATUS_CONFIG,
-            "the source of this model is no text: it has no pieces to show");
+    if (kind_of(sample) == SOURCE_IMAGES)
+        sentences = 0; /* they are all equally long */
     sample->planes = model_attention(sample->saved.models[0]);
     TRY(read_sources(sample, sentences > lines ? sentences : lines));
     size_t count = sample->sources.count;
@@ -243,6 +267,11 @@ void sample_close(struct sample *sample)
     sentence_list_release(&sample->sources);
     saved_ensemble_close(&sample->saved);
     *sample = (struct sample){0};
+}
+
+size_t sample_ends(const struct sample *sample)
+{
+    return kind_of(sample) == SOURCE_TEXT;
 }
 
 enum status sample_translation(struct sample *sample, size_t i, const char **text, size_t *bytes)
