@@ -64,7 +64,8 @@ static const struct option rows[] = {
         {"model.embedding_scale", OPTION_BOOL, FIELD(embedding_scale), .value = "true",
                 .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "multiply embeddings by the square root of the width\n"
-                        "Recurrent models learn text better without, above all with scores of dot products."},
+                        "Recurrent decoders that look back learn text better without, those that do not with "
+                        "it."},
         {"model.dropout", OPTION_REAL, FIELD(dropout), .value = "0.1", .minimum = 0, .maximum = 0.99,
                 .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "share of values dropped after embeddings and each sub-layer"},
