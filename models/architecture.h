@@ -107,6 +107,11 @@ struct attention_kind {
     bool predicted;
 };
 
+struct coverage_kind {
+    struct kind kind;
+    bool sums; /* a score knows the weights that its source token had at all steps before */
+};
+
 struct context_kind {
     struct kind kind;
     bool every; /* the encoder's end goes into every step */

@@ -98,6 +98,10 @@ static const struct option rows[] = {
                 .needs = "model.attention=luong_dot|luong_scaled|luong_general|luong_concat|luong_local_m|"
                          "luong_local_p",
                 .help = "what a step tells goes into the cells of the next (luong_...)"},
+        {"model.coverage", OPTION_CHOICE, FIELD(coverage), .value = "none", .kinds = &coverage_kinds,
+                .change = CHANGE_REFUSED, .shapes_result = true,
+                .needs = "model.attention=bahdanau|bahdanau_normed|luong_concat",
+                .help = "what attention knows of where it has looked at the steps before"},
         {"model.window", OPTION_INTEGER, FIELD(window), .value = "10", .minimum = 1, .maximum = 1000000,
                 .change = CHANGE_REFUSED, .shapes_result = true,
                 .needs = "model.attention=luong_local_m|luong_local_p",

@@ -40,13 +40,14 @@ struct model_options {
     const struct kind *bridge;    /* linear, none, zero */
     const struct kind *attention; /* none, bahdanau, luong_dot ... */
     bool input_feeding;
-    int64_t window;             /* of local attention: tokens to each side */
-    const struct kind *context; /* start, every_step */
+    int64_t window;              /* of local attention: tokens to each side */
+    const struct kind *coverage; /* none, sum */
+    const struct kind *context;  /* start, every_step */
 };
 
 extern const struct option_group model_group;
 extern const struct kind_table architecture_kinds, norm_kinds, position_kinds, tie_kinds, start_kinds;
-extern const struct kind_table cell_kinds, bridge_kinds, attention_kinds, context_kinds;
+extern const struct kind_table cell_kinds, bridge_kinds, attention_kinds, coverage_kinds, context_kinds;
 
 struct model;
 

@@ -205,6 +205,9 @@ struct attend {
     struct tensor
             *centre; /* [nq, 1] in (0, 1); NULL, or p = centre · keys of the sentence, of which the nearest
                                  is the middle, and a_j becomes a_j · exp(-(j - p)² / (2 (reach/2)²)) */
+    /* Coverage (See et al. 2017): key j of a query is compared as k_j + covered_j · cover; NULL: as it is. */
+    struct tensor *covered; /* [1, at least all weights], in their order */
+    struct tensor *cover;   /* [k, 1] */
     struct dropout dropout;
     struct tensor **
             told; /* is given the a of each query, one after the other [1, sum of them], without dropout, as a

@@ -68,7 +68,7 @@ struct op {
     void (*again)(struct tape *tape, const struct node *node, float *value);
 };
 
-enum { NODE_INPUTS = 6, NODE_OUTPUTS = 2 };
+enum { NODE_INPUTS = 7, NODE_OUTPUTS = 2 };
 
 /* Where on the arena the first matrix since the node before begins, and the first output, or the node if it has none:
  * when the node has run backwards, nothing is needed from the output to where the next node's first matrix begins.

@@ -41,6 +41,13 @@ static const struct attention_kind attentions[] = {
 };
 const struct kind_table attention_kinds = KIND_TABLE("attention", attentions);
 
+static const struct coverage_kind coverages[] = {
+        {{"none", "nothing", NULL}, false},
+        {{"sum", "the weights so far of each source token, c in v tanh(W s + U h + w c)", "See et al. 2017"},
+                true},
+};
+const struct kind_table coverage_kinds = KIND_TABLE("coverage", coverages);
+
 static const struct context_kind contexts[] = {
         {{"start", "into the decoder's first state", "Sutskever et al. 2014"}, false},
         {{"every_step", "into every step, too", "Cho et al. 2014"}, true},
@@ -102,6 +109,12 @@ static enum status check(const struct model_options *options, bool joint)
     const struct bridge_kind *bridge = (const struct bridge_kind *)options->bridge;
     TRY(source_check(options, joint));
     TRY(options->source.kind == SOURCE_IMAGES ? check_grid(options) : check_encoder(options));
+    CHECK(!((const struct coverage_kind *)options->coverage)->sums || attention->before ||
+                    options->input_feeding,
+            STATUS_CONFIG,
+            "model.coverage %s goes from step to step, but with model.input_feeding false these are taken at "
+            "once: use model.input_feeding true, or model.coverage none",
+            options->coverage->name);
     CHECK(attention->attends || options->attention_dropout == 0, STATUS_CONFIG,
             "model.attention_dropout %g has nothing to drop with model.attention none: set it to 0, or "
             "choose an "
@@ -177,6 +190,9 @@ static enum status declare_attention(struct model *model, struct recurrent_layou
                 "weight of each column in the score [1, width]"));
     if (kind->normed)
         TRY(declare_normed(model, r));
+    if (recurrent_covers(model))
+        TRY(weight_declare(&r->cover, model, "attention/coverage", &(struct linear_shape){1, width, 1},
+                "weights so far of an encoder row, before it is compared [width, 1]"));
     if (!kind->predicted)
         return STATUS_OK;
     TRY(weight_declare(&r->centre, model, "attention/centre/inner", &(struct linear_shape){width, width, 1},
@@ -309,7 +325,7 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
         const struct recurrent_reach *reach)
 {
     const struct attention_kind *kind = recurrent_attention(model);
-    struct tensor *told = NULL;
+    struct tensor *own = NULL, **told = reach->told ? reach->told : reach->guide ? &own : NULL;
     const struct attend attend = {
             .pairs = reach->pairs,
             .query_offsets = reach->query_offsets,
@@ -325,13 +341,15 @@ struct tensor *recurrent_attend(const struct model *model, struct tape *tape, st
             .positions = reach->positions,
             .centre = reach->centre,
             .dropout = tape_dropout(tape, model->options.attention_dropout),
-            .told = reach->guide ? &told : reach->told,
+            .covered = reach->covered,
+            .cover = reach->covered ? tape_parameter(tape, recurrent_layout(model)->cover) : NULL,
+            .told = told,
     };
     struct tensor *context = op_attend(tape, &attend);
     if (reach->guide)
         op_guide(tape, reach->guide,
                 &(struct guide_rows){reach->pairs, reach->query_offsets, reach->key_count, reach->tokens},
-                told);
+                *told);
     return context;
 }
 

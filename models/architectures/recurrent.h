@@ -25,6 +25,7 @@ struct recurrent_layout {
     size_t query, key;           /* [width, width], [width, memory columns]: products before the score */
     size_t score;                /* [1, width] of additive scores */
     size_t key_bias, length;     /* [width], [1], if they are normed */
+    size_t cover;                /* [width, 1], if it covers */
     size_t centre, centre_score; /* [width, width], [1, width] of a place that the state tells */
     struct linear_layer combine; /* of s, c ... to hidden */
     struct output_layer output;
@@ -45,6 +46,12 @@ static inline bool recurrent_feeds(const struct model *model)
 {
     const struct attention_kind *kind = recurrent_attention(model);
     return kind->attends && (kind->before || model->options.input_feeding);
+}
+
+/* Whether a step knows the weights of those before. */
+static inline bool recurrent_covers(const struct model *model)
+{
+    return ((const struct coverage_kind *)model->options.coverage)->sums;
 }
 
 /* Whether the encoder's end goes into every step. */
@@ -72,11 +79,11 @@ struct recurrent_reach {
     size_t pairs;
     const int32_t *query_offsets; /* NULL: a query each */
     const int32_t *key_first, *key_count;
-    const int32_t *positions;  /* [queries] place of each in its sentence, if local; NULL: 0, 1 ... */
-    struct tensor *centre;     /* [queries, 1], if predicted */
-    struct tensor **told;      /* as in struct attend */
-    const struct guide *guide; /* NULL: none; with it nobody else is told */
-    const int32_t *tokens;     /* [queries] target tokens, for the guide; NULL: 0, 1 ... */
+    const int32_t *positions;       /* [queries] place of each in its sentence, if local; NULL: 0, 1 ... */
+    struct tensor *centre;          /* [queries, 1], if predicted */
+    struct tensor *covered, **told; /* as in struct attend */
+    const struct guide *guide;      /* NULL: none */
+    const int32_t *tokens;          /* [queries] target tokens, for the guide; NULL: 0, 1 ... */
 };
 
 /* The context of each query [queries, memory columns]; query: after its product. */
@@ -98,6 +105,7 @@ struct recurrent_stepper {
     struct tensor **h, **c;  /* [decoder_layers] the state */
     struct tensor *s;        /* output of the last layer at the last step */
     struct tensor *context;  /* of the last step */
+    struct tensor *told;     /* weights of the last step, if it covers; reach.covered: of all */
     struct tensor *hidden;   /* of the last step, zeros before; NULL: see recurrent_deep_output() */
     struct tensor *embedded; /* E of the last step, where it comes step by step */
     struct tensor *products; /* of E with the first input weights: of all steps in order, or of the last */

@@ -11,7 +11,8 @@ struct plane {
 
 struct decoding {
     struct model *model;
-    struct plane *planes; /* [decoder_layers + 1]: states; what is fed */
+    struct plane *planes; /* [plane_count]: states; what is fed; weights so far, if it covers */
+    size_t plane_count;
     size_t rows, room, step;
     int32_t *first, *count; /* [rows] rows of the memory of each */
     float *memory, *keys;   /* [memory_rows, ...], if it attends */
@@ -27,7 +28,7 @@ static size_t layers_of(const struct model *model)
 
 static enum status make_room(struct decoding *d, size_t rows)
 {
-    for (size_t p = 0; p <= layers_of(d->model) && rows > d->room; p++) {
+    for (size_t p = 0; p < d->plane_count && rows > d->room; p++) {
         struct plane *plane = &d->planes[p];
         float *now = plane->now;
         plane->now = arena_take_zeroed(d->model->decode, rows * plane->columns, sizeof(float));
@@ -87,15 +88,25 @@ enum status recurrent_decode_start(struct model *model, const struct sentences *
     TRY(model_start_decoding(model));
     const size_t width = (size_t)model->options.width, layers = layers_of(model);
     struct decoding *d = arena_take_zeroed(model->decode, 1, sizeof *d);
-    struct plane *planes = arena_take_zeroed(model->decode, layers + 1, sizeof *planes);
+    const size_t plane_count = layers + 1 + recurrent_covers(model);
+    struct plane *planes = arena_take_zeroed(model->decode, plane_count, sizeof *planes);
     int32_t *first = arena_take(model->decode, source->count, sizeof *first);
     int32_t *count = arena_take(model->decode, source->count, sizeof *count);
     TRY(arena_status(model->decode));
-    *d = (struct decoding){
-            .model = model, .planes = planes, .rows = source->count, .first = first, .count = count};
+    *d = (struct decoding){.model = model,
+            .planes = planes,
+            .plane_count = plane_count,
+            .rows = source->count,
+            .first = first,
+            .count = count};
     for (size_t i = 0; i < layers; i++)
         planes[i].columns = model_cell(model)->states * width;
     planes[layers].columns = recurrent_repeats(model) ? model_cell(model)->gates * width : width;
+    if (recurrent_covers(model)) {
+        const struct grid grid = image_grid(model);
+        planes[layers + 1].columns =
+                model->options.source.kind == SOURCE_IMAGES ? grid.height * grid.width : source->longest;
+    }
     TRY(make_room(d, source->count));
     *state = d;
     return encode(d, source);
@@ -144,6 +155,25 @@ static struct recurrent_reach reach_of(struct decoding *d, struct tape *tape, st
     return reach;
 }
 
+/* The weights so far, one row's after the other's. */
+static struct tensor *covered_tensor(struct decoding *d, struct tape *tape)
+{
+    const struct plane *plane = &d->planes[layers_of(d->model) + 1];
+    size_t count = 0;
+    float *values = arena_take(tape_arena(tape), d->rows * plane->columns, sizeof *values);
+    for (size_t r = 0; values && r < d->rows; count += (size_t)d->count[r++])
+        memcpy(values + count, plane->now + r * plane->columns, (size_t)d->count[r] * sizeof *values);
+    return values ? tape_input(tape, 1, count, values, false) : NULL;
+}
+
+static void keep_covered(struct decoding *d, const struct tensor *covered)
+{
+    struct plane *plane = &d->planes[layers_of(d->model) + 1];
+    const float *values = covered->value;
+    for (size_t r = 0; r < d->rows; values += d->count[r++])
+        memcpy(plane->now + r * plane->columns, values, (size_t)d->count[r] * sizeof *values);
+}
+
 /* Attention that feeds. */
 static struct tensor *step_feeding(
         struct decoding *d, struct tape *tape, struct tensor *x, const struct step_attention *attention)
@@ -159,11 +189,15 @@ static struct tensor *step_feeding(
         return NULL;
     stepper.hidden = plane_tensor(d, tape, layers);
     stepper.step = d->step;
+    if (recurrent_covers(d->model))
+        stepper.reach.covered = covered_tensor(d, tape);
     if (!recurrent_step(&stepper, d->rows, 0))
         return NULL;
     for (size_t i = 0; i < layers; i++)
         keep_state(d, i, stepper.h[i], stepper.c[i]);
     tell(d, told, attention);
+    if (recurrent_covers(d->model))
+        keep_covered(d, stepper.reach.covered);
     if (recurrent_attention(d->model)->before)
         return recurrent_deep_output(d->model, tape, stepper.s, stepper.context, x);
     keep_tensor(&d->planes[layers], stepper.hidden);
@@ -230,7 +264,7 @@ enum status recurrent_decode_keep(void *state, const int32_t *parents, size_t ro
     int32_t *first = arena_take(d->model->decode, rows, sizeof *first);
     int32_t *count = arena_take(d->model->decode, rows, sizeof *count);
     TRY(arena_status(d->model->decode));
-    for (size_t p = 0; p <= layers_of(d->model); p++) {
+    for (size_t p = 0; p < d->plane_count; p++) {
         struct plane *plane = &d->planes[p];
         for (size_t r = 0; r < rows; r++)
             memcpy(plane->next + r * plane->columns, plane->now + (size_t)parents[r] * plane->columns,

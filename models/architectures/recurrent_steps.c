@@ -67,6 +67,8 @@ bool recurrent_steps_start(struct recurrent_stepper *out, const struct model *mo
     const struct recurrent_layout *r = recurrent_layout(model);
     const size_t layers = r->decoder.layers;
     *out = (struct recurrent_stepper){.model = model, .tape = tape, .reach = *reach};
+    if (recurrent_covers(model) && !out->reach.told)
+        out->reach.told = &out->told;
     struct tensor **state = arena_take_zeroed(tape_arena(tape), 2 * layers, sizeof(struct tensor *));
     if (!state || tape_status(tape) != STATUS_OK)
         return false;
@@ -99,6 +101,17 @@ static void find_place(struct recurrent_stepper *s, struct tensor *state, size_t
     }
 }
 
+/* Adds the weights of the step to those so far, of which the first are of the same pairs. */
+static void cover(struct recurrent_stepper *s)
+{
+    struct tensor *told = *s->reach.told, *before = s->reach.covered;
+    if (tape_status(s->tape) != STATUS_OK)
+        return;
+    if (before)
+        told = op_sum(s->tape, op_part(s->tape, before, 0, told->columns), told, (struct dropout){0});
+    s->reach.covered = told;
+}
+
 /* The context of the first `rows` pairs, for a state of at least as many rows. */
 static struct tensor *attend(struct recurrent_stepper *s, struct tensor *state, size_t rows)
 {
@@ -107,7 +120,12 @@ static struct tensor *attend(struct recurrent_stepper *s, struct tensor *state, 
     find_place(s, state, rows);
     if (s->weights->query)
         query = op_stepwise(s->tape, s->weights->query, query, rows, (struct row_range){0});
-    return tape_status(s->tape) == STATUS_OK ? recurrent_attend(s->model, s->tape, query, &s->reach) : NULL;
+    if (tape_status(s->tape) != STATUS_OK)
+        return NULL;
+    struct tensor *context = recurrent_attend(s->model, s->tape, query, &s->reach);
+    if (recurrent_covers(s->model))
+        cover(s);
+    return context;
 }
 
 /* The layers; x: input products of the first. */

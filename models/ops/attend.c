@@ -14,6 +14,7 @@
  *
  *     dv_j = a_j f_j dc;  da_j = f_j (v_j · dc);  ds_j = scale · a_j (da_j - sum of a da);  dq, dk_j by the score
  *     Gaussian f_j = exp(-2 (j - p)² / D²), p = centre · keys:  dp = sum of a_j da_j · 4 (j - p) / D²
+ *     coverage: keys are compared as k'_j = k_j + covered_j · cover;  dcover = sum of covered_j dk'_j,  dcovered_j = cover · dk'_j
  *     weights told are a_j times the Gaussian: their gradient times the Gaussian is added to da_j
  *
  * A task is TILE_PAIRS pairs; their queries go one after the other, so that sums over queries have one order.
@@ -38,6 +39,7 @@ struct look {
 /* One thread's working space, [most_keys] each, for the keys seen. */
 struct scratch {
     float *factors, *mask, *gradients;
+    float *keys, *key_gradients; /* [most_keys, k] as they are compared, if they are covered */
 };
 
 static size_t queries_before(const struct attend *a, size_t pair)
@@ -101,15 +103,17 @@ static void run_tile(const struct attend_data *data, size_t tile, run_query *run
 
 static void run_queries(struct tape *tape, const struct attend_data *data, run_query *run, void *context)
 {
-    const size_t most = data->most_keys;
+    const size_t most = data->most_keys, keys = data->attend.covered ? most * data->attend.query->columns : 0,
+                 each = 3 * most + 2 * keys;
     struct arena_mark mark = arena_mark(tape_arena(tape));
-    float *all = arena_take(tape_arena(tape), (size_t)omp_get_max_threads() * 3 * most, sizeof *all);
+    float *all = arena_take(tape_arena(tape), (size_t)omp_get_max_threads() * each, sizeof *all);
     if (tape_status(tape) != STATUS_OK)
         return;
 #pragma omp parallel for schedule(dynamic)
     for (size_t tile = 0; tile < tiles_of(data->attend.pairs, TILE_PAIRS); tile++) {
-        float *own = all + (size_t)omp_get_thread_num() * 3 * most;
-        run_tile(data, tile, run, &(struct scratch){own, own + most, own + 2 * most}, context);
+        float *own = all + (size_t)omp_get_thread_num() * each, *wide = own + 3 * most;
+        run_tile(data, tile, run, &(struct scratch){own, own + most, own + 2 * most, wide, wide + keys},
+                context);
     }
     arena_reset(tape_arena(tape), mark);
 }
@@ -180,11 +184,29 @@ static const float *factors_of(
     return drops || a->centre ? s->factors : NULL;
 }
 
-static struct score_task score_task_of(const struct attend *a, const struct look *look)
+/* Of the keys seen. */
+static const float *covered_of(const struct attend *a, const struct look *look)
+{
+    return a->covered->value + look->weight + look->low;
+}
+
+/* The keys seen as they are compared, if they are covered. */
+static void cover_keys(const struct attend *a, const struct look *look, float *out)
 {
     const size_t width = a->query->columns;
+    memcpy(out, a->key->value + first_seen(look) * width, look->seen * width * sizeof *out);
+    for (size_t j = 0; j < look->seen; j++)
+        floats_add_scaled(out + j * width, a->cover->value, covered_of(a, look)[j], width);
+}
+
+static struct score_task score_task_of(
+        const struct attend *a, const struct look *look, const struct scratch *s)
+{
+    const size_t width = a->query->columns;
+    if (a->covered)
+        cover_keys(a, look, s->keys);
     return (struct score_task){.query = a->query->value + look->row * width,
-            .keys = a->key->value + first_seen(look) * width,
+            .keys = a->covered ? s->keys : a->key->value + first_seen(look) * width,
             .weight = a->weight ? a->weight->value : NULL,
             .count = look->seen,
             .width = width};
@@ -215,7 +237,7 @@ static void forward_query(const struct attend_data *data, const struct look *loo
     const float *values = a->value->value + first_seen(look) * width;
     float *out = (float *)context + look->row * width,
           *softmax_row = data->softmax + look->weight + look->low;
-    struct score_task task = score_task_of(a, look);
+    struct score_task task = score_task_of(a, look, s);
     a->score->forward(&task, softmax_row);
     softmax(softmax_row, a->scale, look->seen);
     if (data->told)
@@ -231,8 +253,9 @@ static void forward_query(const struct attend_data *data, const struct look *loo
 struct attend_gradients {
     float *query, *key, *value, *centre; /* NULL: not wanted */
     bool add_query, add_centre;          /* they hold something already */
-    float *weight;                       /* [tiles, k]: partial sums; NULL without weight */
-    const float *output, *told;          /* told NULL: nobody has asked anything of it */
+    float *weight, *cover;               /* [tiles, k]: partial sums; NULL without */
+    float *covered;
+    const float *output, *told; /* told NULL: nobody has asked anything of it */
 };
 
 /* dv is added to; dw [seen] is written. */
@@ -249,17 +272,37 @@ static void backward_values(const struct attend *a, const struct look *look, con
     }
 }
 
-static void backward_scores(const struct attend *a, const struct look *look, const float *ds, size_t tile,
+/* What the covered keys' gradient gives to all that they are made of. */
+static void uncover(const struct attend *a, const struct look *look, const float *dkeys, size_t tile,
         const struct attend_gradients *g)
 {
     const size_t width = a->query->columns;
-    struct score_task task = score_task_of(a, look);
+    for (size_t j = 0; j < look->seen; j++, dkeys += width) {
+        if (g->key)
+            floats_add(g->key + (first_seen(look) + j) * width, dkeys, width);
+        floats_add_scaled(g->cover + tile * width, dkeys, covered_of(a, look)[j], width);
+        if (g->covered)
+            g->covered[look->weight + look->low + j] += floats_dot(a->cover->value, dkeys, width);
+    }
+}
+
+static void backward_scores(const struct attend *a, const struct look *look, const struct scratch *s,
+        size_t tile, const struct attend_gradients *g)
+{
+    const size_t width = a->query->columns;
+    struct score_task task = score_task_of(a, look, s);
     struct score_gradients to = {.query = g->query ? g->query + look->row * width : NULL,
             .keys = g->key ? g->key + first_seen(look) * width : NULL,
             .weight = g->weight ? g->weight + tile * width : NULL};
     if (to.query && !g->add_query)
         memset(to.query, 0, width * sizeof *to.query);
-    a->score->backward(&task, ds, &to);
+    if (a->covered) {
+        to.keys = s->key_gradients;
+        memset(to.keys, 0, look->seen * width * sizeof *to.keys);
+    }
+    a->score->backward(&task, s->gradients, &to);
+    if (a->covered)
+        uncover(a, look, to.keys, tile, g);
 }
 
 /* The gradient of told weights goes to da; what `factors_of` has left in the scratch is gone. */
@@ -292,7 +335,7 @@ static void backward_query(const struct attend_data *data, const struct look *lo
     float dcentre = weights_backward(a, look, softmax_row, s->gradients);
     if (g->centre)
         g->centre[look->row] = (g->add_centre ? g->centre[look->row] : 0) + dcentre;
-    backward_scores(a, look, s->gradients, tile, g);
+    backward_scores(a, look, s, tile, g);
 }
 
 static void backward(struct tape *tape, struct node *node)
@@ -302,20 +345,26 @@ static void backward(struct tape *tape, struct node *node)
     const size_t width = a->query->columns, tiles = tiles_of(a->pairs, TILE_PAIRS);
     struct attend_gradients g = {.output = tensor_gradient_part(tape, node->outputs[0]),
             .told = data->told ? data->told->gradient : NULL};
-    bool add_weight;
+    bool add_weight, add_cover;
     g.query = tensor_gradient(tape, a->query, &g.add_query);
     g.centre = tensor_gradient(tape, a->centre, &g.add_centre);
     g.key = tensor_gradient_part(tape, a->key);
     g.value = tensor_gradient_part(tape, a->value);
+    g.covered = tensor_gradient_part(tape, a->covered);
     float *dweight = tensor_gradient(tape, a->weight, &add_weight);
+    float *dcover = tensor_gradient(tape, a->cover, &add_cover);
     struct arena_mark mark = arena_mark(tape_arena(tape));
     if (a->weight)
         g.weight = arena_take_zeroed(tape_arena(tape), tiles * width, sizeof *g.weight);
+    if (a->cover)
+        g.cover = arena_take_zeroed(tape_arena(tape), tiles * width, sizeof *g.cover);
     if (tape_status(tape) != STATUS_OK)
         return;
     run_queries(tape, data, backward_query, &g);
     if (dweight)
         rows_sum(g.weight, tiles, width, width, add_weight, dweight);
+    if (dcover)
+        rows_sum(g.cover, tiles, width, width, add_cover, dcover);
     arena_reset(tape_arena(tape), mark);
 }
 
@@ -344,6 +393,7 @@ static void check(const struct attend *a)
     ASSERT(a->key->columns == a->query->columns && a->value->rows == a->key->rows);
     ASSERT(!a->query->fleeting && !a->key->fleeting && !a->value->fleeting);
     ASSERT(a->query != a->key && a->query != a->value);
+    ASSERT(!a->covered == !a->cover && (!a->cover || a->cover->rows * a->cover->columns == a->key->columns));
     ASSERT(!a->score->weighted == !a->weight && (!a->centre || a->reach > 0));
 }
 
@@ -362,6 +412,7 @@ static struct attend_data *data_make(struct tape *tape, const struct attend *a)
         weights += (queries_before(a, pair + 1) - queries_before(a, pair)) * keys;
         data->most_keys = keys > data->most_keys ? keys : data->most_keys;
     }
+    ASSERT(!a->covered || a->covered->columns >= weights);
     data->softmax = arena_take(arena, weights, sizeof *data->softmax);
     if (a->told)
         *a->told = data->told = tape_tensor(tape, 1, weights);
@@ -380,7 +431,8 @@ struct tensor *op_attend(struct tape *tape, const struct attend *attend)
     out->expendable = true;
     run_queries(tape, data, forward_query, out->value);
     tape_record(tape, &attend_op, data,
-            (struct tensor *[]){attend->query, attend->key, attend->value, attend->weight, attend->centre}, 5,
-            (struct tensor *[]){out, data->told}, data->told ? 2 : 1);
+            (struct tensor *[]){attend->query, attend->key, attend->value, attend->weight, attend->centre,
+                    attend->covered, attend->cover},
+            NODE_INPUTS, (struct tensor *[]){out, data->told}, data->told ? 2 : 1);
     return out;
 }

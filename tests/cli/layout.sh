@@ -100,6 +100,7 @@ recurrent() {
 recurrent --model.cell lstm
 recurrent --model.attention luong_general
 recurrent --model.attention bahdanau "${guide[@]}"
+recurrent --model.attention bahdanau --model.coverage sum
 recurrent --model.attention none --model.attention_dropout 0 --model.context every_step --model.cell rnn --model.layer_norm
 
 # Scheduled sampling: the draws are of no rank; a resume goes on with them where the schedule stands.

@@ -12,6 +12,8 @@ train_refused 78 'model.attention_dropout 0.1 has nothing to drop with model.att
 train_refused 78 'the decoder would see nothing of the source: use model.bridge linear' -- --model.attention none --model.attention_dropout 0 --model.bridge zero
 train_refused 78 'model.encoder_layers 0 .*set 1 or more' -- --model.encoder_layers 0
 train_refused 78 'model.image_stages 2 counts only with a source of images' -- --model.image_stages 2
+train_refused 78 'model.coverage is sum, but counts only with model.attention bahdanau' -- --model.coverage sum --model.attention luong_general
+train_refused 78 'model.coverage sum goes from step to step.*use model.input_feeding true' -- --model.coverage sum --model.attention luong_concat --model.input_feeding false
 train_refused 78 'model.position is learned, but counts only with model.kind transformer' -- --model.position learned
 train_refused 78 'model.heads is 2, but counts only with model.kind transformer' -- --model.heads 2
 train_refused 78 'train.recompute is true, but counts only with model.kind transformer' -- --train.recompute

@@ -7,10 +7,10 @@
 /*
  * op_attend(): size {pairs, most keys, key width, value width, reach}; option: "additive" or dot products, "one" (key and
  * value are one tensor), "step" (one query a pair), "late" (queries stand far behind in their sentences), "centre",
- * "told" (the weights are a second output).
- * Inputs: query, key, value, weight, centre. Keys lie in another order than the pairs, with rows that are nobody's.
+ * "told" (the weights are a second output), "cover" (coverage).
+ * Inputs: query, key, value, weight, centre, covered, cover. Keys lie in another order than the pairs, with rows that are nobody's.
  */
-enum { QUERY, KEY, VALUE, WEIGHT, CENTRE };
+enum { QUERY, KEY, VALUE, WEIGHT, CENTRE, COVERED, COVER };
 
 static int32_t keys_of(const struct trial *t, size_t pair)
 {
@@ -58,6 +58,10 @@ static void attend_prepare(struct trial *t)
     size_t weights = 0;
     for (size_t pair = 0; pair < s[0]; pair++)
         weights += (size_t)((t->queries[pair + 1] - t->queries[pair]) * t->keys[pair]);
+    if (trial_has(t, "cover")) {
+        trial_fill(t, COVERED, 1, weights + 3, 1); /* those of pairs that go on no more are left over */
+        trial_fill(t, COVER, s[2], 1, 1);
+    }
     if (trial_has(t, "told"))
         trial_expect(t, 1, weights, 1);
 }
@@ -83,6 +87,8 @@ static void attend_run(struct trial *t, struct tape *tape, struct tensor **in, s
             .positions = trial_has(t, "late") ? t->positions : NULL,
             .centre = in[CENTRE],
             .dropout = t->dropout,
+            .covered = in[COVERED],
+            .cover = in[COVER],
             .told = trial_has(t, "told") ? &out[1] : NULL};
     out[0] = op_attend(tape, &attend);
 }
@@ -104,7 +110,9 @@ static void attend_twin(struct trial *t, double *const *in, double *const *out)
             .weight = in[WEIGHT],
             .reach = s[4],
             .positions = trial_has(t, "late") ? t->positions : NULL,
-            .centre = t->in[CENTRE].rows ? in[CENTRE] : NULL};
+            .centre = t->in[CENTRE].rows ? in[CENTRE] : NULL,
+            .covered = trial_has(t, "cover") ? in[COVERED] : NULL,
+            .cover = trial_has(t, "cover") ? in[COVER] : NULL};
     naive_attend(&attend, &t->dropout, out[0], trial_has(t, "told") ? out[1] : NULL);
 }
 
@@ -155,6 +163,10 @@ static const struct op_case cases[] = {
         CASE(ATTEND, 2e-5, "told step additive", 7, 5, 6, 4, 0),
         CASE(ATTEND, 2e-5, "told late additive one", 6, 9, 4, 4, 3),
         CASE(ATTEND, 2e-5, "told centre", 5, 11, 4, 3, 2),
+        CASE(ATTEND, 2e-5, "step additive cover", 7, 5, 6, 4, 0),
+        CASE(ATTEND, 2e-5, "additive cover told one", 6, 9, 5, 5, 0),
+        CASE(ATTEND, 2e-5, "cover late", 6, 9, 4, 3, 3),
+        CASE(ATTEND, 3e-5, "additive cover", 13, 30, 150, 20, 0),
         CASE(WEIGHT_NORM, 1e-5, NULL, 1),
         CASE(WEIGHT_NORM, 1e-5, NULL, 37),
 };

@@ -136,25 +136,27 @@ void naive_attention(const struct attention_shape *s, struct naive_part query, s
 }
 
 /* e^score of key j, not divided by anything. */
-static double naive_score(const struct naive_attend *a, size_t row, size_t key)
+static double naive_score(const struct naive_attend *a, size_t row, size_t key, double covered)
 {
     double sum = 0;
     for (size_t c = 0; c < a->width; c++) {
         double q = a->query[row * a->width + c], k = a->key[key * a->width + c];
+        k += a->cover ? covered * a->cover[c] : 0;
         sum += a->additive ? a->weight[c] * tanh(q + k) : q * k;
     }
     return exp(a->scale * sum);
 }
 
 /* The weights of one query, which is number i of the pair. */
-static void naive_weights(const struct naive_attend *a, size_t pair, size_t row, size_t i, double *weights)
+static void naive_weights(const struct naive_attend *a, size_t pair, size_t row, size_t i,
+        const double *covered, double *weights)
 {
     double keys = a->key_count[pair], sum = 0, reach = a->reach > 0 ? (double)a->reach : keys;
     double p = a->centre ? a->centre[row] * keys : a->positions ? a->positions[row] : (double)i;
     p = a->centre ? p : fmin(p, keys - 1);
     for (size_t j = 0; j < (size_t)keys; j++) {
         bool seen = a->reach == 0 || fabs((double)j - floor(p + 0.5)) <= reach;
-        weights[j] = seen ? naive_score(a, row, (size_t)a->key_first[pair] + j) : 0;
+        weights[j] = seen ? naive_score(a, row, (size_t)a->key_first[pair] + j, covered ? covered[j] : 0) : 0;
         sum += weights[j];
     }
     for (size_t j = 0; j < (size_t)keys; j++)
@@ -169,7 +171,7 @@ void naive_attend(const struct naive_attend *a, const struct dropout *dropout, d
         size_t keys = (size_t)a->key_count[pair];
         double *own = calloc(keys, sizeof *own);
         for (size_t row = first; row < end; row++, element += keys) {
-            naive_weights(a, pair, row, row - first, own);
+            naive_weights(a, pair, row, row - first, a->covered ? a->covered + element : NULL, own);
             memset(out + row * a->value_width, 0, a->value_width * sizeof *out);
             for (size_t j = 0; j < keys; j++)
                 for (size_t c = 0; c < a->value_width; c++)

@@ -45,6 +45,7 @@ struct naive_attend {
     size_t reach;
     const int32_t *positions;
     const double *centre;
+    const double *covered, *cover; /* NULL: keys are compared as they are */
 };
 
 /* out [queries, value_width]; weights: of each query, one after the other, without dropout; NULL: not asked for. */

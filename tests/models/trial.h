@@ -7,7 +7,7 @@
 
 #include "models/ops.h"
 
-enum { INPUTS = 5, OUTPUTS = 2, NUMBERS = 512 };
+enum { INPUTS = 7, OUTPUTS = 2, NUMBERS = 512 };
 
 struct trial;
 

@@ -319,6 +319,8 @@ RECURRENT = {
     "gru-bahdanau": dict(cell="gru", attention="bahdanau"),
     "lstm-bahdanau": dict(cell="lstm", attention="bahdanau", encoder_layers=3),
     "gru-bahdanau_normed": dict(cell="gru", attention="bahdanau_normed"),
+    "gru-coverage": dict(cell="gru", attention="bahdanau", coverage="sum"),
+    "lstm-coverage-concat": dict(cell="lstm", attention="luong_concat", coverage="sum"),
     "lstm-luong_general": dict(cell="lstm", attention="luong_general"),
     "gru-luong_general-at-once": dict(cell="gru", attention="luong_general", input_feeding="false", decoder_layers=3),
     "gru-luong_concat": dict(cell="gru", attention="luong_concat"),

@@ -36,6 +36,8 @@ class RecurrentTwin(nn.Module):
             self.centre, self.centre_score = nn.Linear(width, width, bias=False), nn.Linear(width, 1, bias=False)
         if self.normed:
             self.length = nn.Parameter(torch.ones(1))
+        if o["coverage"] == "sum":
+            self.cover = nn.Linear(1, width, bias=False)
         if self.attends:
             self.combine = nn.Linear(memory + width * (2 if self.before else 1), width)
         self.target = nn.Embedding(rows[1], width)
@@ -68,7 +70,7 @@ class RecurrentTwin(nn.Module):
                         pairs[f"decoder/{i}/{part}/{kind}"] = getattr(cell, f"{kind}_{their}")
         for i, bridge in enumerate(getattr(self, "bridge", [])):
             pairs[f"bridge/{i}/weight"], pairs[f"bridge/{i}/bias"] = bridge.weight, bridge.bias
-        for name, ours in (("key", "key"), ("query", "query"), ("score", "score"), ("centre", "centre/inner"), ("centre_score", "centre/outer")):
+        for name, ours in (("key", "key"), ("query", "query"), ("score", "score"), ("centre", "centre/inner"), ("centre_score", "centre/outer"), ("cover", "coverage")):
             if hasattr(self, name):
                 pairs[f"attention/{ours}/weight"] = getattr(self, name).weight
         if self.normed:
@@ -132,6 +134,8 @@ class RecurrentTwin(nn.Module):
         return mask | ((places - (centre + 0.5).floor()).abs() > reach), torch.exp(-(places - centre) ** 2 / (2 * (reach / 2) ** 2))
 
     def attend(self, query, rows, keys, mask, step):
+        if hasattr(self, "cover"):
+            keys = keys + self.cover(sum(self.told, torch.zeros(rows.shape[:2]))[..., None])
         if self.before or self.options["attention"] == "luong_concat":
             scores = self.score((self.query(query)[:, None] + keys).tanh())[..., 0]
             if self.normed:
