@@ -9,7 +9,8 @@ enum { GROUPS = 7, LEFT = 62, RIGHT = 448, TOP = 26, BOTTOM = 220 };
 #define TITLE "BLEU by sentence length"
 
 struct lengths {
-    size_t step; /* group g: g · step + 1 to (g + 1) · step pieces or frames, of the first run where they differ */
+    size_t step; /* group g: up to (below + g + 1) · step pieces or frames, of the first run where they differ */
+    size_t below; /* steps of the first group beside its own */
     const char *unit;
     size_t groups, longest;
     double top, tick; /* of the axis */
@@ -42,8 +43,13 @@ static size_t count_within(const struct sample *sample, size_t length)
     return count;
 }
 
-/* The smallest of 1, 2, 5, 10 ... pieces that leave at most one sentence in fifty to an open group; a group of fewer at the end is
- * part of the one before. */
+static bool few(const struct sample *sample, size_t sentences)
+{
+    return sentences * 50 < sample->scored;
+}
+
+/* The smallest of 1, 2, 5, 10 ... pieces that leave at most one sentence in fifty to an open group; a group of fewer at either end
+ * is part of its neighbour. */
 static void choose_groups(struct lengths *lengths, const struct sample *sample)
 {
     lengths->longest = 1;
@@ -57,14 +63,17 @@ static void choose_groups(struct lengths *lengths, const struct sample *sample)
     size_t groups = (lengths->longest + lengths->step - 1) / lengths->step;
     lengths->groups = groups < GROUPS ? groups : GROUPS;
     while (lengths->groups > 1 &&
-            (sample->scored - count_within(sample, lengths->step * (lengths->groups - 1))) * 50 <
-                    sample->scored)
+            few(sample, sample->scored - count_within(sample, lengths->step * (lengths->groups - 1))))
         lengths->groups--;
+    for (; lengths->groups > 1 && few(sample, count_within(sample, lengths->step * (lengths->below + 1)));
+            lengths->groups--)
+        lengths->below++;
 }
 
 static size_t group_of(const struct lengths *lengths, const struct sample *sample, size_t i)
 {
     size_t length = length_of(sample, i), group = length > 0 ? (length - 1) / lengths->step : 0;
+    group -= group < lengths->below ? group : lengths->below;
     return group < lengths->groups ? group : lengths->groups - 1;
 }
 
@@ -126,11 +135,13 @@ enum { NAME_BYTES = 64 };
 
 static void name_group(const struct lengths *lengths, size_t g, char out[NAME_BYTES])
 {
-    bool open = g + 1 == lengths->groups && lengths->longest > lengths->groups * lengths->step;
-    if (open || lengths->step == 1)
-        snprintf(out, NAME_BYTES, "%zu%s", g * lengths->step + 1, open ? "+" : "");
+    size_t first = g > 0 ? (lengths->below + g) * lengths->step + 1 : 1;
+    size_t last = (lengths->below + g + 1) * lengths->step;
+    bool open = g + 1 == lengths->groups && lengths->longest > last;
+    if (open || first == last)
+        snprintf(out, NAME_BYTES, "%zu%s", first, open ? "+" : "");
     else
-        snprintf(out, NAME_BYTES, "%zu–%zu", g * lengths->step + 1, (g + 1) * lengths->step);
+        snprintf(out, NAME_BYTES, "%zu–%zu", first, last);
 }
 
 static enum status draw_groups(struct output *page, const struct lengths *lengths)
