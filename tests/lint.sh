@@ -48,5 +48,5 @@ else
 fi
 
 # Warnings are errors, in the tests too; a build of its own, or what is up to date would not be compiled again.
-${MAKE:-make} --no-print-directory -s -j"$(nproc)" WERROR=1 build=build/lint programs >/dev/null || say "warnings"
+MAKEFLAGS='' ${MAKE:-make} --no-print-directory -s -j"$(nproc)" WERROR=1 build=build/lint programs >/dev/null || say "warnings"
 exit $found
