@@ -205,7 +205,7 @@ def compare(folder, data, name, models, weights=None, prefix=False, **changes):
 
 def all_weights(model, source, target):
     """What `target` attends to when it is fed, of each decoder layer [layers, heads, target tokens, source tokens]."""
-    _, twin, _ = load(model)
+    _, twin, _, _ = load(model)
     said = []
     for attention in twin.double().eval().cross():
         def keep(*args, forward=attention.forward, **kwargs):
