@@ -254,14 +254,20 @@ const char *vocabulary_piece(const struct vocabulary *vocabulary, int32_t id)
     return vocabulary->processor.IdToPiece(id).c_str();
 }
 
+static enum status encoded(const sentencepiece::util::Status &result, size_t bytes)
+{
+    CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
+            result.ToString().c_str());
+    return STATUS_OK;
+}
+
 enum status vocabulary_encode(const struct vocabulary *vocabulary, const char *line, size_t bytes,
         int32_t **ids, size_t *capacity, size_t *count)
 {
     return guarded("encode a line", [&] {
         std::vector<int> found;
         auto result = vocabulary->processor.Encode(absl::string_view(line, bytes), &found);
-        CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
-                result.ToString().c_str());
+        TRY(encoded(result, bytes));
         TRY(memory_grow(ids, "tokens", capacity, found.size(), sizeof **ids));
         for (size_t i = 0; i < found.size(); i++)
             (*ids)[i] = found[i];
@@ -312,8 +318,7 @@ enum status vocabulary_encode_words(const struct vocabulary *vocabulary, const c
     return guarded("encode a line", [&] {
         sentencepiece::ImmutableSentencePieceText text;
         auto result = vocabulary->processor.Encode(absl::string_view(line, bytes), text.mutable_proto());
-        CHECK(result.ok(), STATUS_INTERNAL, "SentencePiece cannot encode a line of %zu bytes: %s", bytes,
-                result.ToString().c_str());
+        TRY(encoded(result, bytes));
         const std::vector<int32_t> of_bytes = words_of(line, bytes);
         const auto pieces = text.pieces();
         TRY(memory_grow(ids, "tokens", capacity, pieces.size(), sizeof **ids));
