@@ -74,7 +74,9 @@ await_end() { # STATE CODE RESTARTS (a pattern): the job ends so
         sleep 0.2
     done
     # shellcheck disable=SC2053
-    [[ $found == $1\ $2:0\ $3 ]] || fail "expected the job to end as $1 $2:0 $3, found $found: $(tail -n 8 "$name.log")"
+    [[ $found == $1\ $2:0\ $3 ]] && return
+    fail "expected the job to end as $1 $2:0 $3, found $found: $(tail -n 8 "$name.log")"
+    fail "job $(field Reason); $(ctl sinfo -N -h -o '%N %T %E;' | tr '\n' ' ')$(tail -n 30 cluster/log/slurm*.log cluster/log/n?.log)"
 }
 says() { # WORDS...: NAME.log has a line with each
     local words
