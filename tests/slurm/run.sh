@@ -66,15 +66,15 @@ await_checkpoint() { # the run has saved since this is called: the next start is
     fail "expected a checkpoint after $before, found: $(tail -n 8 "$name.log" 2>&1)"
     return 1
 }
-await_end() { # STATE CODE RESTARTS (a pattern): the job ends so
+await_end() { # STATE CODE RESTARTS (a pattern): the job ends so. On the way it may show other states, or none while the controller is busy.
     local found=
     for _ in $(seq 600); do
         found="$(field JobState) $(field ExitCode) $(field Restarts)"
-        [[ $found == @(PENDING|RUNNING|COMPLETING)* ]] || break
+        # shellcheck disable=SC2053
+        [[ $found == $1\ $2:0\ $3 ]] && return
+        [[ $found == @(COMPLETED|FAILED|CANCELLED|TIMEOUT)* ]] && break
         sleep 0.2
     done
-    # shellcheck disable=SC2053
-    [[ $found == $1\ $2:0\ $3 ]] && return
     fail "expected the job to end as $1 $2:0 $3, found $found: $(tail -n 8 "$name.log")"
     fail "job $(field Reason); $(ctl sinfo -N -h -o '%N %T %E;' | tr '\n' ' ')$(tail -n 30 cluster/log/slurm*.log cluster/log/n?.log)"
 }
