@@ -87,6 +87,16 @@ cmp "$(newest v6-n0-t1)" "$(newest across)" || fail "on nodes of 2 ranks, then f
 train 3 whole --comm.node_ranks 2
 expect whole 78 "comm.node_ranks: expected as many ranks on each node, found 3 ranks on nodes of 2"
 
+# What the network sums is close, not the same: losses within 1e-5, and the log says so.
+loss_of_updates() { sed -n 's/.*"loss":\([^,]*\),.*/\1/p' "$1/metrics.jsonl"; }
+for ranks in 1 3; do
+    train "$ranks" "native-$ranks" --batch.micro_batches 6 --comm.reduce native
+    expect "native-$ranks" 0 "comm.reduce native: the result depends on the number of ranks"
+    paste <(loss_of_updates v6-n0-t1) <(loss_of_updates "native-$ranks") | awk '
+        { wrong = wrong || $2 < $1 * (1 - 1e-5) || $2 > $1 * (1 + 1e-5); lines++ }
+        END { exit wrong || lines != 20 }' || fail "comm.reduce native on $ranks ranks: losses $(loss_of_updates "native-$ranks" | tr '\n' ' ')"
+done
+
 # Recurrent models; choices.sh has every cell and attention.
 config=recurrent.yaml
 recurrent() {
