@@ -80,13 +80,19 @@ enum status fault_plan(const char *plan, int rank)
     return STATUS_OK;
 }
 
-bool fault_fires(enum fault_site site)
+bool fault_fires_at(enum fault_site site, int64_t pass)
 {
     if (!atomic_load_explicit(&planned, memory_order_relaxed))
         return false;
-    int64_t pass = atomic_fetch_add(&sites[site].passes, 1) + 1;
     bool fires = sites[site].first > 0 && pass >= sites[site].first && pass <= sites[site].last;
     if (fires)
         errno = site_errors[site];
     return fires;
+}
+
+bool fault_fires(enum fault_site site)
+{
+    if (!atomic_load_explicit(&planned, memory_order_relaxed))
+        return false;
+    return fault_fires_at(site, atomic_fetch_add(&sites[site].passes, 1) + 1);
 }

@@ -11,6 +11,7 @@
 #include "comm/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define FAULT_LIST(X)                                                                                        \
     X(MEMORY, "memory", ENOMEM, "an allocation")                                                             \
@@ -21,7 +22,10 @@
     X(SYNC, "sync", EIO, "bringing a file or folder to the disk")                                            \
     X(RENAME, "rename", EIO, "giving a file its final name")                                                 \
     X(EXCHANGE, "exchange", 0, "a sum of gradients over ranks")                                              \
-    X(GRADIENT, "gradient", 0, "the gradient of a micro-batch becomes NaN")                                  \
+    X(GRADIENT, "gradient", 0,                                                                               \
+            "the gradient of the run's N-th micro-batch becomes NaN, slots of an update in order")           \
+    X(FLIP, "flip", 0, "a bit flips in the gradient of the N-th micro-batch that the rank computes")         \
+    X(DRIFT, "drift", 0, "a bit flips in a parameter of the rank after its N-th update")                     \
     X(KILL, "kill", 0, "the rank is killed at the end of an update")
 
 enum fault_site {
@@ -38,5 +42,8 @@ enum status fault_plan(const char *plan, int rank);
 /* Counts one pass through `site`; true if it is to fail, with errno as
  * what fails there would leave it. Thread-safe; one load when no plan is set. */
 bool fault_fires(enum fault_site site);
+
+/* The same for passes that have numbers of their own, from 1, whoever comes to them and how often. */
+bool fault_fires_at(enum fault_site site, int64_t pass);
 
 #endif

@@ -26,4 +26,11 @@ struct batch {
     const int64_t *pair_numbers; /* [pairs] over all corpora, or NULL */
 };
 
+/* All of a micro-batch as bytes, which another rank can make it from: *out is the caller's, memory_free(). words: 4-byte
+ * words of a token of each side (corpus_words()). */
+enum status batch_pack(void **out, size_t *bytes, const struct batch *batch, const size_t words[SIDES]);
+
+/* Borrows `packed`. STATUS_INTERNAL if that is not what batch_pack() made. */
+enum status batch_unpack(struct batch *out, const void *packed, size_t bytes, const size_t words[SIDES]);
+
 #endif

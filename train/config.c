@@ -3,6 +3,7 @@
 #include "comm/exchange.h"
 #include "comm/memory.h"
 #include "io/corpora.h"
+#include "train/training/not_finite.h"
 #include "train/training/validation.h"
 
 #include <string.h>
@@ -132,6 +133,11 @@ static const struct option train_rows[] = {
         {"train.clip_norm", OPTION_REAL, offsetof(struct train_options, clip_norm), .value = "1",
                 .minimum = 1e-9, .maximum = 1e9, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "longer gradients are scaled down to this norm"},
+        {"train.on_nan", OPTION_CHOICE, offsetof(struct train_options, on_nan), .value = "stop",
+                .kinds = &on_nan_kinds, .change = CHANGE_NOTED, .shapes_result = true,
+                .help = "what is done about an update whose loss or gradient is not finite\nIts "
+                        "micro-batches are "
+                        "computed again to find those it comes from; RUN/not-finite/ has their pairs."},
         {"train.ema", OPTION_REAL, offsetof(struct train_options, ema), .value = "off", .minimum = 1e-9,
                 .maximum = 0.9999999, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "decay of a moving average of the weights, saved beside them\n"
@@ -214,6 +220,13 @@ static const struct option comm_rows[] = {
         {"comm.threads", OPTION_INTEGER, offsetof(struct comm_options, threads), .value = "auto",
                 .minimum = 1, .maximum = 4096, .zero = "auto",
                 .help = "threads of each rank; auto: OMP_NUM_THREADS, else its share of the node"},
+        {"comm.verify_every", OPTION_INTEGER, offsetof(struct comm_options, verify_every), .value = "1000",
+                .minimum = 1, .maximum = 1e15, .zero = "never",
+                .help = "updates after which ranks prove that they compute alike\nTheir parameters are "
+                        "compared, "
+                        "and a micro-batch is computed by a second rank (alone: twice), bit for bit. A rank "
+                        "that "
+                        "errs is named and ends the job: 71, and 70 if the run has met that before."},
         {"comm.timeout", OPTION_PERIOD, offsetof(struct comm_options, timeout), .value = "10m",
                 .maximum = 1e9, .units = "smh", .zero = "never",
                 .help = "a rank that gets on with nothing for so long ends the job (71)"},

@@ -42,6 +42,7 @@ struct train_options {
     struct sampling_options sampling;
     double ema; /* decay of ema.h; 0: off */
     bool recompute;
+    const struct kind *on_nan; /* into on_nan_kinds */
 };
 
 struct validate_options {
@@ -62,6 +63,7 @@ struct checkpoint_settings {
 struct comm_options {
     struct exchange_kinds exchange;
     int64_t threads;       /* 0: auto */
+    int64_t verify_every;  /* updates; 0: never */
     struct period timeout; /* s, m, h; 0: never */
 };
 

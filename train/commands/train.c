@@ -29,21 +29,37 @@ static void record_end(enum status status)
         log_record(status == STATUS_STOPPED ? LOG_INFO : LOG_ERROR, "%s", status_message());
 }
 
-static enum status train(const struct config *config)
+/* From the run's newest checkpoint to its end. *goes_back: it is to be done once more (train.on_nan). */
+static enum status train_on(const struct config *config, bool *goes_back)
 {
     struct trainer trainer;
-    TRY(config_check(config, world()->size));
-    log_set_level(((const struct log_level_kind *)config->log.level)->level);
-    TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
     enum status status = trainer_open(&trainer, config);
+    trainer.went_back = *goes_back;
     if (status == STATUS_OK)
         status = loop_run(&trainer);
+    *goes_back = trainer.goes_back;
     record_end(status);
     char reason[4096]; /* closing waits for a save, which may fail, too */
     snprintf(reason, sizeof reason, "%s", status_message());
     trainer_close(&trainer);
-    watch_stop();
     return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", reason);
+}
+
+static enum status train(const struct config *config)
+{
+    TRY(config_check(config, world()->size));
+    log_set_level(((const struct log_level_kind *)config->log.level)->level);
+    TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
+    bool goes_back = false;
+    enum status status = train_on(config, &goes_back);
+    if (goes_back) {
+        log_line(LOG_WARNING, "%s", status_message());
+        log_line(LOG_WARNING, "going back to the newest checkpoint, once (train.on_nan %s)",
+                config->train.on_nan->name);
+        status = train_on(config, &goes_back);
+    }
+    watch_stop();
+    return status;
 }
 
 /* Needs no world: what asks may run where no rank can be started. */

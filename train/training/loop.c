@@ -11,8 +11,11 @@
 #include "comm/clock.h"
 #include "comm/fault.h"
 #include "comm/log.h"
+#include "comm/memory.h"
 #include "comm/watch.h"
 #include "comm/world.h"
+#include "train/training/audit.h"
+#include "train/training/not_finite.h"
 #include "train/training/stop.h"
 #include "train/training/validation.h"
 
@@ -35,6 +38,8 @@ struct loop {
     struct trainer *trainer;
     struct progress progress;
     int first_slot, end_slot;
+    struct batch *batches; /* [own slots] of the update under way, the reader's */
+    struct audit audit;
     double saved;  /* clock: last checkpoint */
     double paused; /* seconds that the save since the last update has held up; 0: none */
 };
@@ -116,29 +121,30 @@ static enum status fetch(struct loop *loop, struct batch *batch, bool *more)
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
 {
     struct trainer *trainer = loop->trainer;
-    struct batch batch;
-    bool more = false;
-    TRY(fetch(loop, &batch, &more));
+    struct batch *batch = &loop->batches[slot - loop->first_slot];
+    bool more = false, audited = audit_is_due(&loop->audit, slot);
+    TRY(fetch(loop, batch, &more));
     facts->more = more;
-    if (batch.pairs == 0)
+    if (batch->pairs == 0)
         return STATUS_OK;
     struct pass pass = trainer_pass(trainer, slot, gradient);
-    pass.ready = on_ready;
+    pass.ready = audited ? NULL : on_ready;
     pass.needed = on_needed;
     pass.context = loop;
     pass.profile = trainer->profile;
-    if (fault_fires(FAULT_GRADIENT))
-        gradient[0] = NAN;
+    not_finite_inject(trainer, slot, gradient);
     struct loss loss;
-    TRY(model_loss(trainer->model, &batch, &pass, &loss));
+    TRY(model_loss(trainer->model, batch, &pass, &loss));
+    if (audited)
+        audit_note(&loop->audit, batch, &loss, gradient);
     facts->loss = loss.objective;
     facts->cross_entropy = loss.cross_entropy;
     facts->alignment = loss.alignment;
     facts->aligned = loss.aligned;
-    facts->source_tokens = (int64_t)batch.tokens[SOURCE];
-    facts->target_tokens = (int64_t)batch.tokens[TARGET];
-    facts->stored_tokens = (int64_t)batch.stored_tokens;
-    facts->pairs = (int64_t)batch.pairs;
+    facts->source_tokens = (int64_t)batch->tokens[SOURCE];
+    facts->target_tokens = (int64_t)batch->tokens[TARGET];
+    facts->stored_tokens = (int64_t)batch->stored_tokens;
+    facts->pairs = (int64_t)batch->pairs;
     return STATUS_OK;
 }
 
@@ -182,22 +188,23 @@ static enum status agree(struct loop *loop, struct agreement *out, float **sum)
     enum status summed = exchange_sum(exchange, sum);
     if (out->status == STATUS_OK)
         out->status = summed;
+    enum status audited = audit_check(&loop->audit);
+    if (out->status == STATUS_OK)
+        out->status = audited;
     if (out->status == STATUS_OK)
         out->status = run_check(loop->trainer->run);
     return exchange_agree(exchange, out);
 }
 
-/* The norm of the mean gradient, and the verdict on it: the same on every rank. */
-static enum status check_finite(const struct loop *loop, const struct agreement *agreement, double *norm)
+/* Of the mean gradient. */
+static double gradient_norm(const struct agreement *agreement)
 {
-    double target = (double)agreement->total.target_tokens;
-    *norm = sqrt(agreement->square_norm) / target;
-    CHECK(isfinite(agreement->total.loss) && isfinite(*norm), STATUS_INTERNAL,
-            "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g; nothing "
-            "of it is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate "
-            "or a longer schedule.warmup may help)",
-            (long long)loop->trainer->state.update + 1, agreement->total.loss / target, fabs(*norm));
-    return STATUS_OK;
+    return sqrt(agreement->square_norm) / (double)agreement->total.target_tokens;
+}
+
+static bool is_finite(const struct agreement *agreement)
+{
+    return isfinite(agreement->total.loss) && isfinite(gradient_norm(agreement));
 }
 
 /* ---- parameters ---- */
@@ -229,28 +236,64 @@ static void count_update(struct loop *loop, const struct slot_facts *total)
     }
 }
 
+/* Own stretches of the parameters, and of what goes with them; all of them travel. */
+static enum status step(struct loop *loop, const struct agreement *agreement, float *sum)
+{
+    struct trainer *trainer = loop->trainer;
+    double norm = gradient_norm(agreement), clip = trainer->config->train.clip_norm;
+    float *parameters = model_parameters(trainer->model)->values;
+    clock_enter(PHASE_UPDATE);
+    struct optimizer_step step = {.learning_rate = learning_rate(trainer),
+            .update = trainer->state.update + 1 - trainer->state.moments_from,
+            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement->total.target_tokens,
+            .square_norm = agreement->square_norm};
+    TRY(optimizer_step(trainer->optimizer, &step, parameters, sum));
+    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), trainer->state.update + 1, parameters);
+    clock_enter(PHASE_EXCHANGE);
+    trainer->state.skipped_in_a_row = 0;
+    return exchange_spread(trainer->exchange, parameters);
+}
+
+/* The update is not finite: it is left out, or the run ends here, maybe to go back. */
+static enum status skip(struct loop *loop, const struct agreement *agreement)
+{
+    struct trainer *trainer = loop->trainer;
+    const double loss = agreement->total.loss / (double)agreement->total.target_tokens;
+    const long long update = (long long)trainer->state.update + 1;
+    not_finite_inspect(trainer, loop->batches, loop->first_slot, loop->end_slot);
+    enum not_finite_way way = not_finite_way(trainer);
+    if (way == NOT_FINITE_SKIPS) {
+        trainer->state.skipped++;
+        trainer->state.skipped_in_a_row++;
+        log_line(LOG_WARNING,
+                "update %lld changes nothing: its loss is %g, its gradient norm %g (train.on_nan skip)",
+                update, loss, fabs(gradient_norm(agreement)));
+        return STATUS_OK;
+    }
+    trainer->goes_back = way == NOT_FINITE_GOES_BACK;
+    return status_fail(STATUS_INTERNAL,
+            "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g%s; nothing "
+            "of it "
+            "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
+            "longer "
+            "schedule.warmup may help)",
+            update, loss, fabs(gradient_norm(agreement)),
+            trainer->went_back ? ", also after going back to the newest checkpoint" : "");
+}
+
 static enum status update(struct loop *loop, struct orders *orders)
 {
     struct agreement agreement;
     struct trainer *trainer = loop->trainer;
-    const struct config *config = trainer->config;
     float *sum;
-    double norm, clip = config->train.clip_norm;
     TRY(agree(loop, &agreement, &sum));
-    TRY(check_finite(loop, &agreement, &norm));
     settle_save(loop);
-    clock_enter(PHASE_UPDATE);
-    struct optimizer_step step = {.learning_rate = learning_rate(trainer),
-            .update = trainer->state.update + 1 - trainer->state.moments_from,
-            .scale = (clip > 0 && norm > clip ? clip / norm : 1) / (double)agreement.total.target_tokens,
-            .square_norm = agreement.square_norm};
-    TRY(optimizer_step(trainer->optimizer, &step, model_parameters(trainer->model)->values, sum));
-    ema_update(&trainer->ema, exchange_blocks(trainer->exchange), trainer->state.update + 1,
-            model_parameters(trainer->model)->values);
-    clock_enter(PHASE_EXCHANGE);
-    TRY(exchange_spread(trainer->exchange, model_parameters(trainer->model)->values));
-    struct update_report report = {agreement.total, step.learning_rate, norm,
-            sampling_rate(&config->train.sampling, trainer->state.update), agreement.total.more == 0};
+    const bool finite = is_finite(&agreement);
+    const double rate = learning_rate(trainer);
+    TRY(finite ? step(loop, &agreement, sum) : skip(loop, &agreement));
+    struct update_report report = {agreement.total, rate, gradient_norm(&agreement),
+            sampling_rate(&trainer->config->train.sampling, trainer->state.update), agreement.total.more == 0,
+            !finite};
     count_update(loop, &agreement.total);
     clock_enter(PHASE_OTHER);
     progress_update(&loop->progress, &report);
@@ -414,8 +457,12 @@ enum status loop_run(struct trainer *trainer)
             .first_slot = exchange_first_slot(slots, ranks, rank),
             .end_slot = exchange_first_slot(slots, ranks, rank + 1),
             .saved = clock_now()};
+    size_t own = (size_t)(loop.end_slot - loop.first_slot);
+    TRY(status_agree(memory_new(&loop.batches, "trainer", own, sizeof *loop.batches)));
+    audit_open(&loop.audit, trainer);
     progress_start(&loop.progress, trainer);
     enum status status = whole_run(&loop);
+    memory_free(loop.batches);
     log_progress(NULL);
     progress_phases();
     progress_memory();

@@ -112,7 +112,7 @@ static double seconds_left(const struct progress *progress)
 static void format_line(char out[LINE_BYTES], const struct progress *progress, int64_t epoch,
         const struct update_report *report, bool full)
 {
-    double loss = progress->loss / (double)progress->target;
+    double loss = progress->target > 0 ? progress->loss / (double)progress->target : NAN;
     char left[32];
     format_time(left, seconds_left(progress));
     int used = snprintf(out, LINE_BYTES, "update %lld  epoch %lld  loss %.4f",
@@ -168,11 +168,14 @@ static void write_update(
     cJSON_AddNumberToObject(object, "gradient_norm", report->gradient_norm);
     if (report->sampling > 0)
         cJSON_AddNumberToObject(object, "sampling", report->sampling);
+    if (report->skipped)
+        cJSON_AddBoolToObject(object, "skipped", true);
     cJSON_AddNumberToObject(object, "tokens", tokens);
     double speed = seconds > 0 ? tokens / seconds : 0;
     cJSON_AddNumberToObject(object, "tokens_per_second", speed);
     write_metrics(progress, object);
-    add_update_events(progress, report, speed);
+    if (!report->skipped)
+        add_update_events(progress, report, speed);
 }
 
 /* ---- events ---- */
@@ -215,8 +218,10 @@ void progress_update(struct progress *progress, const struct update_report *repo
     int64_t epoch = progress->trainer->state.epoch + (report->epoch_end ? 0 : 1);
     progress->updated = clock_now();
     progress->training += progress->updated - before;
-    progress->loss += report->total.loss;
-    progress->target += report->total.target_tokens;
+    if (!report->skipped) {
+        progress->loss += report->total.loss;
+        progress->target += report->total.target_tokens;
+    }
     write_update(progress, epoch, report, progress->updated - before);
     tell(progress, epoch, report);
 }

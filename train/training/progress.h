@@ -15,6 +15,7 @@ struct update_report {
     double learning_rate, gradient_norm;
     double sampling; /* share of decoder inputs that are drawn; 0: not told */
     bool epoch_end;
+    bool skipped; /* it changed nothing: loss or gradient were not finite (train.on_nan) */
 };
 
 /* One validation, agreed by all ranks. */

@@ -19,23 +19,24 @@
 
 /* What a resume needs beside parameters and moments: the /state fields of a checkpoint. No clock, host or rank. */
 struct run_state {
-    int64_t update;       /* done */
-    int64_t epoch;        /* completed */
-    int64_t position;     /* updates done in the epoch under way */
-    int64_t tokens;       /* source and target, trained on */
-    int64_t validated;    /* update of the last validation, 0: none yet */
-    int64_t best_update;  /* 0: none yet */
-    double best;          /* validate.metric there; both follow from the history */
-    int64_t epoch_tokens; /* source and target as they are stored, in the epoch under way */
-    int64_t moments_from; /* updates done when the optimiser's moments were zero */
-    int64_t cuts;         /* schedule.kind plateau: of the rate */
+    int64_t update;                    /* done */
+    int64_t epoch;                     /* completed */
+    int64_t position;                  /* updates done in the epoch under way */
+    int64_t tokens;                    /* source and target, trained on */
+    int64_t validated;                 /* update of the last validation, 0: none yet */
+    int64_t best_update;               /* 0: none yet */
+    double best;                       /* validate.metric there; both follow from the history */
+    int64_t epoch_tokens;              /* source and target as they are stored, in the epoch under way */
+    int64_t moments_from;              /* updates done when the optimiser's moments were zero */
+    int64_t cuts;                      /* schedule.kind plateau: of the rate */
+    int64_t skipped, skipped_in_a_row; /* train.on_nan skip: updates that changed nothing; up to this one */
     int64_t seed, slots;
     char *fingerprint; /* of the corpora */
     char *validated_on; /* fingerprint of the corpus that the history is of; NULL before the first validation */
     struct history history;
 };
 
-enum { STATE_FIELDS = 14 + HISTORY_FIELDS };
+enum { STATE_FIELDS = 16 + HISTORY_FIELDS };
 
 struct trainer {
     const struct config *config;
@@ -54,8 +55,11 @@ struct trainer {
     struct optimizer *optimizer;
     struct ema ema;
     struct run_state state;
-    bool elsewhere;      /* the state is of a checkpoint outside of the run directory (run.resume FILE) */
-    struct period every; /* validate.every, or never without data.valid */
+    bool elsewhere;       /* the state is of a checkpoint outside of the run directory (run.resume FILE) */
+    struct period every;  /* validate.every, or never without data.valid */
+    bool went_back;       /* this start has gone back to a checkpoint (train.on_nan) */
+    bool goes_back;       /* loop_run() has failed so that it should */
+    int not_finite_files; /* written in this start */
 
     /* For who looks on; set after trainer_open(). */
     struct profile *profile; /* counts time and work of ops; NULL: nothing does */
