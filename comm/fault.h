@@ -22,10 +22,10 @@
     X(SYNC, "sync", EIO, "bringing a file or folder to the disk")                                            \
     X(RENAME, "rename", EIO, "giving a file its final name")                                                 \
     X(EXCHANGE, "exchange", 0, "a sum of gradients over ranks")                                              \
-    X(GRADIENT, "gradient", 0,                                                                               \
-            "the gradient of the run's N-th micro-batch becomes NaN, slots of an update in order")           \
-    X(FLIP, "flip", 0, "a bit flips in the gradient of the N-th micro-batch that the rank computes")         \
-    X(DRIFT, "drift", 0, "a bit flips in a parameter of the rank after its N-th update")                     \
+    X(GRADIENT, "gradient", 0, "the gradient of the run's N-th micro-batch is NaN, whenever it is computed") \
+    X(PASSING, "passing", 0, "the gradient of the N-th micro-batch that the rank computes becomes NaN")      \
+    X(FLIP, "flip", 0, "a bit of the gradient flips in the N-th micro-batch that the rank audits")           \
+    X(DRIFT, "drift", 0, "a bit of a parameter flips before the rank's N-th audit")                          \
     X(KILL, "kill", 0, "the rank is killed at the end of an update")
 
 enum fault_site {

@@ -28,12 +28,11 @@ static size_t padded(size_t bytes)
 static struct parts measure(const struct head *head, const size_t words[SIDES])
 {
     const size_t width = sizeof(int32_t), target = head->tokens[TARGET];
-    struct parts parts = {.bytes = {head->has_numbers ? head->pairs * sizeof(int64_t) : 0,
-                                  (head->pairs + 1) * width, (head->pairs + 1) * width,
-                                  head->tokens[SOURCE] * words[SOURCE] * width,
-                                  head->tokens[TARGET] * words[TARGET] * width,
-                                  head->has_inputs ? target * width : 0,
-                                  head->has_alignment ? (target + 1) * width : 0, head->points * width},
+    struct parts parts = {
+            .bytes = {head->has_numbers ? head->pairs * sizeof(int64_t) : 0, (head->pairs + 1) * width,
+                    (head->pairs + 1) * width, head->tokens[SOURCE] * words[SOURCE] * width,
+                    head->tokens[TARGET] * words[TARGET] * width, head->has_inputs ? target * width : 0,
+                    head->has_alignment ? (target + 1) * width : 0, head->points * width},
             .total = padded(sizeof *head)};
     for (int i = 0; i < PARTS; i++)
         parts.total += padded(parts.bytes[i]);
@@ -81,8 +80,8 @@ enum status batch_unpack(struct batch *out, const void *packed, size_t bytes, co
     if (bytes >= padded(sizeof head))
         memcpy(&head, packed, sizeof head);
     struct parts parts = measure(&head, words);
-    CHECK(parts.total == bytes, STATUS_INTERNAL, "a micro-batch of another rank: expected %zu bytes, found %zu",
-            parts.total, bytes);
+    CHECK(parts.total == bytes, STATUS_INTERNAL,
+            "a micro-batch of another rank: expected %zu bytes, found %zu", parts.total, bytes);
     const char *from = (const char *)packed + padded(sizeof head);
     for (int i = 0; i < PARTS; i++) {
         parts.data[i] = parts.bytes[i] > 0 ? from : NULL;

@@ -165,12 +165,13 @@ static enum status judge(
     TRY(world_broadcast(&again, sizeof again, 0));
     if (again)
         return status_fail(STATUS_INTERNAL,
-                "update %lld: %s, and %s/" SUSPECTS
-                " told of another time: a processor or memory errs; go on without that host, and remove the file "
+                "update %lld: %s, and %s/" SUSPECTS " told of another time: a processor or memory errs; go "
+                                                    "on without that host, and remove the file "
                 "to have this taken for the first time",
                 update, found, run_path(run));
     return status_fail(STATUS_HUNG,
-            "update %lld: %s: a processor or memory errs; nothing of this update is saved, the same command goes on "
+            "update %lld: %s: a processor or memory errs; nothing of this update is saved, the same command "
+            "goes on "
             "from the last checkpoint",
             update, found);
 }
@@ -200,8 +201,8 @@ static int third_of(int first, int second)
 }
 
 /* Adds what `rank` computes from the batch; all agree. */
-static enum status try_rank(
-        const struct audit *audit, const struct batch *batch, struct audit_trial *trials, int *count, int rank)
+static enum status try_rank(const struct audit *audit, const struct batch *batch, struct audit_trial *trials,
+        int *count, int rank)
 {
     struct audit_trial *trial = &trials[(*count)++];
     *trial = (struct audit_trial){.rank = rank};

@@ -26,7 +26,8 @@ struct on_nan_kind {
 static const struct on_nan_kind kinds[] = {
         {{"stop", "the run ends (70)", NULL}, false, false},
         {{"skip", "it changes no parameter; after 10 in a row as roll_back", NULL}, true, true},
-        {{"roll_back", "the run goes back to its newest checkpoint, once; then it ends (70)", NULL}, false, true},
+        {{"roll_back", "the run goes back to its newest checkpoint, once; then it ends (70)", NULL}, false,
+                true},
 };
 const struct kind_table on_nan_kinds = KIND_TABLE("what is done about a loss that is not finite", kinds);
 
@@ -40,7 +41,8 @@ enum not_finite_way not_finite_way(const struct trainer *trainer)
 
 void not_finite_inject(const struct trainer *trainer, int slot, float *gradient)
 {
-    if (fault_fires_at(FAULT_GRADIENT, trainer->state.update * trainer->config->batch.micro_batches + slot + 1))
+    int64_t number = trainer->state.update * trainer->config->batch.micro_batches + slot + 1;
+    if (fault_fires_at(FAULT_GRADIENT, number) || fault_fires(FAULT_PASSING))
         gradient[0] = NAN;
 }
 
@@ -81,8 +83,8 @@ static enum status compute(
     not_finite_inject(trainer, slot, gradient);
     enum status status = model_loss(trainer->model, batch, &pass, &loss);
     if (status == STATUS_OK)
-        *out = (struct finding){slot, loss.objective / (double)batch->tokens[TARGET],
-                first_not_finite(parameters, gradient)};
+        *out = (struct finding){
+                slot, loss.objective / (double)batch->tokens[TARGET], first_not_finite(parameters, gradient)};
     *found = status == STATUS_OK && (!isfinite(loss.objective) || out->parameter);
     memory_free(gradient);
     watch_beat();
@@ -116,9 +118,11 @@ static enum status make_text(char **text, size_t *bytes, const struct trainer *t
 {
     FILE *out = open_memstream(text, bytes);
     CHECK(out, STATUS_INTERNAL, "out of memory for the pairs of a micro-batch");
-    fprintf(out, "# update %lld, slot %d of %lld: loss %g, first parameter whose gradient is not finite: %s\n",
-            (long long)trainer->state.update + 1, found->slot, (long long)trainer->config->batch.micro_batches,
-            found->loss, found->parameter ? found->parameter : "none");
+    fprintf(out,
+            "# update %lld, slot %d of %lld: loss %g, first parameter whose gradient is not finite: %s\n",
+            (long long)trainer->state.update + 1, found->slot,
+            (long long)trainer->config->batch.micro_batches, found->loss,
+            found->parameter ? found->parameter : "none");
     fprintf(out, "# number of the pair in data.train, from 0, ids of its source, ids of its target\n");
     write_pairs(out, trainer, batch);
     bool good = !ferror(out);
@@ -132,7 +136,8 @@ static enum status save(char path[PATH_MAX], const struct trainer *trainer, cons
 {
     char folder[PATH_MAX], name[64], *text = NULL;
     size_t bytes = 0;
-    snprintf(name, sizeof name, "update-%08lld-slot-%04d.txt", (long long)trainer->state.update + 1, found->slot);
+    snprintf(name, sizeof name, "update-%08lld-slot-%04d.txt", (long long)trainer->state.update + 1,
+            found->slot);
     TRY(path_join(folder, run_path(trainer->run), FOLDER));
     TRY(path_join(path, folder, name));
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
@@ -147,18 +152,19 @@ static enum status save(char path[PATH_MAX], const struct trainer *trainer, cons
 static void tell(struct trainer *trainer, const struct batch *batch, const struct finding *found)
 {
     char path[PATH_MAX] = "";
-    enum status status = trainer->not_finite_files++ < FILES_MOST ? save(path, trainer, batch, found) : STATUS_OK;
+    enum status status =
+            trainer->not_finite_files++ < FILES_MOST ? save(path, trainer, batch, found) : STATUS_OK;
     log_rank(LOG_WARNING, "update %lld: the micro-batch of slot %d has a loss of %g%s%s%s%s",
             (long long)trainer->state.update + 1, found->slot, found->loss,
             found->parameter ? ", and a gradient that is not finite from " : "",
-            found->parameter ? found->parameter : "", path[0] && status == STATUS_OK ? " on; its pairs: " : "",
-            status == STATUS_OK ? path : "");
+            found->parameter ? found->parameter : "",
+            path[0] && status == STATUS_OK ? " on; its pairs: " : "", status == STATUS_OK ? path : "");
     if (status != STATUS_OK)
         log_rank(LOG_WARNING, "%s", status_message());
 }
 
-static enum status inspect_own(struct trainer *trainer, const struct batch *batches, int first_slot,
-        int end_slot, int64_t *count)
+static enum status inspect_own(
+        struct trainer *trainer, const struct batch *batches, int first_slot, int end_slot, int64_t *count)
 {
     for (int slot = first_slot; slot < end_slot; slot++) {
         const struct batch *batch = &batches[slot - first_slot];
@@ -183,7 +189,8 @@ void not_finite_inspect(struct trainer *trainer, const struct batch *batches, in
         log_line(LOG_WARNING, "the micro-batches could not be computed again: %s", status_message());
     else if (count == 0)
         log_line(LOG_WARNING,
-                "update %lld: each micro-batch has a finite loss and gradient when it is computed again: their sum "
+                "update %lld: each micro-batch has a finite loss and gradient when it is computed again: "
+                "their sum "
                 "is too large, or a processor or memory erred in passing",
                 (long long)trainer->state.update + 1);
 }

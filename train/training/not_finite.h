@@ -21,15 +21,14 @@ extern const struct kind_table on_nan_kinds; /* stop, skip, roll_back */
 /* Tells which micro-batches of the update under way give a loss or gradient that is not finite, when they are computed
  * again: a line each, and RUN/not-finite/update-U-slot-S.txt with the pairs. batches [own slots], from first_slot on, may
  * be read; nothing has been updated. Trouble on the way is only warned of. Collective. */
-void not_finite_inspect(
-        struct trainer *trainer, const struct batch *batches, int first_slot, int end_slot);
+void not_finite_inspect(struct trainer *trainer, const struct batch *batches, int first_slot, int end_slot);
 
 enum not_finite_way { NOT_FINITE_ENDS, NOT_FINITE_SKIPS, NOT_FINITE_GOES_BACK };
 
 /* What is to be done about the update under way; the same on every rank. */
 enum not_finite_way not_finite_way(const struct trainer *trainer);
 
-/* The gradient of a micro-batch as the fault site FAULT_GRADIENT would have it. */
+/* The gradient of a micro-batch as fault sites would have it. */
 void not_finite_inject(const struct trainer *trainer, int slot, float *gradient);
 
 #endif
