@@ -210,6 +210,19 @@ static void tell(struct progress *progress, int64_t epoch, const struct update_r
     }
 }
 
+/* One line: what it comes from is for a person to find. */
+static void tell_spike(struct progress *progress, const struct update_report *report)
+{
+    double median, loss = report->total.loss / (double)report->total.target_tokens;
+    if (spike_see(&progress->spike, loss, &median))
+        log_line(LOG_WARNING,
+                "update %lld: loss spike: %.4f, where the last %d updates have a median of %.4f (gradient "
+                "norm "
+                "%.3g)",
+                (long long)progress->trainer->state.update, loss, SPIKE_WINDOW, median,
+                report->gradient_norm);
+}
+
 void progress_update(struct progress *progress, const struct update_report *report)
 {
     if (world()->rank != 0)
@@ -224,6 +237,7 @@ void progress_update(struct progress *progress, const struct update_report *repo
     }
     write_update(progress, epoch, report, progress->updated - before);
     tell(progress, epoch, report);
+    tell_spike(progress, report);
 }
 
 static void write_validation(struct progress *progress, int64_t epoch, const struct validation_report *report)

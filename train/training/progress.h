@@ -6,6 +6,7 @@
 #define TRAIN_PROGRESS_H
 
 #include "io/events.h"
+#include "train/training/spike.h"
 #include "train/training/trainer.h"
 #include "train/training/validate.h"
 
@@ -33,6 +34,7 @@ struct progress {
     double first_share; /* of the run that was done */
     double loss;        /* objective since the last log line */
     int64_t target;     /* tokens it is summed over */
+    struct spike spike;
     bool metrics_failed;
     struct events *events; /* NULL: none, or no more after a failure */
 };
