@@ -18,6 +18,9 @@
     X(OPEN, "open", EIO, "opening a file")                                                                   \
     X(READ, "read", EIO, "reading from a file")                                                              \
     X(WRITE, "write", ENOSPC, "writing to a file")                                                           \
+    X(INTERRUPT, "interrupt", EINTR, "a signal interrupts reading or writing")                               \
+    X(SHORT, "short", 0, "a read or write takes half of the bytes")                                          \
+    X(SPACE, "space", 0, "the file system says that nothing is free")                                        \
     X(SLOW, "slow", 0, "a read or write of an HDF5 file takes 20 ms")                                        \
     X(SYNC, "sync", EIO, "bringing a file or folder to the disk")                                            \
     X(RENAME, "rename", EIO, "giving a file its final name")                                                 \

@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Interruptions in a row after which a call counts as failed: an endless storm must not hang us. */
+enum { INTERRUPTIONS_LIMIT = 1000 };
+
 enum status path_join(char out[PATH_MAX], const char *folder, const char *name)
 {
     int length = snprintf(out, PATH_MAX, "%s/%s", folder, name);
@@ -65,12 +68,18 @@ static enum status temporary_name(char out[PATH_MAX], const char *path)
 
 enum status durable_put(int descriptor, const char *path, const void *data, size_t bytes)
 {
+    int interruptions = 0;
     for (const char *next = data; bytes > 0;) {
-        ssize_t written = fault_fires(FAULT_WRITE) ? -1 : write(descriptor, next, bytes);
-        if (written < 0 && errno == EINTR)
+        ssize_t written = -1;
+        if (!fault_fires(FAULT_WRITE) && !fault_fires(FAULT_INTERRUPT))
+            written = write(descriptor, next, fault_fires(FAULT_SHORT) ? (bytes + 1) / 2 : bytes);
+        if (written < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
+        if (written == 0)
+            errno = ENOSPC;
         if (written <= 0)
             return status_fail_errno("write", path);
+        interruptions = 0;
         next += written;
         bytes -= (size_t)written;
     }

@@ -65,8 +65,11 @@ static enum status open_descriptor(struct h5_disk *disk, const char *path, bool 
 {
     memset(disk, 0, sizeof *disk);
     disk->path = path;
-    /* A pipe is refused, not waited for. */
-    int flags = O_CLOEXEC | (writing ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY | O_NONBLOCK);
+    /* What an earlier try has left is never written to again: its pages may have been dropped after a failed fsync. A pipe
+     * to read from is refused, not waited for. */
+    if (writing)
+        unlink(path);
+    int flags = O_CLOEXEC | (writing ? O_RDWR | O_CREAT | O_EXCL : O_RDONLY | O_NONBLOCK);
     disk->descriptor = fault_fires(FAULT_OPEN) ? -1 : open(path, flags, 0666);
     if (disk->descriptor < 0)
         return status_fail_errno(writing ? "create" : "open", path);
@@ -141,13 +144,19 @@ static void got_on(void)
     watch_beat();
 }
 
+static size_t taken_at_once(size_t bytes)
+{
+    return fault_fires(FAULT_SHORT) ? (bytes + 1) / 2 : bytes;
+}
+
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes)
 {
     const uint8_t *from = data;
     int interruptions = 0;
     while (bytes > 0) {
-        ssize_t written =
-                fault_fires(FAULT_WRITE) ? -1 : pwrite(disk->descriptor, from, bytes, (off_t)offset);
+        ssize_t written = -1;
+        if (!fault_fires(FAULT_WRITE) && !fault_fires(FAULT_INTERRUPT))
+            written = pwrite(disk->descriptor, from, taken_at_once(bytes), (off_t)offset);
         if (written < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
         if (written <= 0) {
@@ -170,7 +179,9 @@ enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data
     uint8_t *to = data;
     int interruptions = 0;
     while (bytes > 0) {
-        ssize_t got = fault_fires(FAULT_READ) ? -1 : pread(disk->descriptor, to, bytes, (off_t)offset);
+        ssize_t got = -1;
+        if (!fault_fires(FAULT_READ) && !fault_fires(FAULT_INTERRUPT))
+            got = pread(disk->descriptor, to, taken_at_once(bytes), (off_t)offset);
         if (got < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
         if (got < 0)

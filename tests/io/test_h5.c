@@ -209,6 +209,43 @@ static void test_h5__a_failed_write_leaves_the_old_file(void **state)
     assert_true(walk_failures("memory", "", before, after) > 5);
 }
 
+/* The same file by writes and reads that take half, with interruptions between; but no endless storm of these. */
+static void test_h5__short_and_interrupted_calls_are_gone_through(void **state)
+{
+    (void)state;
+    const char *plain = files_path("a.h5"), *path = files_path("b.h5");
+    assert_int_equal(files_sample(plain, H5_CHECKPOINT, 1), STATUS_OK);
+    for (int n = 1; n < 20; n++) {
+        char plan[64];
+        snprintf(plan, sizeof plan, "short:%d+,interrupt:%d", n, 3 * n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        assert_int_equal(files_sample(path, H5_CHECKPOINT, 1), STATUS_OK);
+        read_sample(path);
+        fault_plan(NULL, 0);
+        assert_true(files_equal(plain, path));
+    }
+    assert_int_equal(fault_plan("interrupt:10+", 0), STATUS_OK);
+    assert_int_equal(files_sample(path, H5_CHECKPOINT, 1), STATUS_IO);
+    assert_non_null(strstr(status_message(), "Interrupted"));
+    assert_int_equal(open_status(plain, H5_CHECKPOINT), STATUS_IO);
+    fault_plan(NULL, 0);
+    assert_true(files_equal(plain, path));
+}
+
+/* A try that failed has left its file, with another name to it: that one is not written to. */
+static void test_h5__each_try_writes_to_a_new_file(void **state)
+{
+    (void)state;
+    size_t bytes;
+    const char *left = files_path("a.h5.tmp"), *other = files_path("other");
+    files_write(left, "left over", 9);
+    assert_int_equal(link(left, other), 0);
+    assert_int_equal(files_sample(files_path("a.h5"), H5_CHECKPOINT, 1), STATUS_OK);
+    free(files_read(other, &bytes));
+    assert_int_equal(bytes, 9);
+    read_sample(files_path("a.h5"));
+}
+
 /* What is wrong with the machine is not blamed on the file. */
 static void test_h5__opening_fails_anywhere_for_its_own_reason(void **state)
 {
@@ -284,6 +321,10 @@ int main(void)
                     test_h5__refuses_every_flipped_byte_and_every_cut, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_h5__a_failed_write_leaves_the_old_file, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__short_and_interrupted_calls_are_gone_through, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__each_try_writes_to_a_new_file, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_h5__opening_fails_anywhere_for_its_own_reason, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
