@@ -7,7 +7,8 @@
  * h5py and h5dump read the files without help. Writing goes to NAME.tmp through an own file driver with a sticky error;
  * h5_commit() closes, fills in the header, fsyncs, reads back and verifies, renames, fsyncs the folder. Equal contents
  * are equal bytes. Reading verifies the digest first; then arrays are read chunk by chunk with pread and a bounded
- * inflate, without the HDF5 library, so that any thread may read once an array is opened. Foreign types stay in h5*.c.
+ * inflate, without the HDF5 library, so that any thread may read once an array is opened. What is written to meanwhile is
+ * STATUS_IO, never other numbers. Foreign types stay in h5*.c.
  */
 #ifndef IO_H5_H
 #define IO_H5_H

@@ -82,21 +82,22 @@ enum status h5_disk_create(struct h5_disk *disk, const char *path)
     return open_descriptor(disk, path, true);
 }
 
-static enum status check_file(struct h5_disk *disk)
+enum status h5_disk_examine(const struct h5_disk *disk, uint64_t *length, int64_t *modified)
 {
     struct stat facts;
     if (fstat(disk->descriptor, &facts) != 0)
         return status_fail_errno("examine", disk->path);
     CHECK(S_ISREG(facts.st_mode), STATUS_DATA, "%s: expected a corpus or checkpoint file, found %s",
             disk->path, S_ISDIR(facts.st_mode) ? "a folder" : "no regular file");
-    disk->length = (uint64_t)facts.st_size;
+    *length = (uint64_t)facts.st_size;
+    *modified = (int64_t)facts.st_mtim.tv_sec * 1000000000 + facts.st_mtim.tv_nsec;
     return STATUS_OK;
 }
 
 enum status h5_disk_open(struct h5_disk *disk, const char *path)
 {
     TRY(open_descriptor(disk, path, false));
-    enum status status = check_file(disk);
+    enum status status = h5_disk_examine(disk, &disk->length, &disk->modified);
     if (status != STATUS_OK)
         h5_disk_close(disk);
     return status;

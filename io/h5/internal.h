@@ -31,6 +31,7 @@ struct h5_disk {
     int descriptor;   /* -1: closed */
     bool writing;
     uint64_t length;              /* bytes HDF5 believes to be there; reading: of the file */
+    int64_t modified;             /* reading: ns, when the file was opened */
     uint64_t unsynced;            /* bytes written since h5_disk_sync() */
     enum status failed;           /* the first failure, with */
     char reason[H5_REASON_BYTES]; /* its message */
@@ -49,6 +50,9 @@ enum status h5_disk_close(struct h5_disk *disk);
 enum status h5_disk_read(const struct h5_disk *disk, uint64_t offset, void *data, size_t bytes);
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes);
 enum status h5_disk_sync(struct h5_disk *disk);
+
+/* Length and time of the last change, as they are now. */
+enum status h5_disk_examine(const struct h5_disk *disk, uint64_t *length, int64_t *modified);
 
 /* STATUS_OK, or the first failure raised again. */
 enum status h5_disk_status(const struct h5_disk *disk);
@@ -103,6 +107,8 @@ struct h5_entry {
 struct h5_file {
     char *path;
     struct h5_disk disk;
+    struct h5_header header;
+    _Atomic int64_t modified; /* ns; the contents of that time are known to be those of the header */
     hid_t id;
     struct h5_entry *entries; /* in byte order of names */
     size_t count, capacity;

@@ -254,7 +254,7 @@ static enum status scan(struct h5_file *file)
 
 /* ---- opening and closing ---- */
 
-static enum status begin(struct h5_file **out, struct h5_header *header, const char *path, enum h5_kind kind)
+static enum status begin(struct h5_file **out, const char *path, enum h5_kind kind)
 {
     struct h5_file *file = NULL;
     TRY(memory_new(&file, "h5", 1, sizeof *file));
@@ -263,19 +263,19 @@ static enum status begin(struct h5_file **out, struct h5_header *header, const c
     file->disk.descriptor = -1;
     TRY(memory_text(&file->path, "h5", path));
     TRY(h5_disk_open(&file->disk, file->path));
-    TRY(h5_header_read(header, &file->disk));
-    return h5_header_expect(&file->disk, header, kind);
+    file->modified = file->disk.modified;
+    TRY(h5_header_read(&file->header, &file->disk));
+    return h5_header_expect(&file->disk, &file->header, kind);
 }
 
 enum status h5_open(struct h5_file **out, const char *path, enum h5_kind kind, bool everywhere)
 {
     struct h5_file *file = NULL;
-    struct h5_header header = {0};
-    enum status status = begin(&file, &header, path, kind);
+    enum status status = begin(&file, path, kind);
     if (everywhere)
         status = status_agree(status);
     if (status == STATUS_OK)
-        status = h5_verify(&file->disk, &header, everywhere);
+        status = h5_verify(&file->disk, &file->header, everywhere);
     if (status == STATUS_OK)
         status = scan(file);
     if (everywhere)

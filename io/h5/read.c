@@ -147,17 +147,42 @@ const struct h5_array *h5_reader_array(const struct h5_reader *reader)
     return &reader->array;
 }
 
+/* Others may write to a file that we read for days: one whose time has changed is verified again. A file that took over
+ * its name is none of ours, we keep the one that was opened. */
+static enum status check_unchanged(struct h5_file *file)
+{
+    uint64_t length;
+    int64_t modified;
+    TRY(h5_disk_examine(&file->disk, &length, &modified));
+    if (modified == file->modified && length == file->disk.length)
+        return STATUS_OK;
+    enum status status = length == file->disk.length
+                                 ? h5_verify(&file->disk, &file->header, false)
+                                 : status_fail(STATUS_DATA, "%s: expected %llu bytes, found %llu", file->path,
+                                           (unsigned long long)file->disk.length, (unsigned long long)length);
+    CHECK(status == STATUS_OK, status == STATUS_DATA ? STATUS_IO : status,
+            "%s; it was good when it was opened, and has been written to since", status_message());
+    file->modified = modified;
+    return STATUS_OK;
+}
+
+static enum status read_bytes(struct h5_file *file, uint64_t address, void *out, size_t bytes)
+{
+    TRY(h5_disk_read(&file->disk, address, out, bytes));
+    return check_unchanged(file);
+}
+
 enum status h5_read_chunk(const struct h5_reader *reader, size_t chunk, void *out)
 {
-    const struct h5_file *file = reader->file;
+    struct h5_file *file = reader->file;
     if (!reader->array.chunk_rows)
-        return h5_disk_read(&file->disk, reader->address, out, h5_chunk_bytes(&reader->array));
+        return read_bytes(file, reader->address, out, h5_chunk_bytes(&reader->array));
     const struct piece *piece = &reader->pieces[chunk];
     if (!reader->array.compression && piece->bytes == h5_chunk_bytes(&reader->array))
-        return h5_disk_read(&file->disk, piece->address, out, piece->bytes);
+        return read_bytes(file, piece->address, out, piece->bytes);
     uint8_t *packed = NULL;
     TRY(memory_new(&packed, "h5", piece->bytes, 1));
-    enum status status = h5_disk_read(&file->disk, piece->address, packed, piece->bytes);
+    enum status status = read_bytes(file, piece->address, packed, piece->bytes);
     if (status == STATUS_OK) {
         status = h5_unpack(&reader->array, packed, piece->bytes, out);
         if (status == STATUS_DATA)
@@ -187,7 +212,7 @@ enum status h5_read_rows(struct h5_reader *reader, size_t first, size_t count, v
     size_t row = h5_row_bytes(array), rows = array->rank ? array->shape[0] : 1;
     ASSERT(first <= rows && count <= rows - first);
     if (!array->chunk_rows)
-        return h5_disk_read(&reader->file->disk, reader->address + first * row, out, count * row);
+        return read_bytes(reader->file, reader->address + first * row, out, count * row);
     uint8_t *to = out;
     while (count > 0) {
         size_t number = first / array->chunk_rows, from = first % array->chunk_rows;

@@ -10,6 +10,7 @@
 #include "io/h5.h"
 #include "tests/io/h5_files.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,65 @@ static void test_h5__a_file_cut_off_while_in_use_is_an_io_failure(void **state)
     h5_close(file);
 }
 
+static void flip(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    fputc(byte ^ 1, file);
+    fclose(file);
+}
+
+/* The last byte is none of the array that is read: nothing of it need be wrong for the file to be another. */
+static void test_h5__a_file_written_to_while_in_use_is_an_io_failure(void **state)
+{
+    (void)state;
+    const char *path = files_path("a.h5");
+    size_t bytes;
+    struct h5_file *file;
+    struct h5_reader *reader;
+    float weight[48];
+    assert_int_equal(files_sample(path, H5_CORPUS, 0), STATUS_OK);
+    free(files_read(path, &bytes));
+    assert_int_equal(h5_open(&file, path, H5_CORPUS, false), STATUS_OK);
+    assert_int_equal(h5_reader_open(&reader, file, "/model/layer/weight", H5_FLOAT32, 2), STATUS_OK);
+    usleep(20000); /* times of files are those of the last tick */
+    flip(path, (long)bytes - 1);
+    assert_int_equal(h5_read_chunk(reader, 0, weight), STATUS_IO);
+    assert_non_null(strstr(status_message(), path));
+    assert_non_null(strstr(status_message(), "has been written to since"));
+    flip(path, (long)bytes - 1);
+    assert_int_equal(h5_read_chunk(reader, 0, weight), STATUS_OK);
+    assert_int_equal(truncate(path, (off_t)bytes - 1), 0);
+    assert_int_equal(h5_read_chunk(reader, 0, weight), STATUS_IO);
+    h5_reader_close(reader);
+    h5_close(file);
+}
+
+static void test_h5__a_file_touched_or_replaced_while_in_use_is_read_on(void **state)
+{
+    (void)state;
+    const char *path = files_path("a.h5"), *other = files_path("b.h5");
+    static const struct timespec times[2]; /* 1970 */
+    struct h5_file *file;
+    struct h5_reader *reader;
+    float weight[48];
+    assert_int_equal(files_sample(path, H5_CORPUS, 0), STATUS_OK);
+    files_write(other, "another", 7);
+    assert_int_equal(h5_open(&file, path, H5_CORPUS, false), STATUS_OK);
+    assert_int_equal(h5_reader_open(&reader, file, "/model/layer/weight", H5_FLOAT32, 2), STATUS_OK);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(h5_read_chunk(reader, 1, weight), STATUS_OK);
+        assert_true(weight[1] == 0.01f * 49);
+        assert_int_equal(rename(other, path), i ? -1 : 0);
+    }
+    h5_reader_close(reader);
+    h5_close(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +393,10 @@ int main(void)
                     test_h5__a_new_name_is_taken_back_when_the_folder_fails, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_h5__a_file_cut_off_while_in_use_is_an_io_failure, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_file_written_to_while_in_use_is_an_io_failure, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5__a_file_touched_or_replaced_while_in_use_is_read_on, files_setup, files_teardown),
     };
     return cmocka_run_group_tests_name("h5", tests, NULL, NULL);
 }
