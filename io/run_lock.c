@@ -4,6 +4,7 @@
 #include "comm/memory.h"
 #include "comm/thread.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -27,7 +28,8 @@ struct run_lock {
     pthread_mutex_t mutex;
     pthread_cond_t ending;
     bool beating, end;
-    atomic_bool lost; /* as the file was read last */
+    atomic_bool lost;       /* as the file was read last, */
+    _Atomic int64_t looked; /* at this time: seconds since the host was started */
 };
 
 /* ---- this process ---- */
@@ -42,23 +44,44 @@ static void read_line(const char *path, char *out, size_t bytes)
         fclose(file);
 }
 
-/* Field 22 of /proc/PID/stat; -1 if there is no such process. */
-static long long born_at(long pid)
+/* What /proc/PID/stat tells. */
+struct process {
+    char state;     /* field 3; 0: nothing is told, as where /proc hides what others run */
+    long long born; /* field 22; -1 */
+};
+
+static struct process look_at(long pid)
 {
     char path[64], line[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     read_line(path, line, sizeof line);
     const char *at = strrchr(line, ')'); /* the name may hold blanks */
+    struct process found = {at && at[1] ? at[2] : '\0', -1};
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
-    return at ? atoll(at) : -1;
+    found.born = at ? atoll(at) : -1;
+    return found;
+}
+
+/* Whether the process of that number is gone, or is another by now. One that was killed is gone although its parent has
+ * not asked for its status yet. */
+static bool is_dead(long pid, long long born)
+{
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        return true;
+    struct process found = look_at(pid);
+    if (found.state == 'Z' || found.state == 'X')
+        return true;
+    return found.born >= 0 && born >= 0 && found.born != born;
 }
 
 static void describe_self(struct run_holder *self)
 {
-    *self = (struct run_holder){.pid = (long)getpid(), .born = born_at((long)getpid())};
+    *self = (struct run_holder){.pid = (long)getpid(), .born = look_at((long)getpid()).born};
     gethostname(self->host, sizeof self->host - 1);
     read_line("/proc/sys/kernel/random/boot_id", self->boot, sizeof self->boot);
+    if (!self->boot[0])
+        snprintf(self->boot, sizeof self->boot, "-");
     if (readlink("/proc/self/ns/pid", self->space, sizeof self->space - 1) < 0)
         snprintf(self->space, sizeof self->space, "-");
     const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
@@ -104,14 +127,15 @@ static bool read_text(const char *path, char text[TEXT_BYTES], struct stat *foun
     return good;
 }
 
-static enum status write_text(const char *path, const char *text)
+/* A file of our own beside the lock: hosts and process numbers of two containers may be the same. path ends in XXXXXX. */
+static enum status write_fresh(char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         return status_fail_errno("create", path);
     ssize_t length = (ssize_t)strlen(text);
     errno = ENOSPC; /* if fewer bytes are written */
-    bool good = write(fd, text, (size_t)length) == length && fsync(fd) == 0;
+    bool good = write(fd, text, (size_t)length) == length && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
     enum status status = good ? STATUS_OK : status_fail_errno("write", path);
     close(fd);
     return status;
@@ -133,7 +157,7 @@ static bool is_stale(const struct run_holder *holder, const struct run_holder *s
         return true;
     if (strcmp(holder->space, self->space) != 0)
         return false;
-    return (kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) || born_at(holder->pid) != holder->born;
+    return is_dead(holder->pid, holder->born);
 }
 
 /* Puts a stale lock aside. Another process may have done so a moment ago and hold a fresh one: that is put back. */
@@ -195,13 +219,15 @@ static enum status try_take(const char *path, const char *fresh, const struct ru
 {
     char text[TEXT_BYTES];
     struct stat own, found;
-    *taken = link(fresh, path) == 0;
+    int refused = link(fresh, path) == 0 ? 0 : errno;
     /* On NFS the answer to a link that was made may be lost: the number of links tells. */
     if (stat(fresh, &own) != 0)
         return status_fail_errno("read", fresh);
-    *taken = *taken || own.st_nlink == 2;
+    *taken = refused == 0 || own.st_nlink == 2;
     if (*taken)
         return STATUS_OK;
+    CHECK(refused == EEXIST, STATUS_IO, "cannot lock the run directory: link %s to %s: %s", path, fresh,
+            strerror(refused));
     if (!read_text(path, text, &found))
         return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
     struct run_holder holder;
@@ -215,12 +241,35 @@ static enum status try_take(const char *path, const char *fresh, const struct ru
     return STATUS_OK;
 }
 
-static enum status take(struct run_lock *lock, const char *fresh, const struct run_holder *self)
+/* Files beside the lock whose processes were killed between making and removing them. */
+static void sweep(const char *folder, const struct run_holder *self, time_t now)
 {
-    enum status status = write_text(fresh, lock->text);
+    char path[4096], text[TEXT_BYTES];
+    struct dirent *entry;
+    struct run_holder holder;
+    struct stat found;
+    DIR *stream = opendir(folder);
+    while (stream && (entry = readdir(stream))) {
+        bool ours = strncmp(entry->d_name, "lock.", strlen("lock.")) == 0;
+        if (!ours || (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= sizeof path)
+            continue;
+        if (read_text(path, text, &found) &&
+                !is_held(parse(text, &holder), &holder, self, found.st_mtime, now))
+            unlink(path);
+    }
+    if (stream)
+        closedir(stream);
+}
+
+static enum status take(struct run_lock *lock, const char *folder, char *fresh, const struct run_holder *self)
+{
+    struct stat own;
+    enum status status = write_fresh(fresh, lock->text);
     bool taken = false;
     for (int i = 0; i < TRIES && status == STATUS_OK && !taken; i++)
         status = try_take(lock->path, fresh, self, &taken);
+    if (taken && stat(fresh, &own) == 0)
+        sweep(folder, self, own.st_mtime);
     unlink(fresh);
     if (status == STATUS_OK && !taken)
         status = status_fail(STATUS_BUSY, "%s: several processes want the run directory at once", lock->path);
@@ -239,10 +288,19 @@ static enum status fail_lost(const char *path, const char *text)
     return status_fail(STATUS_BUSY, "%s: the run directory was taken over by %s", path, words);
 }
 
+/* A clock that runs while the machine is suspended, and that nobody sets. */
+static int64_t seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
 enum status run_lock_check(struct run_lock *lock)
 {
     char text[TEXT_BYTES];
     struct stat found;
+    atomic_store(&lock->looked, seconds_now());
     bool there = read_text(lock->path, text, &found);
     /* A file server that does not answer tells nothing. */
     bool ours = there ? strcmp(text, lock->text) == 0 : errno != ENOENT;
@@ -250,9 +308,11 @@ enum status run_lock_check(struct run_lock *lock)
     return ours ? STATUS_OK : fail_lost(lock->path, there ? text : NULL);
 }
 
+/* A process that was stopped for long goes on here before its thread has beaten again. */
 enum status run_lock_held(struct run_lock *lock)
 {
-    return atomic_load(&lock->lost) ? run_lock_check(lock) : STATUS_OK;
+    bool old = seconds_now() - atomic_load(&lock->looked) > 2 * BEAT_SECONDS;
+    return old || atomic_load(&lock->lost) ? run_lock_check(lock) : STATUS_OK;
 }
 
 void run_lock_beat(struct run_lock *lock)
@@ -308,17 +368,18 @@ enum status run_lock_take(struct run_lock **out, const char *folder)
     char path[4096], fresh[4096];
     describe_self(&self);
     snprintf(path, sizeof path, "%s/lock", folder);
-    snprintf(fresh, sizeof fresh, "%s/lock.%s.%ld", folder, self.host, self.pid);
+    snprintf(fresh, sizeof fresh, "%s/lock.XXXXXX", folder);
     TRY(memory_new(&lock, "run", 1, sizeof *lock));
     enum status status = memory_text(&lock->path, "run", path);
     format(&self, lock->text);
     if (status == STATUS_OK)
-        status = take(lock, fresh, &self);
+        status = take(lock, folder, fresh, &self);
     if (status != STATUS_OK) {
         memory_free(lock->path);
         memory_free(lock);
         return status;
     }
+    atomic_store(&lock->looked, seconds_now());
     start_beating(lock);
     *out = lock;
     return STATUS_OK;

@@ -1,7 +1,8 @@
 /*
  * The lock of a run directory: PATH/lock, made with link(2), which is atomic on NFS too. It names its holder. A lock is stale,
  * and taken over, when its process is dead (same host), its host was started again, its Slurm job is this one in an earlier
- * start, or its heartbeat is ten minutes old.
+ * start, or its heartbeat is ten minutes old: then its host is out of reach, or its process was stopped. Ages are compared
+ * by the clock of the file server.
  */
 #ifndef IO_RUN_LOCK_H
 #define IO_RUN_LOCK_H
@@ -26,8 +27,8 @@ struct run_holder {
 enum status run_lock_take(struct run_lock **out, const char *folder);
 
 /* STATUS_BUSY naming the new holder, if the lock is no longer ours: after a partition or a suspended machine it may have
- * been found stale. run_lock_check() reads the file; run_lock_held() does only where the last heartbeat found it lost. Any
- * thread. */
+ * been found stale. run_lock_check() reads the file; run_lock_held() does only where the last heartbeat found it lost, or
+ * is overdue. Any thread. */
 enum status run_lock_check(struct run_lock *lock);
 enum status run_lock_held(struct run_lock *lock);
 

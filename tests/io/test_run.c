@@ -130,6 +130,49 @@ static void test_run__lock_of_a_dead_process_is_taken_over(void **state)
     run_close(run);
 }
 
+/* Killed, and its parent has not asked for its status. */
+static void test_run__lock_of_a_process_that_nobody_has_waited_for_is_taken_over(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    int pipe_ends[2], status;
+    char byte;
+    assert_int_equal(pipe(pipe_ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (run_open(&run, path) == STATUS_OK && write(pipe_ends[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    assert_int_equal(read(pipe_ends[0], &byte, 1), 1);
+    assert_int_equal(run_open(&run, path), STATUS_BUSY);
+    siginfo_t ended;
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
+    assert_int_equal(kill(child, 0), 0);
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    run_close(run);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+/* When it began is not known, as where /proc is not there or hides what others run (hidepid). */
+static void test_run__lock_of_a_process_that_cannot_be_looked_at_holds(void **state)
+{
+    (void)state;
+    struct run_directory *run;
+    char text[512];
+    make_used();
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    const char *own = read_file("lock"), *boot = strstr(own, "boot "), *host_end = strchr(own, '\n');
+    snprintf(text, sizeof text, "%.*s\npid 1\nborn -1\n%s", (int)(host_end - own), own, boot);
+    run_close(run);
+    write_file("lock", text);
+    assert_int_equal(run_open(&run, path), STATUS_BUSY);
+    assert_non_null(strstr(status_message(), "process 1 on"));
+}
+
 static const char other_lock[] =
         "host elsewhere\npid 1\nborn 1\nboot b\nspace s\njob 77\nrestart 0\nsince then\n";
 
@@ -362,6 +405,11 @@ int main(void)
                     test_run__second_holder_is_refused_and_told_of_the_first, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__lock_of_a_dead_process_is_taken_over, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__lock_of_a_process_that_nobody_has_waited_for_is_taken_over, make_folder,
+                    made_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_run__lock_of_a_process_that_cannot_be_looked_at_holds, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__a_holder_notices_that_its_lock_was_taken_over, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
