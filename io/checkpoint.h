@@ -83,6 +83,8 @@ struct checkpoint_options {
     const char *folder; /* RUN/checkpoints; best*.h5 and last.h5 are links in RUN */
     int keep;           /* newest kept, besides those that best*.h5 point to; 0: all */
     int compression;
+    bool trusted;     /* files are not read back before they get their names; then two are kept at least */
+    const char *good; /* checkpoint that the run goes on from; NULL: none */
     /* Asked before a new file gets its name, and before links move and older files go: a failure ends the save there.
      * NULL: always allowed. Called by a thread of rank 0. */
     enum status (*allowed)(void *context);
@@ -93,6 +95,15 @@ struct checkpointer;
 
 enum status checkpointer_open(struct checkpointer **out, const struct checkpoint_options *options,
         const struct blocks *blocks); /* Collective */
+
+/* Bytes of a file, roughly: how well numbers compress is not known beforehand. Of contents it looks at arrays, planes and
+ * vocabularies. */
+uint64_t checkpoint_file_bytes(const struct checkpoint_contents *contents, int compression);
+
+/* Warns if the file system has no room for what is still to come: options->keep files, `best` that links point to, and the
+ * one under way. Rank 0 only. */
+void checkpoint_foresee_room(
+        const struct checkpoint_options *options, const struct checkpoint_contents *contents, size_t best);
 
 /* Saves the state as it is; waits first for a save under way. No value of a plane may change before checkpoint_settle(),
  * or before the save has ended. The file is FOLDER/update-%08lld.h5; last.h5 moves to it, and the links of `best` (NULL:
@@ -117,6 +128,10 @@ enum status checkpoint_progress(struct checkpointer *checkpointer);
  * Rank 0 only. */
 bool checkpoint_is_named(const struct checkpointer *checkpointer);
 
+/* The newest checkpoint known to be good: the last that was saved, else options->good; NULL: none. Borrowed until the next
+ * save. Rank 0 only. */
+const char *checkpoint_good(const struct checkpointer *checkpointer);
+
 /* Waits until no save is under way and returns its status, agreed. A beat of the watchdog on every rank as long as rank 0
  * gets on. Collective. */
 enum status checkpoint_wait(struct checkpointer *checkpointer);
@@ -137,8 +152,10 @@ struct checkpoint;
 /* Verifies and opens. Collective. */
 enum status checkpoint_open(struct checkpoint **out, const char *path);
 
-/* Opens the newest checkpoint of a folder by update; *out NULL if there is none. Files that do not verify are passed over
- * with a warning naming the reason; if all fail: STATUS_DATA. Removes stale *.tmp if `clean`. Collective. */
+/* Opens the newest checkpoint of a folder by update; *out NULL if there is none. Files that cannot be read or do not verify
+ * are passed over, told with their reasons in one line; if all fail: STATUS_DATA with the reasons. `clean`: stale *.tmp are
+ * removed, and damaged files that were passed over get the name *.h5.bad: retention is not to count them, nor a later
+ * start to try them again. Collective. */
 enum status checkpoint_find(struct checkpoint **out, const char *folder, bool clean);
 void checkpoint_close(struct checkpoint *checkpoint);
 struct h5_file *checkpoint_file(const struct checkpoint *checkpoint);

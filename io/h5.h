@@ -75,6 +75,9 @@ enum status h5_put_real(struct h5_writer *writer, const char *name, double value
 enum status h5_put_text(
         struct h5_writer *writer, const char *name, const char *text, const char *description);
 
+/* h5_commit() is not to read the file back: what fsync(2) has said is enough. */
+void h5_trust_disk(struct h5_writer *writer);
+
 /* Ends the file as the head of this page says; frees the writer in any case. On failure NAME.tmp is gone and NAME is
  * as it was before (or, where only the last step failed, already the new file, whole). */
 enum status h5_commit(struct h5_writer *writer);

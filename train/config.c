@@ -4,6 +4,7 @@
 #include "comm/memory.h"
 #include "io/corpora.h"
 #include "train/training/not_finite.h"
+#include "train/training/saving.h"
 #include "train/training/validation.h"
 
 #include <string.h>
@@ -199,6 +200,13 @@ static const struct option checkpoint_rows[] = {
         {"checkpoint.compression", OPTION_INTEGER, offsetof(struct checkpoint_settings, compression),
                 .value = "1", .minimum = 0, .maximum = 9,
                 .help = "0: none; 1: fast, for weights; 2 to 9: deflate, slower"},
+        {"checkpoint.verify", OPTION_BOOL, offsetof(struct checkpoint_settings, verify), .value = "true",
+                .help = "each is read back from the disk before it counts as saved and older ones go\n"
+                        "Beside the updates, as all of saving. Without, two are kept at least."},
+        {"checkpoint.on_failure", OPTION_CHOICE, offsetof(struct checkpoint_settings, on_failure),
+                .value = "warn", .kinds = &save_failure_kinds,
+                .help = "what follows if one cannot be saved\nThe last one failing is status 74 in any case. "
+                        "Older ones stay, whatever fails."},
 };
 static const struct option_group checkpoint_group =
         OPTION_GROUP("checkpoint", "what is saved", checkpoint_rows);

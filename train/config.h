@@ -58,6 +58,8 @@ struct validate_options {
 struct checkpoint_settings {
     struct period every; /* u, e, s, m, h */
     int64_t keep, compression;
+    const struct kind *on_failure; /* into save_failure_kinds of saving.h */
+    bool verify;
 };
 
 struct comm_options {

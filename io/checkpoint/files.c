@@ -36,18 +36,13 @@ static bool parse_name(const char *name, int64_t *update)
 
 /* ---- what is there ---- */
 
-struct listing {
-    int64_t *updates; /* newest first */
-    size_t count, capacity;
-};
-
 static int newest_first(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static enum status list_add(struct listing *listing, int64_t update)
+enum status listing_add(struct listing *listing, int64_t update)
 {
     TRY(memory_grow(
             &listing->updates, "checkpoint", &listing->capacity, listing->count + 1, sizeof(int64_t)));
@@ -74,14 +69,13 @@ static enum status list_entry(struct listing *out, const char *folder, const cha
     char path[PATH_MAX];
     int64_t update;
     if (parse_name(name, &update))
-        return list_add(out, update);
+        return listing_add(out, update);
     if (clean && ends_with(name, ".h5.tmp") && path_join(path, folder, name) == STATUS_OK)
         unlink(path);
     return STATUS_OK;
 }
 
-/* Checkpoints of a folder by update; a folder that is not there has none. The caller frees `updates`. */
-static enum status list_folder(struct listing *out, const char *folder, bool clean)
+enum status listing_make(struct listing *out, const char *folder, bool clean)
 {
     memset(out, 0, sizeof *out);
     DIR *stream = opendir(folder);
@@ -145,7 +139,7 @@ static enum status add_best(struct listing *out, const char *folder, const char 
     if (length < 0)
         return errno == EINVAL || errno == ENOENT ? STATUS_OK : status_fail_errno("read the link", link);
     target[length] = '\0';
-    return checkpoint_update(target, &update) ? list_add(out, update) : STATUS_OK;
+    return checkpoint_update(target, &update) ? listing_add(out, update) : STATUS_OK;
 }
 
 /* The updates that the links best*.h5 beside FOLDER point to. */
@@ -178,18 +172,19 @@ static bool listed(const struct listing *listing, int64_t update)
     return i < listing->count;
 }
 
-/* Keeps the newest `keep` up to `update` and the best. Later ones are of a run that was ahead: not ours to remove. */
+/* Keeps the newest `keep` up to `update` and the best. Later ones are of a run that was ahead: not ours to remove. One that
+ * nobody has read back is never alone. */
 static enum status retain(const struct checkpoint_options *options, int64_t update)
 {
     struct listing listing = {0}, best;
-    int kept = 0;
+    int kept = 0, keep = options->trusted && options->keep == 1 ? 2 : options->keep;
     enum status status = list_best(&best, options->folder);
     if (status == STATUS_OK)
-        status = list_folder(&listing, options->folder, false);
+        status = listing_make(&listing, options->folder, false);
     for (size_t i = 0; i < listing.count && status == STATUS_OK; i++) {
         int64_t other = listing.updates[i];
         char path[PATH_MAX];
-        if (other > update || kept++ < options->keep || listed(&best, other))
+        if (other > update || kept++ < keep || listed(&best, other))
             continue;
         status = checkpoint_name(path, options->folder, other);
         if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT)
@@ -235,41 +230,7 @@ enum status checkpoint_publish(
     return options->keep > 0 ? retain(options, update) : STATUS_OK;
 }
 
-/* ---- finding ---- */
-
-/* Opens the newest of `listing` that verifies, on all ranks; counts of rank 0. Collective. */
-static enum status find_good(struct checkpoint **out, const char *folder, const struct listing *listing)
-{
-    uint64_t count = listing->count;
-    TRY(world_broadcast(&count, sizeof count, 0));
-    for (uint64_t i = 0; i < count; i++) {
-        char candidate[PATH_MAX];
-        int64_t update = world()->rank == 0 ? listing->updates[i] : 0;
-        TRY(world_broadcast(&update, sizeof update, 0));
-        TRY(checkpoint_name(candidate, folder, update));
-        if (checkpoint_open(out, candidate) == STATUS_OK)
-            return STATUS_OK;
-        log_line(LOG_WARNING, "passing over a checkpoint: %s", status_message());
-    }
-    CHECK(count == 0, STATUS_DATA,
-            "%s: expected a checkpoint that verifies, found %llu that do not; the last: %s", folder,
-            (unsigned long long)count, status_message());
-    return STATUS_OK;
-}
-
-enum status checkpoint_find(struct checkpoint **out, const char *folder, bool clean)
-{
-    struct listing listing = {0};
-    *out = NULL;
-    enum status status = STATUS_OK;
-    if (world()->rank == 0)
-        status = list_folder(&listing, folder, clean);
-    status = status_agree(status);
-    if (status == STATUS_OK)
-        status = find_good(out, folder, &listing);
-    memory_free(listing.updates);
-    return status;
-}
+/* ---- lists ---- */
 
 /* The paths of the `count` newest of `listing`, oldest first. */
 static enum status add_paths(
@@ -288,7 +249,7 @@ enum status checkpoint_newest(struct text_list *out, const char *run, size_t cou
     char folder[PATH_MAX];
     struct listing listing = {0};
     TRY(path_join(folder, run, "checkpoints"));
-    enum status status = list_folder(&listing, folder, false);
+    enum status status = listing_make(&listing, folder, false);
     if (status == STATUS_OK && listing.count < count)
         status = status_fail(STATUS_MISSING,
                 "%s: expected %zu or more checkpoints, found %zu (checkpoint.keep is how many a run keeps)",
@@ -304,7 +265,7 @@ enum status checkpoint_list(struct text_list *out, const char *run)
     char folder[PATH_MAX];
     struct listing listing = {0};
     TRY(path_join(folder, run, "checkpoints"));
-    enum status status = list_folder(&listing, folder, false);
+    enum status status = listing_make(&listing, folder, false);
     if (status == STATUS_OK)
         status = add_paths(out, folder, &listing, listing.count);
     memory_free(listing.updates);
@@ -332,7 +293,7 @@ static enum status resolve_run(char **path, const char *run)
     }
     struct listing listing;
     TRY(path_join(folder, run, "checkpoints"));
-    enum status status = list_folder(&listing, folder, false);
+    enum status status = listing_make(&listing, folder, false);
     if (status == STATUS_OK && listing.count == 0)
         status = status_fail(STATUS_MISSING,
                 "%s: expected a run directory, found neither best.h5 nor last.h5 nor checkpoints in it", run);

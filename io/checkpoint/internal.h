@@ -118,6 +118,7 @@ struct save {
     struct reading reading;
     struct queue packed;  /* from the packer to the main thread */
     struct queue ordered; /* rank 0: from the main thread to the writer, in file order */
+    uint64_t file_bytes;  /* rank 0: of the file that was saved before; 0: not known; then of this one */
     bool named; /* rank 0: the file is good under its name, whatever comes of links and older files */
 };
 
@@ -142,10 +143,24 @@ enum status snapshot_settle(struct save *save);
  * new; then removes older ones. */
 enum status save_write(struct save *save);
 
+/* STATUS_IO naming what is needed and what is free, if the file cannot fit; asked before it is begun (room.c). */
+enum status save_check_room(const struct save *save, const char *path);
+
 /* ---- names (load.c, files.c) ---- */
 
 /* What follows "/GROUP/" in the name of an array, or NULL if it is of another group. */
 const char *checkpoint_within(const char *name, const char *group);
+
+/* Updates of a folder's checkpoints. */
+struct listing {
+    int64_t *updates; /* newest first */
+    size_t count, capacity;
+};
+
+enum status listing_add(struct listing *listing, int64_t update);
+
+/* A folder that is not there has none. `clean`: removes stale *.tmp. The caller frees `updates`, in any case. */
+enum status listing_make(struct listing *out, const char *folder, bool clean);
 
 enum status checkpoint_name(char out[PATH_MAX], const char *folder, int64_t update);
 

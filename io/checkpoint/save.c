@@ -70,6 +70,8 @@ struct checkpointer {
     struct unit next; /* to hand to the writer */
     bool more;        /* `next` holds */
     struct packet *held;
+    char good[PATH_MAX]; /* checkpoint_good(); "": none */
+    uint64_t file_bytes; /* of the last file saved */
     atomic_bool written;
     enum status write_status;
     char write_reason[1024];
@@ -99,6 +101,8 @@ enum status checkpointer_open(
     }
     c->options = *options;
     c->options.folder = c->folder;
+    c->options.good = NULL; /* the caller's */
+    snprintf(c->good, sizeof c->good, "%s", options->good ? options->good : "");
     c->blocks = *blocks;
     *out = c;
     return STATUS_OK;
@@ -211,6 +215,7 @@ enum status checkpoint_save(struct checkpointer *c, const struct checkpoint_cont
         log_line(LOG_WARNING, "the checkpoint before this one was not saved: %s", status_message());
     memset(&c->save, 0, sizeof c->save);
     c->save.update = update;
+    c->save.file_bytes = c->file_bytes;
     if (best)
         c->save.best = *best;
     c->save.options = &c->options;
@@ -405,11 +410,25 @@ bool checkpoint_is_named(const struct checkpointer *c)
     return c->save.named;
 }
 
+const char *checkpoint_good(const struct checkpointer *c)
+{
+    return c->good[0] ? c->good : NULL;
+}
+
+/* Rank 0, after a save. */
+static void note_good(struct checkpointer *c)
+{
+    if (!c->save.named || checkpoint_name(c->good, c->folder, c->save.update) != STATUS_OK)
+        return;
+    c->file_bytes = c->save.file_bytes;
+}
+
 enum status checkpoint_progress(struct checkpointer *c)
 {
     if (!c->active || !(world()->rank == 0 ? progress_receiver(c) : progress_sender(c)))
         return STATUS_OK;
     finish(c);
+    note_good(c);
     return c->write_status == STATUS_OK ? STATUS_OK : status_fail(c->write_status, "%s", c->write_reason);
 }
 

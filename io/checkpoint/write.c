@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static enum status put_row(struct h5_writer *writer, const struct field *field)
 {
@@ -95,7 +96,10 @@ static enum status write_file(struct save *save, const char *path)
 {
     struct h5_writer *writer;
     int first = 0;
+    TRY(save_check_room(save, path));
     TRY(h5_create(&writer, path, H5_CHECKPOINT));
+    if (save->options->trusted)
+        h5_trust_disk(writer);
     enum status status = put_small(writer, &save->contents);
     if (status == STATUS_OK)
         status = declare_all(writer, save, &first);
@@ -115,7 +119,9 @@ enum status save_write(struct save *save)
     enum status status = checkpoint_name(path, save->options->folder, save->update);
     if (status == STATUS_OK)
         status = write_file(save, path);
+    struct stat facts;
     save->named = status == STATUS_OK;
+    save->file_bytes = save->named && stat(path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
     if (status == STATUS_OK)
         status = checkpoint_publish(save->options, save->update, &save->best);
     /* After a failure the rest still has to be taken, or the main thread could not hand it over. */

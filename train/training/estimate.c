@@ -306,50 +306,19 @@ static enum status see_exchange(struct work *work, struct estimate *out, int nod
     return STATUS_OK;
 }
 
-/* How far checkpoints shrink, as measured on trained models and their moments. */
-static double compressed(int64_t level)
-{
-    return level == 0 ? 1 : 0.85;
-}
-
-/* Values of the planes that are not of the parameters' shapes count as they are. */
-static double plane_values(const struct trainer *trainer, const struct flat_plane *plane)
-{
-    const struct flat_array *arrays = plane->arrays ? plane->arrays : trainer->arrays;
-    double values = 0;
-    for (size_t i = 0; i < trainer->array_count; i++) {
-        double floats = 1;
-        for (int d = 0; d < arrays[i].rank; d++)
-            floats *= (double)arrays[i].shape[d];
-        values += floats;
-    }
-    return values;
-}
-
 static enum status see_state(struct work *work, struct estimate *out)
 {
     struct trainer *trainer = &work->trainer;
     struct trainer_record record;
     const struct blocks *blocks = &out->exchange.blocks;
-    size_t before = bytes_held(), vocabulary = 0;
+    size_t before = bytes_held();
     TRY(trainer_open_moments(trainer, blocks, out->exchange.rank));
     out->memory[MEMORY_OPTIMISER] = bytes_held() - before;
     trainer_record(trainer, &record);
-    const struct checkpoint_contents contents = {.arrays = trainer->arrays,
-            .array_count = trainer->array_count,
-            .planes = record.planes,
-            .plane_count = record.plane_count};
+    struct checkpoint_contents contents;
+    trainer_contents(trainer, &record, &contents);
     TRY(checkpoint_held_bytes(&out->memory[MEMORY_CHECKPOINT], blocks, out->exchange.rank, &contents));
-    for (enum side side = SOURCE; side < SIDES; side++) {
-        size_t bytes;
-        corpus_vocabulary(trainer->corpus, side, &bytes);
-        vocabulary += side == TARGET && corpus_facts(trainer->corpus)->joint ? 0 : bytes;
-    }
-    double values = 0;
-    for (size_t p = 0; p < record.plane_count; p++)
-        values += plane_values(trainer, &record.planes[p]);
-    out->checkpoint_bytes = vocabulary + (size_t)(values * sizeof(float) *
-                                                  compressed(trainer->config->checkpoint.compression));
+    out->checkpoint_bytes = checkpoint_file_bytes(&contents, (int)trainer->config->checkpoint.compression);
     return STATUS_OK;
 }
 

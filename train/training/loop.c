@@ -16,6 +16,7 @@
 #include "comm/world.h"
 #include "train/training/audit.h"
 #include "train/training/not_finite.h"
+#include "train/training/saving.h"
 #include "train/training/stop.h"
 #include "train/training/validation.h"
 
@@ -37,6 +38,7 @@ struct orders {
 struct loop {
     struct trainer *trainer;
     struct progress progress;
+    struct saving saving;
     int first_slot, end_slot;
     struct batch *batches; /* [own slots] of the update under way, the reader's */
     struct audit audit;
@@ -46,32 +48,10 @@ struct loop {
 
 /* ---- a save under way ---- */
 
-/* A save that fails on the way costs a checkpoint, not the run. */
-static void warn_of_start(enum status status)
-{
-    if (status != STATUS_OK)
-        log_line(LOG_WARNING,
-                "CHECKPOINT NOT SAVED: %s; training goes on, older checkpoints are intact, the next one is "
-                "tried when it is due",
-                status_message());
-}
-
-/* The same for a save that had started: its file may be there. */
-static void warn_of_save(const struct loop *loop, enum status status)
-{
-    if (status == STATUS_OK || !checkpoint_is_named(loop->trainer->checkpointer))
-        warn_of_start(status);
-    else
-        log_line(LOG_WARNING,
-                "the checkpoint is saved, but not all links to it are set or older ones removed: %s; "
-                "training goes on",
-                status_message());
-}
-
 /* Beside the updates: the more often, the sooner the checkpoint is there. */
-static void move_save(const struct loop *loop)
+static void move_save(struct loop *loop)
 {
-    warn_of_save(loop, checkpoint_progress(loop->trainer->checkpointer));
+    saving_progress(&loop->saving);
 }
 
 /* Before the state changes. */
@@ -92,7 +72,7 @@ static void settle_save(struct loop *loop)
 
 static void on_ready(void *context, size_t first)
 {
-    const struct loop *loop = context;
+    struct loop *loop = context;
     enum phase before = clock_enter(PHASE_EXCHANGE);
     exchange_ready(loop->trainer->exchange, first);
     clock_enter(before);
@@ -102,7 +82,7 @@ static void on_ready(void *context, size_t first)
 /* The forward begins while parameters are on their way. */
 static enum status on_needed(void *context, size_t end)
 {
-    const struct loop *loop = context;
+    struct loop *loop = context;
     enum phase before = clock_enter(PHASE_EXCHANGE);
     enum status status = exchange_spread_wait(loop->trainer->exchange, end);
     clock_enter(before);
@@ -193,6 +173,8 @@ static enum status agree(struct loop *loop, struct agreement *out, float **sum)
         out->status = audited;
     if (out->status == STATUS_OK)
         out->status = run_check(loop->trainer->run);
+    if (out->status == STATUS_OK)
+        out->status = saving_status(&loop->saving);
     return exchange_agree(exchange, out);
 }
 
@@ -333,17 +315,17 @@ static enum status save(struct loop *loop, bool last)
     double before = clock_now();
     TRY(on_needed(loop, SIZE_MAX));
     clock_enter(PHASE_SAVE);
-    warn_of_save(loop, checkpoint_wait(trainer->checkpointer));
+    saving_judge(&loop->saving, checkpoint_wait(trainer->checkpointer), true);
+    if (!last)
+        TRY(status_agree(saving_status(&loop->saving)));
     progress_sync(&loop->progress);
-    enum status status = trainer_save(trainer);
-    if (last && status == STATUS_OK)
-        status = checkpoint_wait(trainer->checkpointer);
+    enum status status = last ? saving_last(trainer) : trainer_save(trainer);
     loop->saved = clock_now();
     progress_skip(&loop->progress);
     clock_enter(PHASE_OTHER);
     if (last)
         return status;
-    warn_of_start(status);
+    saving_judge(&loop->saving, status, false);
     loop->paused = loop->saved - before;
     return STATUS_OK;
 }
@@ -429,8 +411,7 @@ static enum status nothing_to_do(struct trainer *trainer)
 {
     const struct run_state *state = &trainer->state;
     if (is_unsaved(trainer)) {
-        TRY(trainer_save(trainer));
-        TRY(checkpoint_wait(trainer->checkpointer));
+        TRY(saving_last(trainer));
         log_line(LOG_INFO, "the initial checkpoint is in %s", run_checkpoints(trainer->run));
     }
     if (state->update == 0)
@@ -454,6 +435,7 @@ enum status loop_run(struct trainer *trainer)
         return nothing_to_do(trainer);
     int slots = (int)trainer->config->batch.micro_batches, ranks = world()->size, rank = world()->rank;
     struct loop loop = {.trainer = trainer,
+            .saving = {.trainer = trainer},
             .first_slot = exchange_first_slot(slots, ranks, rank),
             .end_slot = exchange_first_slot(slots, ranks, rank + 1),
             .saved = clock_now()};

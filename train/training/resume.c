@@ -191,6 +191,7 @@ static enum status go_on(struct trainer *trainer, struct checkpoint *checkpoint)
     if (init)
         log_line(LOG_INFO, "run.init %s is passed over: the run goes on from its own %s", init, path);
     TRY(resume_from(trainer, checkpoint));
+    TRY(status_agree(memory_text(&trainer->origin, "trainer", path)));
     TRY(status_agree(world()->rank == 0 ? relink(trainer) : STATUS_OK));
     log_line(LOG_INFO, "resumed from %s: update %lld, epoch %lld", path, (long long)state->update,
             (long long)state->epoch + 1);

@@ -92,20 +92,26 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
     record_planes(trainer, out);
 }
 
-static enum status save_with(struct trainer *trainer, const struct trainer_record *record, const char *config)
+void trainer_contents(
+        const struct trainer *trainer, const struct trainer_record *record, struct checkpoint_contents *out)
 {
-    struct best_list best;
-    struct checkpoint_contents contents = {.arrays = trainer->arrays,
+    *out = (struct checkpoint_contents){.arrays = trainer->arrays,
             .array_count = trainer->array_count,
             .planes = record->planes,
             .plane_count = record->plane_count,
             .fields = record->fields,
             .field_count = record->field_count,
-            .config = config,
             .joint = corpus_facts(trainer->corpus)->joint};
     for (enum side side = SOURCE; side < SIDES; side++)
-        contents.vocabulary[side] =
-                corpus_vocabulary(trainer->corpus, side, &contents.vocabulary_bytes[side]);
+        out->vocabulary[side] = corpus_vocabulary(trainer->corpus, side, &out->vocabulary_bytes[side]);
+}
+
+static enum status save_with(struct trainer *trainer, const struct trainer_record *record, const char *config)
+{
+    struct best_list best;
+    struct checkpoint_contents contents;
+    trainer_contents(trainer, record, &contents);
+    contents.config = config;
     validation_best(trainer, &best);
     return checkpoint_save(trainer->checkpointer, &contents, trainer->state.update, &best);
 }
@@ -336,6 +342,18 @@ enum status trainer_open_model(struct trainer *trainer)
     return status_agree(open_model(trainer));
 }
 
+/* A disk that is too small is told when there is still time to make room. */
+static void foresee_room(struct trainer *trainer, const struct checkpoint_options *options)
+{
+    struct trainer_record record;
+    struct checkpoint_contents contents;
+    trainer_record(trainer, &record);
+    trainer_contents(trainer, &record, &contents);
+    size_t best = trainer->every.value > 0 ? 1 + trainer->config->validate.metrics.count : 0;
+    if (world()->rank == 0)
+        checkpoint_foresee_room(options, &contents, best);
+}
+
 static enum status is_ours(void *run)
 {
     return run_check_now(run);
@@ -358,8 +376,11 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     struct checkpoint_options options = {.folder = run_checkpoints(trainer->run),
             .keep = (int)config->checkpoint.keep,
             .compression = (int)config->checkpoint.compression,
+            .trusted = !config->checkpoint.verify,
+            .good = trainer->origin,
             .allowed = is_ours,
             .context = trainer->run};
+    foresee_room(trainer, &options);
     return checkpointer_open(&trainer->checkpointer, &options, exchange_blocks(trainer->exchange));
 }
 
@@ -383,6 +404,7 @@ void trainer_close(struct trainer *trainer)
     memory_free(trainer->frozen);
     ema_close(&trainer->ema);
     memory_free(trainer->arrays);
+    memory_free(trainer->origin);
     memory_free(trainer->state.fingerprint);
     memory_free(trainer->state.validated_on);
     history_release(&trainer->state.history);

@@ -55,6 +55,7 @@ struct trainer {
     struct optimizer *optimizer;
     struct ema ema;
     struct run_state state;
+    char *origin;         /* path of the checkpoint that the state was loaded from; NULL: none */
     bool elsewhere;       /* the state is of a checkpoint outside of the run directory (run.resume FILE) */
     struct period every;  /* validate.every, or never without data.valid */
     bool went_back;       /* this start has gone back to a checkpoint (train.on_nan) */
@@ -103,6 +104,10 @@ struct trainer_record {
     size_t field_count;
 };
 void trainer_record(struct trainer *trainer, struct trainer_record *out);
+
+/* What a checkpoint holds, but for its settings. Borrowed from both. */
+void trainer_contents(
+        const struct trainer *trainer, const struct trainer_record *record, struct checkpoint_contents *out);
 
 /* State, parameters and moments from the checkpoint that run.resume chooses; *resumed tells whether there was one.
  * Collective. */
