@@ -231,9 +231,96 @@ static void test_checkpoint__find_passes_over_damaged_files(void **state)
     assert_string_equal(checkpoint_path(found), files_path("run/checkpoints/update-00000001.h5"));
     checkpoint_close(found);
     damage(files_path("run/checkpoints/update-00000001.h5"), 3);
-    assert_int_equal(checkpoint_find(&found, folder, false), STATUS_DATA);
+    assert_int_equal(checkpoint_find(&found, folder, true), STATUS_DATA);
     assert_non_null(strstr(status_message(), "found 3 that do not"));
+    for (int i = 1; i <= 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "update-0000000%d.h5: ", i);
+        assert_non_null(strstr(status_message(), name)); /* with its reason */
+    }
     assert_true(has(1) && has(2) && has(3));
+}
+
+/* Those that a start has fallen back from do not count in what is kept, and are not lost. */
+static void test_checkpoint__damaged_files_are_set_aside(void **state)
+{
+    (void)state;
+    const int64_t before[] = {1, 2, 3, 4}, after[] = {5, 6};
+    struct checkpoint *found;
+    save_all(before, 4, -1, 0);
+    damage(files_path("run/checkpoints/update-00000003.h5"), 3000);
+    damage(files_path("run/checkpoints/update-00000004.h5"), 3000);
+    assert_int_equal(checkpoint_find(&found, files_path("run/checkpoints"), false), STATUS_OK);
+    checkpoint_close(found);
+    assert_true(has(3) && has(4));
+    assert_int_equal(checkpoint_find(&found, files_path("run/checkpoints"), true), STATUS_OK);
+    assert_string_equal(checkpoint_path(found), files_path("run/checkpoints/update-00000002.h5"));
+    checkpoint_close(found);
+    assert_false(has(3) || has(4));
+    save_all(after, 2, -1, 3);
+    assert_true(!has(1) && has(2) && has(5) && has(6));
+    assert_int_equal(access(files_path("run/checkpoints/update-00000003.h5.bad"), F_OK), 0);
+    assert_int_equal(access(files_path("run/checkpoints/update-00000004.h5.bad"), F_OK), 0);
+}
+
+/* One whose reading fails may be good when it is read again. */
+static void test_checkpoint__files_that_cannot_be_read_keep_their_names(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {1, 2};
+    struct checkpoint *found;
+    save_all(updates, 2, -1, 0);
+    for (int n = 6; n < 10; n++) { /* those before are of the folder */
+        char plan[32];
+        snprintf(plan, sizeof plan, "read:%d", n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        assert_int_equal(checkpoint_find(&found, files_path("run/checkpoints"), true), STATUS_OK);
+        fault_plan(NULL, 0);
+        checkpoint_close(found);
+        assert_true(has(1) && has(2));
+    }
+}
+
+static void test_checkpoint__memory_that_ends_is_no_damage(void **state)
+{
+    (void)state;
+    const int64_t updates[] = {1, 2};
+    struct checkpoint *found;
+    enum status status = STATUS_INTERNAL;
+    save_all(updates, 2, -1, 0);
+    for (int n = 1; status != STATUS_OK && n < 200; n++) {
+        char plan[32];
+        snprintf(plan, sizeof plan, "memory:%d", n);
+        assert_int_equal(fault_plan(plan, 0), STATUS_OK);
+        status = checkpoint_find(&found, files_path("run/checkpoints"), true);
+        fault_plan(NULL, 0);
+        assert_true(status == STATUS_OK || status == STATUS_INTERNAL);
+    }
+    assert_string_equal(checkpoint_path(found), files_path("run/checkpoints/update-00000002.h5"));
+    checkpoint_close(found);
+}
+
+static void test_checkpoint__a_file_that_nobody_has_read_is_never_alone(void **state)
+{
+    (void)state;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct checkpoint_options options = {
+                .folder = files_path("run/checkpoints"), .keep = 1, .trusted = trusted};
+        struct toy toy;
+        struct checkpointer *checkpointer;
+        mkdir(files_path("run"), 0777);
+        toy_make(&toy, false, 0, 1, 10);
+        assert_int_equal(checkpointer_open(&checkpointer, &options, &toy.blocks), STATUS_OK);
+        for (int64_t update = 10; update <= 30; update += 10) {
+            assert_int_equal(checkpoint_save(checkpointer, &toy.contents, update, NULL), STATUS_OK);
+            assert_int_equal(checkpoint_wait(checkpointer), STATUS_OK);
+            assert_non_null(checkpoint_good(checkpointer));
+        }
+        assert_true(!has(10) && has(20) == trusted && has(30));
+        assert_string_equal(checkpoint_good(checkpointer), files_path("run/checkpoints/update-00000030.h5"));
+        assert_int_equal(checkpointer_close(checkpointer), STATUS_OK);
+        toy_release(&toy);
+    }
 }
 
 static void expect_resolved(const char *model, const char *expected)
@@ -373,6 +460,14 @@ int main(void)
                     test_checkpoint__keeps_all_when_keep_is_0, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__find_passes_over_damaged_files, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__damaged_files_are_set_aside, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__files_that_cannot_be_read_keep_their_names, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__memory_that_ends_is_no_damage, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_checkpoint__a_file_that_nobody_has_read_is_never_alone, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_checkpoint__resolves_runs_and_files, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
