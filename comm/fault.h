@@ -22,6 +22,10 @@
     X(RENAME, "rename", EIO, "giving a file its final name")                                                 \
     X(EXCHANGE, "exchange", 0, "a sum of gradients over ranks")                                              \
     X(GRADIENT, "gradient", 0, "the gradient of a micro-batch becomes NaN")                                  \
+    X(STUCK, "stuck", 0, "a write to an HDF5 file never comes to an end")                                    \
+    X(HANG, "hang", 0, "a micro-batch never comes to an end")                                                \
+    X(DRAG, "drag", 0, "a micro-batch takes 50 ms longer")                                                   \
+    X(STOP, "stop", 0, "the rank is stopped (SIGSTOP) at the end of an update")                              \
     X(KILL, "kill", 0, "the rank is killed at the end of an update")
 
 enum fault_site {

@@ -141,10 +141,19 @@ static void got_on(void)
     watch_beat();
 }
 
+/* As on a file server that has gone. */
+static void hang_if_planned(void)
+{
+    if (fault_fires(FAULT_STUCK))
+        for (;;)
+            pause();
+}
+
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes)
 {
     const uint8_t *from = data;
     int interruptions = 0;
+    hang_if_planned();
     while (bytes > 0) {
         ssize_t written =
                 fault_fires(FAULT_WRITE) ? -1 : pwrite(disk->descriptor, from, bytes, (off_t)offset);

@@ -34,7 +34,6 @@ static enum status train(const struct config *config)
     struct trainer trainer;
     TRY(config_check(config, world()->size));
     log_set_level(((const struct log_level_kind *)config->log.level)->level);
-    TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
     enum status status = trainer_open(&trainer, config);
     if (status == STATUS_OK)
         status = loop_run(&trainer);
@@ -42,7 +41,6 @@ static enum status train(const struct config *config)
     char reason[4096]; /* closing waits for a save, which may fail, too */
     snprintf(reason, sizeof reason, "%s", status_message());
     trainer_close(&trainer);
-    watch_stop();
     return status == STATUS_OK ? STATUS_OK : status_fail(status, "%s", reason);
 }
 
@@ -60,6 +58,8 @@ static enum status dump(const struct config *config)
 
 static enum status open_and_train(const struct config *config, enum status status)
 {
+    if (status == STATUS_OK) /* before MPI starts, which may hang, too; main() stops it when MPI has ended */
+        status = watch_start(period_seconds(config->comm.timeout));
     enum status opened = world_open(status == STATUS_OK ? (int)config->comm.threads : 0);
     if (opened == STATUS_OK)
         opened = status_agree(status);

@@ -19,6 +19,7 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum wish { WISH_STOP = 1 };                   /* any rank's */
 enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
@@ -113,6 +114,15 @@ static enum status fetch(struct loop *loop, struct batch *batch, bool *more)
     return status;
 }
 
+static void delay_if_planned(void)
+{
+    if (fault_fires(FAULT_DRAG))
+        usleep(50000);
+    if (fault_fires(FAULT_HANG))
+        for (;;)
+            pause();
+}
+
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
 {
     struct trainer *trainer = loop->trainer;
@@ -127,6 +137,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     pass.needed = on_needed;
     pass.context = loop;
     pass.profile = trainer->profile;
+    delay_if_planned();
     if (fault_fires(FAULT_GRADIENT))
         gradient[0] = NAN;
     struct loss loss;
@@ -256,7 +267,7 @@ static enum status update(struct loop *loop, struct orders *orders)
     progress_update(&loop->progress, &report);
     if (trainer->updated)
         trainer->updated(trainer->context, trainer, &agreement.total);
-    watch_beat();
+    watch_update(trainer->state.update + 1);
     *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
             .time_is_up = agreement.orders[ORDER_STOP] != 0,
             .save = agreement.orders[ORDER_SAVE] != 0};
@@ -332,6 +343,8 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
     if (*done || *stop || best || due)
         TRY(save(loop, *done || *stop));
     move_save(loop);
+    if (fault_fires(FAULT_STOP))
+        raise(SIGSTOP);
     if (fault_fires(FAULT_KILL))
         raise(SIGKILL);
     return STATUS_OK;
