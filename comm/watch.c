@@ -111,7 +111,6 @@ static void end_process(double idle, const char *verdict)
     ssize_t written =
             write(STDERR_FILENO, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
     (void)written;
-    watch_call_leave();
     _exit(STATUS_HUNG);
 }
 

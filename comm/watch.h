@@ -26,8 +26,8 @@
 enum status watch_start(double seconds);
 
 /* From now on ranks are named through files in PREFIX-<number>, a folder that all of them see: same prefix on all, whose
- * folder exists. Rank 0 removes what jobs before this one have left under that prefix. Without a watchdog, or with one rank,
- * nothing. Collective. */
+ * folder exists. Rank 0 removes what jobs before this one have left under that prefix; without a watchdog, or with one rank,
+ * that is all. Collective. */
 enum status watch_folder(const char *prefix);
 
 /* Any thread: what works beside the main thread comes to an end, and then a main thread that hangs is found. Cheap;

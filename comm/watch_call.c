@@ -9,7 +9,6 @@
 #include "comm/world.h"
 
 #include <dirent.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,7 +34,6 @@ static struct {
 /* What the watchdog's other thread asks for. */
 static struct {
     pthread_mutex_t lock;
-    atomic_bool is_on; /* call.folder is named */
     bool tells;
     char words[VERDICT_BYTES];
 } verdict = {.lock = PTHREAD_MUTEX_INITIALIZER, .tells = true};
@@ -71,7 +69,8 @@ static void warn(const char *words)
         return;
     call.has_warned = true;
     if (is_power_of_two(++call.warnings))
-        log_rank(LOG_WARNING, "%s; without progress the job ends after %.0f s (comm.timeout)", words, watch_limit());
+        log_rank(LOG_WARNING, "%s; without progress the job ends after %.0f s (comm.timeout)", words,
+                watch_limit());
 }
 
 static void read_all(const struct roll_place *own)
@@ -193,13 +192,13 @@ static enum status name_folder(const char *prefix)
     long long number = (long long)time(NULL) << 22 | (getpid() & 0x3fffff);
     TRY(world_broadcast(&number, sizeof number, 0));
     snprintf(call.folder, sizeof call.folder, "%s-%llx", prefix, (unsigned long long)number);
-    if (call.rank == 0)
-        clear_older(prefix);
     return STATUS_OK;
 }
 
 enum status watch_folder(const char *prefix)
 {
+    if (world()->rank == 0)
+        clear_older(prefix);
     if (watch_limit() <= 0 || world()->size == 1)
         return STATUS_OK;
     ASSERT(!call.waker.is_running);
@@ -208,15 +207,8 @@ enum status watch_folder(const char *prefix)
     TRY(gather_hosts());
     TRY(name_folder(prefix));
     waker_init(&call.waker);
-    atomic_store(&verdict.is_on, true);
     return status_agree(thread_start(
             &call.waker.thread, &call.waker.is_running, call_thread, NULL, "the thread of the roll call"));
-}
-
-void watch_call_leave(void)
-{
-    if (atomic_load(&verdict.is_on))
-        roll_leave(call.folder, call.rank);
 }
 
 void watch_call_stop(void)
@@ -224,7 +216,6 @@ void watch_call_stop(void)
     waker_stop(&call.waker);
     if (call.calls || call.answers)
         roll_leave(call.folder, call.rank);
-    atomic_store(&verdict.is_on, false);
     set_verdict(true, "");
     memory_free(call.hosts);
     memory_free(call.seen);

@@ -44,11 +44,9 @@ void watch_heard(void);
 /* Whom the job waits for, "" if it is not known; false: another rank is to tell. Reads no file. */
 bool watch_verdict(char *out, size_t bytes);
 
-/* Ends the thread of the roll call and takes its files away. */
+/* Ends the thread of the roll call and takes its files away. A process that ends itself leaves them: the ranks that would
+ * tell next see that one has told. */
 void watch_call_stop(void);
-
-/* Takes this rank's files away; may hang. */
-void watch_call_leave(void);
 
 /* ---- calls that wait ---- */
 

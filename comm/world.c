@@ -132,10 +132,23 @@ static enum status compare_places(void)
     return status;
 }
 
-/* What must not differ between ranks, because bits depend on it. */
+/* What must not differ between ranks: bits depend on it, and how they understand each other. */
 struct machine {
-    char host[64], core[32], level[32];
+    uint32_t order; /* of bytes; first, so that it can be told in any */
+    char host[64], core[32], level[32], version[64];
 };
+
+static enum status compare_builds(const struct machine *first, const struct machine *other, int rank)
+{
+    CHECK(other->order == first->order, STATUS_CONFIG,
+            "rank %d on %s and rank 0 on %s have another order of bytes: use hosts of one kind", rank,
+            other->host, first->host);
+    CHECK(strcmp(first->version, other->version) == 0, STATUS_CONFIG,
+            "ranks run different programs: expected seqtrain %s as rank 0 on %s, found %s of rank %d on %s; "
+            "install one version on all hosts",
+            first->version, first->host, other->version, rank, other->host);
+    return STATUS_OK;
+}
 
 static enum status compare_machines(void)
 {
@@ -144,8 +157,12 @@ static enum status compare_machines(void)
     snprintf(mine.host, sizeof mine.host, "%s", current.host);
     snprintf(mine.core, sizeof mine.core, "%s", cpu_blas_core());
     snprintf(mine.level, sizeof mine.level, "%s", cpu_vector_level());
+    snprintf(mine.version, sizeof mine.version, "%s", SEQTRAIN_VERSION);
+    mine.order = 1;
     TRY(status_agree(memory_new(&all, "world", (size_t)current.size, sizeof *all)));
     enum status status = world_gather(&mine, all, sizeof mine);
+    for (int r = 1; r < current.size && status == STATUS_OK; r++)
+        status = compare_builds(&all[0], &all[r], r);
     for (int r = 1; r < current.size && status == STATUS_OK; r++)
         if (strcmp(all[0].core, all[r].core) != 0 || strcmp(all[0].level, all[r].level) != 0)
             status = status_fail(STATUS_CONFIG,

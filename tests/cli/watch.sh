@@ -68,6 +68,11 @@ expect long 0
 if grep -E 'is (late|silent)' long.log; then fail "long: a rank that gets on was called late"; fi
 left long "after all went well"
 
+# ---- a rank that is slow all the time is named once, when there is enough to go by ----
+SEQTRAIN_FAULT=drag:1+:1 train 2 slow_rank --validate.every never --train.until 170u --checkpoint.every never
+expect slow_rank 0 "warning: rank 1 on .* is slow: it computes for [0-9.]+ times the median of the ranks .* phase 'forward'"
+[ "$(grep -c 'is slow' slow_rank.log)" = 1 ] || fail "slow_rank: expected one line: $(grep 'is slow' slow_rank.log)"
+
 # ---- every read and write of a file of ours is slow: a save that two ranks wait for, then a start ----
 for ranks in 2 1; do
     began=$(date +%s)

@@ -14,6 +14,7 @@
 #include "comm/watch.h"
 #include "comm/world.h"
 #include "train/training/stop.h"
+#include "train/training/straggler.h"
 #include "train/training/validation.h"
 
 #include <math.h>
@@ -35,6 +36,7 @@ struct orders {
 struct loop {
     struct trainer *trainer;
     struct progress progress;
+    struct straggler straggler;
     int first_slot, end_slot;
     double saved;  /* clock: last checkpoint */
     double paused; /* seconds that the save since the last update has held up; 0: none */
@@ -195,7 +197,10 @@ static enum status agree(struct loop *loop, struct agreement *out, float **sum)
         out->status = summed;
     if (out->status == STATUS_OK)
         out->status = run_check(loop->trainer->run);
-    return exchange_agree(exchange, out);
+    straggler_seconds(&loop->straggler, out->seconds);
+    TRY(exchange_agree(exchange, out));
+    straggler_add(&loop->straggler, exchange);
+    return STATUS_OK;
 }
 
 /* The norm of the mean gradient, and the verdict on it: the same on every rank. */
@@ -428,7 +433,10 @@ enum status loop_run(struct trainer *trainer)
             .end_slot = exchange_first_slot(slots, ranks, rank + 1),
             .saved = clock_now()};
     progress_start(&loop.progress, trainer);
-    enum status status = whole_run(&loop);
+    enum status status = straggler_open(&loop.straggler, slots);
+    if (status == STATUS_OK)
+        status = whole_run(&loop);
+    straggler_close(&loop.straggler);
     log_progress(NULL);
     progress_phases();
     progress_memory();
