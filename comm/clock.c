@@ -4,7 +4,7 @@
 #include <time.h>
 
 static double seconds[PHASES];
-static _Atomic(enum phase) current = PHASE_OTHER;
+static _Atomic(enum phase) current = PHASE_START;
 static double since;
 
 const char *phase_name(enum phase phase)

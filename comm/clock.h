@@ -12,6 +12,7 @@
     X(UPDATE, "update")                                                                                      \
     X(VALIDATE, "validate")                                                                                  \
     X(SAVE, "save")                                                                                          \
+    X(START, "start")                                                                                        \
     X(OTHER, "other")
 
 enum phase {

@@ -2,6 +2,7 @@
 
 #include "comm/fault.h"
 #include "comm/vector.h"
+#include "comm/watch_internal.h"
 #include "comm/world.h"
 
 #include <stdio.h>
@@ -107,7 +108,7 @@ static bool has_arrived(struct exchange *x, size_t bucket, int s, bool wait)
     if (!world_is_shared())
         return true;
     MPI_Request *requests = exchange_flight(x, bucket)->requests;
-    int code = wait ? MPI_Waitall(x->stages[s].rounds, requests, MPI_STATUSES_IGNORE)
+    int code = wait ? WATCH_WAIT(MPI_Waitall(x->stages[s].rounds, requests, MPI_STATUSES_IGNORE))
                     : MPI_Testall(x->stages[s].rounds, requests, &done, MPI_STATUSES_IGNORE);
     exchange_note(x, mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
     return done || code != MPI_SUCCESS;

@@ -99,13 +99,14 @@ void exchange_leaf_done(struct exchange *exchange, const struct slot_facts *fact
  * only own stretches are meaningful. Collective. */
 enum status exchange_sum(struct exchange *exchange, float **sum);
 
-enum { AGREE_ORDERS = 4 };
+enum { AGREE_ORDERS = 4, AGREE_SECONDS = 3 };
 
 struct agreement {
     /* in, of this rank */
     enum status status;          /* a local failure; its message is status_message() */
     uint32_t wishes;             /* bits any rank may set: the result is the OR over ranks (a signal: stop) */
     double orders[AGREE_ORDERS]; /* rank 0's count, for what only its clock may decide */
+    double seconds[AGREE_SECONDS]; /* told to all: exchange_told_seconds() */
     /* out, the same on every rank */
     struct slot_facts total; /* sums in slot order; more: slots that have another micro-batch */
     double square_norm;      /* of the sum: blocks in double, added in block order; NaN or Inf tells */
@@ -114,6 +115,9 @@ struct agreement {
 /* One message for all that ranks must agree on at an update. Returns the agreed status (see status_agree()); the out
  * fields are filled in any case. Once after each exchange_sum(). Collective. */
 enum status exchange_agree(struct exchange *exchange, struct agreement *agreement);
+
+/* The seconds that `rank` gave to the last agreement. */
+void exchange_told_seconds(const struct exchange *exchange, int rank, double out[AGREE_SECONDS]);
 
 /* Every rank's own stretches of parameters [floats] go to all others, first parameters first. They are borrowed until all
  * have arrived, at exchange_sum() at the latest. Collective. */

@@ -12,7 +12,7 @@
 
 struct head {
     int64_t status, wishes;
-    double orders[AGREE_ORDERS];
+    double orders[AGREE_ORDERS], seconds[AGREE_SECONDS];
 };
 
 static size_t slots_of(const struct exchange *x, int rank)
@@ -46,6 +46,7 @@ static void pack(struct exchange *x, const struct agreement *agreement)
 {
     struct head head = {.status = agreement->status, .wishes = agreement->wishes};
     memcpy(head.orders, agreement->orders, sizeof head.orders);
+    memcpy(head.seconds, agreement->seconds, sizeof head.seconds);
     size_t facts = slots_of(x, x->rank) * sizeof *x->facts;
     memcpy(x->packet, &head, sizeof head);
     memcpy(x->packet + sizeof head, x->facts, facts);
@@ -123,4 +124,11 @@ enum status exchange_agree(struct exchange *x, struct agreement *agreement)
     if (failing >= 0 && world_is_shared())
         return status_share(status, failing);
     return status;
+}
+
+void exchange_told_seconds(const struct exchange *x, int rank, double out[AGREE_SECONDS])
+{
+    struct head head;
+    memcpy(&head, x->packets + x->packet_first[rank], sizeof head);
+    memcpy(out, head.seconds, sizeof head.seconds);
 }

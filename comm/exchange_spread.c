@@ -4,6 +4,8 @@
  */
 #include "comm/exchange_internal.h"
 
+#include "comm/watch_internal.h"
+
 /* The owners of what a stage passes on give it to each other. */
 static enum status start_stage(struct exchange *x, size_t bucket, int s)
 {
@@ -43,7 +45,7 @@ static enum status pass_bucket(struct exchange *x, int s, size_t end, int *passe
     if (!*passed)
         return STATUS_OK;
     bool wait = bucket * x->blocks.bucket_floats < end;
-    int code = wait ? MPI_Waitall(1, request, MPI_STATUSES_IGNORE)
+    int code = wait ? WATCH_WAIT(MPI_Waitall(1, request, MPI_STATUSES_IGNORE))
                     : MPI_Testall(1, request, passed, MPI_STATUSES_IGNORE);
     TRY(mpi_status(code, wait ? "MPI_Waitall" : "MPI_Testall", -1));
     x->spread[s] += (size_t)*passed;

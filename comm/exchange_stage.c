@@ -4,6 +4,7 @@
 #include "comm/exchange_internal.h"
 
 #include "comm/memory.h"
+#include "comm/watch_internal.h"
 
 #include <string.h>
 
@@ -142,9 +143,9 @@ enum status exchange_connect_stages(struct exchange *x)
     for (int s = 0; s < x->stage_count; s++) {
         struct stage *stage = &x->stages[s];
         int group = stage->first_rank + stage->first_place;
-        TRY(mpi_status(
-                MPI_Comm_split(MPI_COMM_WORLD, group, x->rank, &stage->summers), "MPI_Comm_split", -1));
-        TRY(mpi_status(MPI_Comm_dup(stage->summers, &stage->spreaders), "MPI_Comm_dup", -1));
+        TRY(mpi_status(WATCH_MEET(MPI_Comm_split(MPI_COMM_WORLD, group, x->rank, &stage->summers)),
+                "MPI_Comm_split", -1));
+        TRY(mpi_status(WATCH_MEET(MPI_Comm_dup(stage->summers, &stage->spreaders)), "MPI_Comm_dup", -1));
     }
     return STATUS_OK;
 }

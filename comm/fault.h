@@ -29,6 +29,10 @@
     X(PASSING, "passing", 0, "the gradient of the N-th micro-batch that the rank computes becomes NaN")      \
     X(FLIP, "flip", 0, "a bit of the gradient flips in the N-th micro-batch that the rank audits")           \
     X(DRIFT, "drift", 0, "a bit of a parameter flips before the rank's N-th audit")                          \
+    X(STUCK, "stuck", 0, "a write to an HDF5 file never comes to an end")                                    \
+    X(HANG, "hang", 0, "a micro-batch never comes to an end")                                                \
+    X(DRAG, "drag", 0, "a micro-batch takes 50 ms longer")                                                   \
+    X(STOP, "stop", 0, "the rank is stopped (SIGSTOP) at the end of an update")                              \
     X(KILL, "kill", 0, "the rank is killed at the end of an update")
 
 enum fault_site {

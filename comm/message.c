@@ -1,6 +1,7 @@
 #include "comm/world_internal.h"
 
 #include "comm/memory.h"
+#include "comm/watch_internal.h"
 #include "comm/world.h"
 
 #include <stdio.h>
@@ -69,7 +70,8 @@ enum status status_share(enum status code, int from)
         snprintf(text, sizeof text, "%s", status_message());
     else if (w->rank == from)
         snprintf(text, sizeof text, "rank %d on %s: %s", from, w->host, status_message());
-    TRY(mpi_status(MPI_Bcast(text, MESSAGE_BYTES, MPI_CHAR, from, MPI_COMM_WORLD), "MPI_Bcast", from));
+    TRY(mpi_status(
+            WATCH_MEET(MPI_Bcast(text, MESSAGE_BYTES, MPI_CHAR, from, MPI_COMM_WORLD)), "MPI_Bcast", from));
     return status_fail(code, "%s", text);
 }
 
@@ -80,8 +82,8 @@ enum status status_agree(enum status mine)
     struct {
         int rank, code;
     } own = {mine == STATUS_OK ? world()->size : world()->rank, (int)mine}, lowest;
-    TRY(mpi_status(
-            MPI_Allreduce(&own, &lowest, 1, MPI_2INT, MPI_MINLOC, MPI_COMM_WORLD), "MPI_Allreduce", -1));
+    TRY(mpi_status(WATCH_MEET(MPI_Allreduce(&own, &lowest, 1, MPI_2INT, MPI_MINLOC, MPI_COMM_WORLD)),
+            "MPI_Allreduce", -1));
     if (lowest.rank == world()->size)
         return STATUS_OK;
     return status_share((enum status)lowest.code, lowest.rank);
@@ -93,8 +95,8 @@ enum status world_broadcast(void *data, size_t bytes, int root)
         return STATUS_OK;
     for (size_t done = 0, part; done < bytes; done += part) {
         part = least(bytes - done, message_limit);
-        TRY(mpi_status(MPI_Bcast((char *)data + done, (int)part, MPI_BYTE, root, MPI_COMM_WORLD), "MPI_Bcast",
-                root));
+        TRY(mpi_status(WATCH_MEET(MPI_Bcast((char *)data + done, (int)part, MPI_BYTE, root, MPI_COMM_WORLD)),
+                "MPI_Bcast", root));
     }
     return STATUS_OK;
 }
@@ -134,16 +136,16 @@ enum status world_gather_parts(const void *mine, void *out, const size_t *bytes)
     if (total > message_limit)
         return gather_by_broadcast(out, bytes);
     lay_out(bytes);
-    return mpi_status(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, out, scratch.counts, scratch.offsets,
-                              MPI_BYTE, MPI_COMM_WORLD),
+    return mpi_status(WATCH_MEET(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, out, scratch.counts,
+                              scratch.offsets, MPI_BYTE, MPI_COMM_WORLD)),
             "MPI_Allgatherv", -1);
 }
 
 /* What is laid out, to rank 0. */
 static enum status collect(const void *mine, void *out)
 {
-    return mpi_status(MPI_Gatherv(mine, scratch.counts[world()->rank], MPI_BYTE, out, scratch.counts,
-                              scratch.offsets, MPI_BYTE, 0, MPI_COMM_WORLD),
+    return mpi_status(WATCH_MEET(MPI_Gatherv(mine, scratch.counts[world()->rank], MPI_BYTE, out,
+                              scratch.counts, scratch.offsets, MPI_BYTE, 0, MPI_COMM_WORLD)),
             "MPI_Gatherv", -1);
 }
 
@@ -193,7 +195,8 @@ enum status world_gather(const void *mine, void *out, size_t bytes)
             TRY(world_broadcast((char *)out + (size_t)r * bytes, bytes, r));
         return STATUS_OK;
     }
-    return mpi_status(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, out, (int)bytes, MPI_BYTE, MPI_COMM_WORLD),
+    return mpi_status(
+            WATCH_MEET(MPI_Allgather(MPI_IN_PLACE, 0, MPI_BYTE, out, (int)bytes, MPI_BYTE, MPI_COMM_WORLD)),
             "MPI_Allgather", -1);
 }
 
@@ -221,8 +224,8 @@ enum status world_sum_integers(int64_t *values, size_t count)
     size_t most = message_limit / sizeof *values ? message_limit / sizeof *values : 1;
     for (size_t done = 0, part; done < count; done += part) {
         part = least(count - done, most);
-        TRY(mpi_status(
-                MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD),
+        TRY(mpi_status(WATCH_MEET(MPI_Allreduce(
+                               MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD)),
                 "MPI_Allreduce", -1));
     }
     return STATUS_OK;
@@ -234,8 +237,8 @@ enum status world_maximum(double *values, size_t count)
         return STATUS_OK;
     for (size_t done = 0, part; done < count; done += part) {
         part = least(count - done, SUM_VALUES);
-        TRY(mpi_status(
-                MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD),
+        TRY(mpi_status(WATCH_MEET(MPI_Allreduce(
+                               MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD)),
                 "MPI_Allreduce", -1));
     }
     return STATUS_OK;
@@ -243,7 +246,8 @@ enum status world_maximum(double *values, size_t count)
 
 enum status world_barrier(void)
 {
-    return world_is_shared() ? mpi_status(MPI_Barrier(MPI_COMM_WORLD), "MPI_Barrier", -1) : STATUS_OK;
+    return world_is_shared() ? mpi_status(WATCH_MEET(MPI_Barrier(MPI_COMM_WORLD)), "MPI_Barrier", -1)
+                             : STATUS_OK;
 }
 
 enum status world_broadcast_text(char **text, int root)

@@ -5,6 +5,7 @@
 #include "comm/world_internal.h"
 
 #include "comm/memory.h"
+#include "comm/watch_internal.h"
 #include "comm/world.h"
 
 #include <string.h>
@@ -90,7 +91,8 @@ static enum status take_length(int from, int tag)
     }
     struct announced *item = &waiting.items[waiting.count];
     *item = (struct announced){.from = from, .tag = tag};
-    int code = MPI_Recv(&item->bytes, 1, MPI_UINT64_T, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    int code =
+            WATCH_WAIT(MPI_Recv(&item->bytes, 1, MPI_UINT64_T, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE));
     TRY(mpi_status(code, "MPI_Recv", from));
     waiting.count++;
     return STATUS_OK;
@@ -127,8 +129,8 @@ enum status world_receive(void *data, size_t bytes, int from, int tag)
     size_t limit = world_message_limit();
     for (size_t done = 0, part; done < bytes; done += part) {
         part = bytes - done < limit ? bytes - done : limit;
-        int code = MPI_Recv(
-                (char *)data + done, (int)part, MPI_BYTE, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        int code = WATCH_WAIT(MPI_Recv(
+                (char *)data + done, (int)part, MPI_BYTE, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE));
         TRY(mpi_status(code, "MPI_Recv", from));
     }
     return STATUS_OK;

@@ -4,6 +4,7 @@
 #include "comm/cpu.h"
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/watch_internal.h"
 #include "comm/world_internal.h"
 
 #include <omp.h>
@@ -57,7 +58,8 @@ void world_abort(enum status status)
 static enum status start_mpi(void)
 {
     int provided = MPI_THREAD_SINGLE;
-    TRY(mpi_status(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", -1));
+    TRY(mpi_status(
+            WATCH_MEET(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided)), "MPI_Init_thread", -1));
     is_open = true;
     status_on_bug(end_job_after_bug);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -76,7 +78,7 @@ static enum status share_cores(MPI_Comm node, int *share)
     unsigned char mine[BINDING_BYTES], *masks;
     TRY(status_agree(memory_new(&masks, "world", (size_t)current.node_size, BINDING_BYTES)));
     binding_mask(mine);
-    int code = MPI_Allgather(mine, BINDING_BYTES, MPI_BYTE, masks, BINDING_BYTES, MPI_BYTE, node);
+    int code = WATCH_MEET(MPI_Allgather(mine, BINDING_BYTES, MPI_BYTE, masks, BINDING_BYTES, MPI_BYTE, node));
     *share = binding_share(masks, current.node_rank, current.node_size);
     memory_free(masks);
     return mpi_status(code, "MPI_Allgather", -1);
@@ -85,8 +87,8 @@ static enum status share_cores(MPI_Comm node, int *share)
 static enum status place_threads(int threads)
 {
     MPI_Comm node;
-    TRY(mpi_status(
-            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, current.rank, MPI_INFO_NULL, &node),
+    TRY(mpi_status(WATCH_MEET(MPI_Comm_split_type(
+                           MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, current.rank, MPI_INFO_NULL, &node)),
             "MPI_Comm_split_type", -1));
     MPI_Comm_rank(node, &current.node_rank);
     MPI_Comm_size(node, &current.node_size);
@@ -130,10 +132,23 @@ static enum status compare_places(void)
     return status;
 }
 
-/* What must not differ between ranks, because bits depend on it. */
+/* What must not differ between ranks: bits depend on it, and how they understand each other. */
 struct machine {
-    char host[64], core[32], level[32];
+    uint32_t order; /* of bytes; first, so that it can be told in any */
+    char host[64], core[32], level[32], version[64];
 };
+
+static enum status compare_builds(const struct machine *first, const struct machine *other, int rank)
+{
+    CHECK(other->order == first->order, STATUS_CONFIG,
+            "rank %d on %s and rank 0 on %s have another order of bytes: use hosts of one kind", rank,
+            other->host, first->host);
+    CHECK(strcmp(first->version, other->version) == 0, STATUS_CONFIG,
+            "ranks run different programs: expected seqtrain %s as rank 0 on %s, found %s of rank %d on %s; "
+            "install one version on all hosts",
+            first->version, first->host, other->version, rank, other->host);
+    return STATUS_OK;
+}
 
 static enum status compare_machines(void)
 {
@@ -142,8 +157,12 @@ static enum status compare_machines(void)
     snprintf(mine.host, sizeof mine.host, "%s", current.host);
     snprintf(mine.core, sizeof mine.core, "%s", cpu_blas_core());
     snprintf(mine.level, sizeof mine.level, "%s", cpu_vector_level());
+    snprintf(mine.version, sizeof mine.version, "%s", SEQTRAIN_VERSION);
+    mine.order = 1;
     TRY(status_agree(memory_new(&all, "world", (size_t)current.size, sizeof *all)));
     enum status status = world_gather(&mine, all, sizeof mine);
+    for (int r = 1; r < current.size && status == STATUS_OK; r++)
+        status = compare_builds(&all[0], &all[r], r);
     for (int r = 1; r < current.size && status == STATUS_OK; r++)
         if (strcmp(all[0].core, all[r].core) != 0 || strcmp(all[0].level, all[r].level) != 0)
             status = status_fail(STATUS_CONFIG,
@@ -182,7 +201,7 @@ void world_close(void)
     post_close();
     status_on_bug(NULL);
     is_open = false;
-    MPI_Finalize();
+    WATCH_MEET(MPI_Finalize());
     log_set_rank(0);
     current.rank = current.node_rank = 0;
     current.size = current.node_size = current.even_ranks = 1;

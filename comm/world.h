@@ -31,8 +31,8 @@ struct world {
 void world_prepare(char **argv, int threads);
 
 /* Starts MPI (MPI_THREAD_FUNNELED), widens a default binding to this rank's share of the node, sets
- * the number of threads, and refuses (STATUS_CONFIG) ranks whose BLAS core or vector level differ,
- * naming host and variable. Collective. */
+ * the number of threads, and refuses (STATUS_CONFIG) ranks whose program, order of bytes, BLAS core or vector level
+ * differ, naming host and variable. Collective. */
 enum status world_open(int threads);
 
 /* Ends MPI. Collective; harmless if the world was never opened. */

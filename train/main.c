@@ -4,6 +4,7 @@
 #include "comm/fault.h"
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 #include "train/command.h"
 
@@ -125,6 +126,7 @@ int main(int argc, char **argv)
     if (status != STATUS_OK)
         tell(status);
     world_close();
+    watch_stop();
     tell_unfreed();
     return (int)status;
 }

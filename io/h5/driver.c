@@ -150,10 +150,19 @@ static size_t taken_at_once(size_t bytes)
     return fault_fires(FAULT_SHORT) ? (bytes + 1) / 2 : bytes;
 }
 
+/* As on a file server that has gone. */
+static void hang_if_planned(void)
+{
+    if (fault_fires(FAULT_STUCK))
+        for (;;)
+            pause();
+}
+
 enum status h5_disk_write(struct h5_disk *disk, uint64_t offset, const void *data, size_t bytes)
 {
     const uint8_t *from = data;
     int interruptions = 0;
+    hang_if_planned();
     while (bytes > 0) {
         ssize_t written = -1;
         if (!fault_fires(FAULT_WRITE) && !fault_fires(FAULT_INTERRUPT))

@@ -49,7 +49,6 @@ static enum status train(const struct config *config)
 {
     TRY(config_check(config, world()->size));
     log_set_level(((const struct log_level_kind *)config->log.level)->level);
-    TRY(status_agree(watch_start(period_seconds(config->comm.timeout))));
     bool goes_back = false;
     enum status status = train_on(config, &goes_back);
     if (goes_back) {
@@ -58,7 +57,6 @@ static enum status train(const struct config *config)
                 config->train.on_nan->name);
         status = train_on(config, &goes_back);
     }
-    watch_stop();
     return status;
 }
 
@@ -76,6 +74,8 @@ static enum status dump(const struct config *config)
 
 static enum status open_and_train(const struct config *config, enum status status)
 {
+    if (status == STATUS_OK) /* before MPI starts, which may hang, too; main() stops it when MPI has ended */
+        status = watch_start(period_seconds(config->comm.timeout));
     enum status opened = world_open(status == STATUS_OK ? (int)config->comm.threads : 0);
     if (opened == STATUS_OK)
         opened = status_agree(status);

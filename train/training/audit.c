@@ -166,7 +166,7 @@ static enum status judge(
     if (again)
         return status_fail(STATUS_INTERNAL,
                 "update %lld: %s, and %s/" SUSPECTS " told of another time: a processor or memory errs; go "
-                                                    "on without that host, and remove the file "
+                "on without that host, and remove the file "
                 "to have this taken for the first time",
                 update, found, run_path(run));
     return status_fail(STATUS_HUNG,

@@ -18,11 +18,13 @@
 #include "train/training/not_finite.h"
 #include "train/training/saving.h"
 #include "train/training/stop.h"
+#include "train/training/straggler.h"
 #include "train/training/validation.h"
 
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum wish { WISH_STOP = 1 };                   /* any rank's */
 enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
@@ -39,6 +41,7 @@ struct loop {
     struct trainer *trainer;
     struct progress progress;
     struct saving saving;
+    struct straggler straggler;
     int first_slot, end_slot;
     struct batch *batches; /* [own slots] of the update under way, the reader's */
     struct audit audit;
@@ -98,6 +101,15 @@ static enum status fetch(struct loop *loop, struct batch *batch, bool *more)
     return status;
 }
 
+static void delay_if_planned(void)
+{
+    if (fault_fires(FAULT_DRAG))
+        usleep(50000);
+    if (fault_fires(FAULT_HANG))
+        for (;;)
+            pause();
+}
+
 static enum status slot_loss(struct loop *loop, int slot, float *gradient, struct slot_facts *facts)
 {
     struct trainer *trainer = loop->trainer;
@@ -112,6 +124,7 @@ static enum status slot_loss(struct loop *loop, int slot, float *gradient, struc
     pass.needed = on_needed;
     pass.context = loop;
     pass.profile = trainer->profile;
+    delay_if_planned();
     not_finite_inject(trainer, slot, gradient);
     struct loss loss;
     TRY(model_loss(trainer->model, batch, &pass, &loss));
@@ -175,7 +188,10 @@ static enum status agree(struct loop *loop, struct agreement *out, float **sum)
         out->status = run_check(loop->trainer->run);
     if (out->status == STATUS_OK)
         out->status = saving_status(&loop->saving);
-    return exchange_agree(exchange, out);
+    straggler_seconds(&loop->straggler, out->seconds);
+    TRY(exchange_agree(exchange, out));
+    straggler_add(&loop->straggler, exchange);
+    return STATUS_OK;
 }
 
 /* Of the mean gradient. */
@@ -281,7 +297,7 @@ static enum status update(struct loop *loop, struct orders *orders)
     progress_update(&loop->progress, &report);
     if (trainer->updated)
         trainer->updated(trainer->context, trainer, &agreement.total);
-    watch_beat();
+    watch_update(trainer->state.update + 1);
     *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
             .time_is_up = agreement.orders[ORDER_STOP] != 0,
             .save = agreement.orders[ORDER_SAVE] != 0};
@@ -357,6 +373,8 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
     if (*done || *stop || best || due)
         TRY(save(loop, *done || *stop));
     move_save(loop);
+    if (fault_fires(FAULT_STOP))
+        raise(SIGSTOP);
     if (fault_fires(FAULT_KILL))
         raise(SIGKILL);
     return STATUS_OK;
@@ -443,7 +461,10 @@ enum status loop_run(struct trainer *trainer)
     TRY(status_agree(memory_new(&loop.batches, "trainer", own, sizeof *loop.batches)));
     audit_open(&loop.audit, trainer);
     progress_start(&loop.progress, trainer);
-    enum status status = whole_run(&loop);
+    enum status status = straggler_open(&loop.straggler, slots);
+    if (status == STATUS_OK)
+        status = whole_run(&loop);
+    straggler_close(&loop.straggler);
     memory_free(loop.batches);
     log_progress(NULL);
     progress_phases();

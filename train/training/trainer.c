@@ -3,6 +3,7 @@
 #include "comm/clock.h"
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/watch.h"
 #include "comm/world.h"
 #include "train/inference/weights.h"
 #include "train/training/freeze.h"
@@ -354,8 +355,10 @@ static void foresee_room(struct trainer *trainer, const struct checkpoint_option
         checkpoint_foresee_room(options, &contents, best);
 }
 
-static enum status is_ours(void *run)
+/* What is due to be named is: not by a job that another has taken the place of, or that ends with a rank lost. */
+static enum status may_write(void *run)
 {
+    TRY(watch_check());
     return run_check_now(run);
 }
 
@@ -364,6 +367,7 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     *trainer = (struct trainer){.config = config, .started = clock_now()};
     TRY(run_open(&trainer->run, config->run.directory));
     TRY(status_agree(open_log(trainer)));
+    TRY(watch_folder(run_file(trainer->run, "watch")));
     TRY(trainer_open_model(trainer));
     TRY(exchange_open(&trainer->exchange, &config->comm.exchange, model_parameters(trainer->model)->floats,
             (int)config->batch.micro_batches, 0));
@@ -378,7 +382,7 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
             .compression = (int)config->checkpoint.compression,
             .trusted = !config->checkpoint.verify,
             .good = trainer->origin,
-            .allowed = is_ours,
+            .allowed = may_write,
             .context = trainer->run};
     foresee_room(trainer, &options);
     return checkpointer_open(&trainer->checkpointer, &options, exchange_blocks(trainer->exchange));
