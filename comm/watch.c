@@ -1,6 +1,7 @@
 #include "comm/watch.h"
 
 #include "comm/clock.h"
+#include "comm/outlet.h"
 #include "comm/thread.h"
 #include "comm/world.h"
 
@@ -33,9 +34,7 @@ static void end_process(double idle)
             "one it "
             "waits for hangs or died\n",
             watch.rank, idle, watch.limit, watch.host, phase_name(clock_phase()));
-    /* Not through stdio: the main thread may hold its lock. */
-    ssize_t written = write(STDERR_FILENO, line, (size_t)length);
-    (void)written;
+    outlet_end(line, (size_t)length);
     _exit(STATUS_HUNG);
 }
 
