@@ -23,6 +23,7 @@
 #include "comm/kind.h"     /* struct kind: rows of tables of choices */
 #include "comm/log.h"      /* log_line(), log_progress() */
 #include "comm/memory.h"   /* memory_new(), struct arena, checked sizes */
+#include "comm/outlet.h"   /* outlet_put(): standard error that never waits */
 #include "comm/random.h"   /* struct random_stream: Philox */
 #include "comm/status.h"   /* enum status, TRY, CHECK, ASSERT */
 #include "comm/thread.h"   /* thread_start(): helper threads */

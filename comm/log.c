@@ -1,5 +1,7 @@
 #include "comm/log.h"
 
+#include "comm/outlet.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -11,7 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_level limit = LOG_INFO;
 static int rank;
 static FILE *file;
-static bool progress_shown;
+static bool progress_shown, file_failed;
 
 static const char *prefix(enum log_level level)
 {
@@ -25,31 +27,37 @@ static const char *prefix(enum log_level level)
     }
 }
 
-/* With the lock held. */
-static void erase_progress(void)
-{
-    if (progress_shown)
-        fputs("\r\033[K", stderr);
-    progress_shown = false;
-}
+enum { TO_FILE = 1, TO_PEOPLE = 2, WITH_RANK = 4, LINE_BYTES = 4096 + 64 };
 
-enum { TO_FILE = 1, TO_PEOPLE = 2, WITH_RANK = 4 };
+/* With the lock held. What the file does not take is told once for each file. */
+static void append(const char *text)
+{
+    if ((fputs(text, file) >= 0 && fflush(file) == 0) || file_failed)
+        return;
+    char line[256];
+    int bytes = snprintf(
+            line, sizeof line, "warning: the log file is incomplete from here on: %s\n", strerror(errno));
+    outlet_put(line, (size_t)bytes);
+    file_failed = true;
+}
 
 static void write_line(int how, enum log_level level, const char *format, va_list arguments)
 {
-    char text[4096], who[32] = "";
+    static const char erase[] = "\r\033[K";
+    char text[4096], who[32] = "", line[LINE_BYTES];
     if (how & WITH_RANK)
         snprintf(who, sizeof who, "[rank %d] ", rank);
     vsnprintf(text, sizeof text, format, arguments);
+    int bytes = snprintf(line, sizeof line, "%s%s%s\n", who, prefix(level), text);
     pthread_mutex_lock(&lock);
     if (how & TO_PEOPLE) {
-        erase_progress();
-        fprintf(stderr, "%s%s%s\n", who, prefix(level), text);
+        if (progress_shown)
+            outlet_try(erase, strlen(erase));
+        progress_shown = false;
+        outlet_put(line, (size_t)bytes);
     }
-    if (file && (how & TO_FILE)) {
-        fprintf(file, "%s%s%s\n", who, prefix(level), text);
-        fflush(file);
-    }
+    if (file && (how & TO_FILE))
+        append(line);
     pthread_mutex_unlock(&lock);
 }
 
@@ -83,17 +91,24 @@ void log_rank(enum log_level level, const char *format, ...)
     va_end(arguments);
 }
 
+void log_words(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(TO_PEOPLE, LOG_INFO, format, arguments);
+    va_end(arguments);
+}
+
 void log_progress(const char *text)
 {
+    char line[LINE_BYTES];
     if (rank != 0 || !log_is_terminal())
         return;
+    int bytes = snprintf(line, sizeof line, "\r\033[K%s", text ? text : "");
     pthread_mutex_lock(&lock);
-    erase_progress();
-    if (text) {
-        fputs(text, stderr);
-        fflush(stderr);
-        progress_shown = true;
-    }
+    if (text || progress_shown)
+        outlet_try(line, (size_t)bytes);
+    progress_shown = text;
     pthread_mutex_unlock(&lock);
 }
 
@@ -124,6 +139,7 @@ enum status log_file(const char *path)
     if (file)
         fclose(file);
     file = next;
+    file_failed = false;
     pthread_mutex_unlock(&lock);
     return STATUS_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * What people read. Lines go to standard error, and to a file once log_file() names one; standard
- * output belongs to data.
+ * What people read. Lines go to standard error, which never holds up the caller (outlet.h), and to a file once log_file()
+ * names one; standard output belongs to data.
  *
  * log_line() is rank 0's; log_rank() is any rank's and carries its number. Levels:
  *   ERROR    the command will fail          WARNING  a person should look, the run goes on
@@ -22,6 +22,9 @@ void log_rank(enum log_level level, const char *format, ...) __attribute__((form
 /* Rank 0's line to the file alone: what people are told in another way. */
 void log_record(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Any rank's words to people alone, as they are. */
+void log_words(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Shows `text` on one terminal line that the next call overwrites; nothing where standard error is
  * no terminal. Rank 0 only. NULL clears it. */
 void log_progress(const char *text);
@@ -35,7 +38,8 @@ void log_set_level(enum log_level level);
 /* The rank lines are printed as; world_open() sets it. Default: 0. */
 void log_set_rank(int rank);
 
-/* From now on rank 0's lines are also appended to `path`; NULL stops that. */
+/* From now on rank 0's lines are also appended to `path`; NULL stops that. Lines that it does not take are lost, which is
+ * told on standard error. */
 enum status log_file(const char *path);
 
 #endif

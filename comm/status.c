@@ -1,5 +1,7 @@
 #include "comm/status.h"
 
+#include "comm/outlet.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,7 +75,10 @@ void status_on_bug(void (*end_job)(void))
 
 void status_bug(const char *file, int line, const char *expression)
 {
-    fprintf(stderr, "seqtrain: bug at %s:%d: %s does not hold\n", file, line, expression);
+    char text[512];
+    int bytes = snprintf(
+            text, sizeof text, "seqtrain: bug at %.200s:%d: %.200s does not hold\n", file, line, expression);
+    outlet_end(text, (size_t)bytes);
     if (bug_hook)
         bug_hook();
     abort();

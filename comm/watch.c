@@ -1,6 +1,7 @@
 #include "comm/watch.h"
 
 #include "comm/clock.h"
+#include "comm/outlet.h"
 #include "comm/thread.h"
 #include "comm/watch_internal.h"
 #include "comm/world.h"
@@ -107,10 +108,7 @@ static void end_process(double idle, const char *verdict)
                 "for "
                 "hangs or died\n",
                 idle, watch.limit, watch.host, phase_name(clock_phase()));
-    /* Not through stdio: the main thread may hold its lock. */
-    ssize_t written =
-            write(STDERR_FILENO, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
-    (void)written;
+    outlet_end(line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
     _exit(STATUS_HUNG);
 }
 

@@ -4,6 +4,7 @@
 #include "comm/cpu.h"
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/outlet.h"
 #include "comm/watch_internal.h"
 #include "comm/world_internal.h"
 
@@ -49,8 +50,10 @@ static void end_job_after_bug(void)
 
 void world_abort(enum status status)
 {
-    fprintf(stderr, "[rank %d] seqtrain: ends the job (%s): %s\n", world()->rank, status_text(status),
-            status_message());
+    char line[512];
+    int bytes = snprintf(line, sizeof line, "[rank %d] seqtrain: ends the job (%s): %.400s\n", world()->rank,
+            status_text(status), status_message());
+    outlet_end(line, (size_t)bytes);
     end_job((int)status);
     _exit((int)status);
 }

@@ -124,6 +124,9 @@ enum status checkpoint_held_bytes(
  * checkpoints are intact and nothing is left of the failed one, unless checkpoint_is_named(). */
 enum status checkpoint_progress(struct checkpointer *checkpointer);
 
+/* Whether a save has not ended on this rank. */
+bool checkpoint_is_under_way(const struct checkpointer *checkpointer);
+
 /* After a failed save: whether its file is there all the same, and only links or the removal of older files failed.
  * Rank 0 only. */
 bool checkpoint_is_named(const struct checkpointer *checkpointer);

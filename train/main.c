@@ -4,6 +4,7 @@
 #include "comm/fault.h"
 #include "comm/log.h"
 #include "comm/memory.h"
+#include "comm/outlet.h"
 #include "comm/watch.h"
 #include "comm/world.h"
 #include "train/command.h"
@@ -79,7 +80,7 @@ static void tell(enum status status)
     bool open = world()->size > 1;
     if ((open ? world()->rank : world_launch_rank()) == 0) {
         fflush(stdout);
-        fprintf(stderr, "seqtrain: %s\n", status_message()[0] ? status_message() : status_text(status));
+        log_words("seqtrain: %s", status_message()[0] ? status_message() : status_text(status));
     } else if (!open)
         usleep(300000);
 }
@@ -113,6 +114,7 @@ static int threads_given(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    outlet_open();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value, not a death */
     world_prepare(argv, threads_given(argc, argv));
     const struct command *command = NULL;
@@ -128,5 +130,6 @@ int main(int argc, char **argv)
     world_close();
     watch_stop();
     tell_unfreed();
+    (void)outlet_close();
     return (int)status;
 }

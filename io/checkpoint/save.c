@@ -405,6 +405,11 @@ static bool progress_receiver(struct checkpointer *c)
 
 /* ---- progress ---- */
 
+bool checkpoint_is_under_way(const struct checkpointer *c)
+{
+    return c->active;
+}
+
 bool checkpoint_is_named(const struct checkpointer *c)
 {
     return c->save.named;

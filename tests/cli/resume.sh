@@ -61,7 +61,7 @@ for signal in TERM INT; do
     status=$?
     expect alone 75 'stopped after update'
     [ "$(grep -c 'stopped after update' alone.log)" = 1 ] || fail "alone: told $(grep -c 'stopped after update' alone.log) times"
-    grep -q '^stopped after update [0-9]* (on a signal)' alone/log.txt || fail "alone: log.txt does not tell its end"
+    grep -q "^stopped after update [0-9]* (on a signal: SIG$signal)" alone/log.txt || fail "alone: log.txt does not tell its end"
     [ -n "$(newest alone)" ] || fail "alone: SIG$signal saved nothing"
 done
 

@@ -106,7 +106,7 @@ def look_at_corpus(folder, kind, points=None):
 
 def look_at_checkpoint(name, path, twin, joint):
     wanted = {f"state/{key}": ((), "i8") for key in ("update", "epoch", "update_in_epoch", "tokens", "seed", "micro_batches", "best_update", "tokens_in_epoch",
-                                                     "moments_from", "plateau_cuts",
+                                                     "moments_from", "plateau_cuts", "skipped", "skipped_in_a_row",
                                                      "validated_update")}
     wanted |= {"state/best_metric": ((), "f8"), "config": ((), "S"), "code/version": ((), "S"), "corpus/fingerprint": ((), "S")}
     wanted |= {f"vocabulary/{side}/model": (None, "u1") for side in (("joint",) if joint else ("source", "target"))}

@@ -8,23 +8,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "comm/clock.h"
 #include "train/period.h"
 #include "train/training/stop.h"
 
-static const int signals[] = {SIGUSR1, SIGTERM, SIGINT};
+static const int signals[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP};
+static const char *const names[] = {"SIGUSR1", "SIGTERM", "SIGINT", "SIGHUP"};
 
 enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 static void test_stop__a_first_signal_is_a_wish(void **unused)
 {
     (void)unused;
+    uint32_t seen = 0;
     for (size_t i = 0; i < SIGNALS; i++) {
         stop_watch();
-        assert_int_equal(stop_signal(), 0);
+        assert_int_equal(stop_wish(), 0);
+        assert_false(stop_is_due());
         raise(signals[i]);
-        assert_int_equal(stop_signal(), signals[i]);
+        assert_true(stop_is_due());
+        char words[STOP_WORDS_BYTES];
+        stop_words(words, stop_wish());
+        assert_string_equal(words, names[i]);
+        seen |= stop_wish();
     }
+    char all[STOP_WORDS_BYTES];
+    stop_words(all, seen);
+    assert_string_equal(all, "SIGUSR1, SIGTERM, SIGINT, SIGHUP");
 }
+
+enum { GOES_ON = 9 };
 
 /* mpirun repeats SIGTERM a second after it passed a request on. */
 static void test_stop__a_repetition_is_the_same_request(void **unused)
@@ -33,9 +46,10 @@ static void test_stop__a_repetition_is_the_same_request(void **unused)
     for (size_t i = 0; i < SIGNALS; i++) {
         stop_watch();
         raise(SIGUSR1);
+        uint32_t first = stop_wish();
         raise(signals[i]);
         raise(signals[i]);
-        assert_int_equal(stop_signal(), SIGUSR1);
+        assert_int_equal(stop_wish(), first);
     }
 }
 
@@ -50,27 +64,53 @@ static void test_stop__a_later_signal_ends_at_once(void **unused)
             raise(SIGUSR1);
             usleep(STOP_REPEATS * 1000000 + 50000);
             raise(signals[i]);
-            _exit(0);
+            _exit(GOES_ON);
         }
     }
     for (size_t i = 0; i < SIGNALS; i++) {
         int how = 0;
         waitpid(children[i], &how, 0);
         assert_true(WIFEXITED(how));
-        assert_int_equal(WEXITSTATUS(how), 128 + signals[i]);
+        assert_int_equal(WEXITSTATUS(how), signals[i] == SIGHUP ? GOES_ON : 128 + signals[i]);
     }
+}
+
+/* Under nohup, a terminal that is closed is no request; other signals are, also where a shell had them ignored. */
+static void test_stop__what_is_ignored_at_the_start(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        signal(signals[i], SIG_IGN);
+        stop_watch();
+        raise(signals[i]);
+        assert_int_equal(stop_wish() != 0, signals[i] != SIGHUP);
+        signal(signals[i], SIG_DFL);
+    }
+}
+
+static void test_stop__by_the_clock(void **unused)
+{
+    (void)unused;
+    stop_watch();
+    stop_at(clock_now() + 1000);
+    assert_false(stop_is_due());
+    stop_at(clock_now());
+    assert_true(stop_is_due());
+    assert_int_equal(stop_wish(), 0);
+    stop_watch();
+    assert_false(stop_is_due());
 }
 
 static void test_stop__agreed_alone(void **unused)
 {
     (void)unused;
-    bool stop = true;
+    uint32_t wishes = 1;
     stop_watch();
-    assert_int_equal(stop_agree(&stop), STATUS_OK);
-    assert_false(stop);
+    assert_int_equal(stop_agree(&wishes), STATUS_OK);
+    assert_int_equal(wishes, 0);
     raise(SIGINT);
-    assert_int_equal(stop_agree(&stop), STATUS_OK);
-    assert_true(stop);
+    assert_int_equal(stop_agree(&wishes), STATUS_OK);
+    assert_int_equal(wishes, stop_wish());
 }
 
 static void test_stop__periods_in_updates_and_epochs(void **unused)
@@ -106,6 +146,8 @@ int main(void)
             cmocka_unit_test(test_stop__a_first_signal_is_a_wish),
             cmocka_unit_test(test_stop__a_repetition_is_the_same_request),
             cmocka_unit_test(test_stop__a_later_signal_ends_at_once),
+            cmocka_unit_test(test_stop__what_is_ignored_at_the_start),
+            cmocka_unit_test(test_stop__by_the_clock),
             cmocka_unit_test(test_stop__agreed_alone),
             cmocka_unit_test(test_stop__periods_in_updates_and_epochs),
             cmocka_unit_test(test_stop__clock_units_in_seconds),

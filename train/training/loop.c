@@ -15,6 +15,7 @@
 #include "comm/watch.h"
 #include "comm/world.h"
 #include "train/training/audit.h"
+#include "train/training/deadline.h"
 #include "train/training/not_finite.h"
 #include "train/training/saving.h"
 #include "train/training/stop.h"
@@ -23,18 +24,19 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum wish { WISH_STOP = 1 };                   /* any rank's */
-enum order { ORDER_STOP, ORDER_SAVE, ORDERS }; /* rank 0's clock */
+/* Of rank 0's clock. Only when all agree is it known whether a validation is due, which may take longer than is left. */
+enum order { ORDER_STOP, ORDER_STOP_UNVALIDATED, ORDER_SAVE, ORDERS };
 _Static_assert((int)ORDERS <= (int)AGREE_ORDERS, "orders fit the agreement");
 
 /* What the ranks have agreed on. */
 struct orders {
-    bool stop;       /* a rank was asked to */
-    bool time_is_up; /* train.time_limit */
-    bool save;       /* checkpoint.every by the clock */
+    uint32_t signals;          /* those by which ranks were asked to stop */
+    enum deadline_cause cause; /* to stop, by the clock */
+    bool save;                 /* checkpoint.every by the clock */
 };
 
 struct loop {
@@ -45,16 +47,28 @@ struct loop {
     int first_slot, end_slot;
     struct batch *batches; /* [own slots] of the update under way, the reader's */
     struct audit audit;
-    double saved;  /* clock: last checkpoint */
-    double paused; /* seconds that the save since the last update has held up; 0: none */
+    struct deadline deadline;
+    double began;      /* clock: the update under way */
+    double save_began; /* clock: of the save under way; 0: there is none */
+    double saved;      /* clock: last checkpoint */
+    double paused;     /* seconds that the save since the last update has held up; 0: none */
 };
 
 /* ---- a save under way ---- */
+
+static void note_save(struct loop *loop)
+{
+    if (loop->save_began == 0 || checkpoint_is_under_way(loop->trainer->checkpointer))
+        return;
+    deadline_saved(&loop->deadline, clock_now() - loop->save_began);
+    loop->save_began = 0;
+}
 
 /* Beside the updates: the more often, the sooner the checkpoint is there. */
 static void move_save(struct loop *loop)
 {
     saving_progress(&loop->saving);
+    note_save(loop);
 }
 
 /* Before the state changes. */
@@ -166,17 +180,17 @@ static enum status own_slots(struct loop *loop)
 
 static void give_orders(const struct loop *loop, double orders[AGREE_ORDERS])
 {
-    const struct config *config = loop->trainer->config;
-    double limit = period_seconds(config->train.time_limit), every = period_seconds(config->checkpoint.every);
-    double now = clock_now();
-    orders[ORDER_STOP] = limit > 0 && now - loop->trainer->started >= limit;
+    double every = period_seconds(loop->trainer->config->checkpoint.every), now = clock_now();
+    bool saving = loop->save_began > 0;
+    orders[ORDER_STOP] = deadline_reached(&loop->deadline, now, saving, false);
+    orders[ORDER_STOP_UNVALIDATED] = deadline_reached(&loop->deadline, now, saving, true);
     orders[ORDER_SAVE] = every > 0 && now - loop->saved >= every;
 }
 
 static enum status agree(struct loop *loop, struct agreement *out, float **sum)
 {
     struct exchange *exchange = loop->trainer->exchange;
-    *out = (struct agreement){.status = own_slots(loop), .wishes = stop_signal() ? WISH_STOP : 0};
+    *out = (struct agreement){.status = own_slots(loop), .wishes = stop_wish()};
     give_orders(loop, out->orders);
     enum status summed = exchange_sum(exchange, sum);
     if (out->status == STATUS_OK)
@@ -283,6 +297,7 @@ static enum status update(struct loop *loop, struct orders *orders)
 {
     struct agreement agreement;
     struct trainer *trainer = loop->trainer;
+    loop->began = clock_now();
     float *sum;
     TRY(agree(loop, &agreement, &sum));
     settle_save(loop);
@@ -298,8 +313,10 @@ static enum status update(struct loop *loop, struct orders *orders)
     if (trainer->updated)
         trainer->updated(trainer->context, trainer, &agreement.total);
     watch_update(trainer->state.update + 1);
-    *orders = (struct orders){.stop = agreement.wishes & WISH_STOP,
-            .time_is_up = agreement.orders[ORDER_STOP] != 0,
+    deadline_updated(&loop->deadline, clock_now() - loop->began);
+    enum order stop = validation_due(trainer) ? ORDER_STOP_UNVALIDATED : ORDER_STOP;
+    *orders = (struct orders){.signals = agreement.wishes,
+            .cause = (enum deadline_cause)agreement.orders[stop],
             .save = agreement.orders[ORDER_SAVE] != 0};
     return STATUS_OK;
 }
@@ -334,7 +351,9 @@ static enum status save(struct loop *loop, bool last)
     saving_judge(&loop->saving, checkpoint_wait(trainer->checkpointer), true);
     if (!last)
         TRY(status_agree(saving_status(&loop->saving)));
+    note_save(loop);
     progress_sync(&loop->progress);
+    loop->save_began = clock_now();
     enum status status = last ? saving_last(trainer) : trainer_save(trainer);
     loop->saved = clock_now();
     progress_skip(&loop->progress);
@@ -346,26 +365,43 @@ static enum status save(struct loop *loop, bool last)
     return STATUS_OK;
 }
 
-/* Validates if that is due and no stop goes before it: *stop becomes true if one comes meanwhile. */
-static enum status validate_if_due(struct loop *loop, bool *stop, bool *best)
+/* A validation ends early where rank 0's clock leaves no time but to save, on all ranks at once. */
+static enum status limit_validation(const struct loop *loop)
+{
+    double left = deadline_last_save(&loop->deadline) - clock_now();
+    TRY(world_broadcast(&left, sizeof left, 0));
+    stop_at(clock_now() + left);
+    return STATUS_OK;
+}
+
+/* Validates if that is due and no stop goes before it: *stop becomes true if one comes meanwhile, and `orders` tell why. */
+static enum status validate_if_due(struct loop *loop, struct orders *orders, bool *stop, bool *best)
 {
     *best = false;
     if (*stop || !validation_due(loop->trainer))
         return STATUS_OK;
+    double before = clock_now();
     TRY(on_needed(loop, SIZE_MAX));
+    TRY(limit_validation(loop));
     enum status status = validation_run(loop->trainer, &loop->progress, best);
-    *stop = status == STATUS_STOPPED;
-    return *stop ? STATUS_OK : status;
+    if (status == STATUS_OK)
+        deadline_validated(&loop->deadline, clock_now() - before);
+    if (status != STATUS_STOPPED)
+        return status;
+    *stop = true;
+    TRY(stop_agree(&orders->signals));
+    orders->cause = orders->signals ? DEADLINE_NONE : DEADLINE_JOB;
+    return STATUS_OK;
 }
 
 /* What is due where the run stands. When it ends here, *done or *stop is true and all is saved. */
-static enum status after_update(struct loop *loop, const struct orders *orders, bool *done, bool *stop)
+static enum status after_update(struct loop *loop, struct orders *orders, bool *done, bool *stop)
 {
     struct trainer *trainer = loop->trainer;
     bool best, due = period_due(trainer->config->checkpoint.every, place_of(&trainer->state)) || orders->save;
     *done = complete(trainer);
-    *stop = orders->stop || (orders->time_is_up && !*done);
-    TRY(validate_if_due(loop, stop, &best));
+    *stop = orders->signals || (orders->cause != DEADLINE_NONE && !*done);
+    TRY(validate_if_due(loop, orders, stop, &best));
     *done = complete(trainer); /* the validation may have been the last one that patience allows */
     if (*done && *stop && !validation_due(trainer))
         *stop = false; /* it came when nothing was left to do */
@@ -382,11 +418,17 @@ static enum status after_update(struct loop *loop, const struct orders *orders, 
 
 /* ---- the run ---- */
 
+/* Rank 0, which tells it, knows when the job ends. */
 static enum status stopped(const struct loop *loop, const struct orders *orders)
 {
+    char signals[STOP_WORDS_BYTES], why[128] = "train.time_limit";
+    stop_words(signals, orders->signals);
+    if (orders->signals)
+        snprintf(why, sizeof why, "on a signal: %s", signals);
+    else if (orders->cause == DEADLINE_JOB)
+        snprintf(why, sizeof why, "the job ends at %s", loop->deadline.words);
     return status_fail(STATUS_STOPPED, "stopped after update %lld (%s); run the same command again to go on",
-            (long long)loop->trainer->state.update,
-            orders->time_is_up && !orders->stop ? "train.time_limit" : "on a signal");
+            (long long)loop->trainer->state.update, why);
 }
 
 static enum status updates(struct loop *loop)
@@ -414,9 +456,9 @@ static enum status before_updates(struct loop *loop, bool *done)
 {
     struct trainer *trainer = loop->trainer;
     struct orders orders = {0};
-    TRY(stop_agree(&orders.stop));
-    bool stop = orders.stop, best, again = validation_due(trainer);
-    TRY(validate_if_due(loop, &stop, &best));
+    TRY(stop_agree(&orders.signals));
+    bool stop = orders.signals != 0, best, again = validation_due(trainer);
+    TRY(validate_if_due(loop, &orders, &stop, &best));
     *done = complete(trainer) && !stop;
     if (again ? !stop : stop && is_unsaved(trainer))
         TRY(save(loop, stop || *done));
@@ -440,9 +482,21 @@ static enum status nothing_to_do(struct trainer *trainer)
     return STATUS_OK;
 }
 
+static void open_deadline(struct loop *loop)
+{
+    struct trainer *trainer = loop->trainer;
+    struct trainer_record record;
+    trainer_record(trainer, &record);
+    double bytes =
+            (double)(record.plane_count * parameters_count(model_parameters(trainer->model))) * sizeof(float);
+    deadline_open(
+            &loop->deadline, trainer->started, period_seconds(trainer->config->train.time_limit), bytes);
+}
+
 static enum status whole_run(struct loop *loop)
 {
     bool done;
+    open_deadline(loop);
     TRY(before_updates(loop, &done));
     return done ? STATUS_OK : updates(loop);
 }

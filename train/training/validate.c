@@ -134,7 +134,7 @@ static enum status add_pass(struct work *work, const size_t *items, size_t count
     struct batch batch;
     struct loss loss;
     watch_beat();
-    CHECK(!stop_signal(), STATUS_STOPPED, "validation was interrupted");
+    CHECK(!stop_is_due(), STATUS_STOPPED, "validation was interrupted");
     TRY(sentence_list_batch(&batch, work->lists, work->window, items, count));
     TRY(model_loss(work->model, &batch, &work->pass, &loss));
     validation_add(sum, &loss, count);

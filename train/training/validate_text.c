@@ -137,7 +137,7 @@ static enum status work_batch(void *context, const size_t *items, size_t count, 
 {
     struct text_work *work = context;
     watch_beat();
-    CHECK(!stop_signal(), STATUS_STOPPED, "validation was interrupted");
+    CHECK(!stop_is_due(), STATUS_STOPPED, "validation was interrupted");
     TRY(read_window(work, items[0]));
     for (size_t i = 0; i < count; i++)
         work->places[i] = items[i] - work->first;

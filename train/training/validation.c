@@ -4,6 +4,7 @@
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/world.h"
+#include "train/training/stop.h"
 
 #include <math.h>
 #include <string.h>
@@ -112,8 +113,12 @@ static enum status find_values(const struct trainer *trainer, struct validation_
     ASSERT(kind_count(&metric_kinds) <= METRICS_LIMIT);
     for (size_t m = 0; m < METRICS_LIMIT; m++)
         report->values[m] = NAN;
-    TRY(find_loss(trainer, report));
-    return find_text(trainer, report);
+    TRY(stop_listen());
+    enum status status = find_loss(trainer, report);
+    if (status == STATUS_OK)
+        status = find_text(trainer, report);
+    enum status settled = stop_settle();
+    return status == STATUS_OK ? settled : status;
 }
 
 static enum status add_to_history(struct trainer *trainer, const struct validation_report *report)
