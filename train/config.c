@@ -2,11 +2,13 @@
 
 #include "comm/exchange.h"
 #include "comm/memory.h"
+#include "comm/world.h"
 #include "io/corpora.h"
 #include "train/training/not_finite.h"
 #include "train/training/saving.h"
 #include "train/training/validation.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct log_level_kind levels[] = {
@@ -237,7 +239,9 @@ static const struct option comm_rows[] = {
                         "errs is named and ends the job: 71, and 70 if the run has met that before."},
         {"comm.timeout", OPTION_PERIOD, offsetof(struct comm_options, timeout), .value = "10m",
                 .maximum = 1e9, .units = "smh", .zero = "never",
-                .help = "a rank that gets on with nothing for so long ends the job (71)"},
+                .help = "when nothing has got on for so long the job ends (71), and the rank that is waited "
+                        "for is named; "
+                        "at half of it a warning"},
 };
 static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and threads", comm_rows);
 
@@ -415,4 +419,67 @@ enum status config_check(const struct config *config, int ranks)
             "train.sampling %s would draw others for each: set train.r_drop off, or train.sampling none",
             config->train.r_drop, config->train.sampling.kind->name);
     return STATUS_OK;
+}
+
+/* ---- among ranks ---- */
+
+struct listing {
+    char *text; /* NULL: only the bytes are counted */
+    size_t bytes;
+};
+
+static enum status list_option(void *context, const struct option *option, const char *value, bool is_default)
+{
+    struct listing *listing = context;
+    (void)is_default;
+    if (strcmp(option->name, "comm.threads") == 0)
+        return STATUS_OK;
+    size_t room = strlen(option->name) + strlen(value) + 3;
+    if (listing->text)
+        snprintf(listing->text + listing->bytes, room, "%s %s\n", option->name, value);
+    listing->bytes += room - 1;
+    return STATUS_OK;
+}
+
+/* One "name value" a line. */
+static enum status list_settings(char **out, const struct config *config)
+{
+    struct listing listing = {0};
+    TRY(options_visit(&config_schema, config, list_option, &listing));
+    TRY(memory_new(out, "options", listing.bytes + 1, 1));
+    listing = (struct listing){.text = *out};
+    return options_visit(&config_schema, config, list_option, &listing);
+}
+
+/* The first line that differs. */
+static enum status compare_listings(const char *own, const char *first)
+{
+    while (*own || *first) {
+        size_t own_length = strcspn(own, "\n"), first_length = strcspn(first, "\n");
+        CHECK(own_length == first_length && memcmp(own, first, own_length) == 0, STATUS_CONFIG,
+                "ranks have read different settings: expected '%.*s' as rank 0 has, found '%.*s'; give all "
+                "of "
+                "them the same file and words",
+                (int)first_length, first, (int)own_length, own);
+        own += own_length + (own[own_length] != '\0');
+        first += first_length + (first[first_length] != '\0');
+    }
+    return STATUS_OK;
+}
+
+enum status config_compare_ranks(const struct config *config)
+{
+    char *own = NULL, *first = NULL;
+    enum status status = status_agree(list_settings(&own, config));
+    if (status == STATUS_OK && world()->rank == 0)
+        first = own;
+    if (status == STATUS_OK)
+        status = world_broadcast_text(&first, 0);
+    if (status == STATUS_OK && first)
+        status = compare_listings(own, first);
+    status = status_agree(status);
+    if (first != own)
+        memory_free(first);
+    memory_free(own);
+    return status;
 }

@@ -115,4 +115,8 @@ enum status config_complete(struct config *config);
  * (STATUS_CONFIG). */
 enum status config_check(const struct config *config, int ranks);
 
+/* STATUS_CONFIG naming the rank and the setting, unless all ranks have read the same settings; comm.threads may differ.
+ * Collective. */
+enum status config_compare_ranks(const struct config *config);
+
 #endif

@@ -47,6 +47,7 @@ static enum status train_on(const struct config *config, bool *goes_back)
 
 static enum status train(const struct config *config)
 {
+    TRY(config_compare_ranks(config));
     TRY(config_check(config, world()->size));
     log_set_level(((const struct log_level_kind *)config->log.level)->level);
     bool goes_back = false;
