@@ -104,6 +104,9 @@ struct trainer_record {
 };
 void trainer_record(struct trainer *trainer, struct trainer_record *out);
 
+/* STATUS_DATA naming `path` and the count, if a state from a file says what no run can have come to. */
+enum status run_state_check(const struct run_state *state, const char *path);
+
 /* State, parameters and moments from the checkpoint that run.resume chooses; *resumed tells whether there was one.
  * Collective. */
 enum status trainer_resume(struct trainer *trainer, bool *resumed);
