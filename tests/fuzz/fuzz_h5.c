@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MOST = 1 << 16, ARRAY_MOST = 1 << 24, ROWS_AT_ONCE = 64 };
+enum { FILE_MOST = 1 << 20, ARRAY_MOST = 1 << 24, ROWS_AT_ONCE = 64 };
 
 static const char *write_file(const uint8_t *bytes, size_t count, enum h5_kind kind)
 {
@@ -110,7 +110,7 @@ static void seed_corpus(fuzz_taker *take, void *context)
 {
     static const struct made_shape shapes[] = {
             {.pairs = 3, .longest = 4, .seed = 1, .compression = 1, .joint = true, .text = true},
-            {.pairs = 2, .longest = 3, .seed = 2, .compression = 0, .joint = true, .aligned = true},
+            {.pairs = 2, .longest = 3, .seed = 2, .compression = 9, .joint = true, .aligned = true},
             {.pairs = 2, .longest = 3, .seed = 3, .compression = 6},
     };
     made_folder();

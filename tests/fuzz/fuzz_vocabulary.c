@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MODEL_MOST = 1 << 14 };
+enum { MODEL_MOST = 1 << 19 };
 
 static const char *const lines[] = {
         "abc xyz  0123", "", "\xC3\xA4\xEF\xBC\xA1 \xE2\x96\x81 <s>\t\xF0\x9F\x98\x80", "a b c"};

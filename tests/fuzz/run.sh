@@ -29,7 +29,7 @@ fuzz() { # TARGET
     [ ! -d "tests/fuzz/cases/$1" ] || inputs+=("tests/fuzz/cases/$1")
     mkdir -p "$folder" "$BUILD/found/$1"
     FUZZ_TARGET=$1 FUZZ_SEEDS=$folder "$BUILD/tests/fuzz/libfuzzer" "${inputs[@]}" \
-        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1100 -max_len=65536 -len_control=20 \
+        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1100 -max_len=1048576 -len_control=20 \
         -print_final_stats=1 -artifact_prefix="$BUILD/found/$1/"
 }
 export -f fuzz

@@ -36,6 +36,7 @@ static void run_mutations(void *context, const void *bytes, size_t count)
     struct mutation *mutation = context;
     uint8_t *copy = malloc(count + 1);
     assert_non_null(copy);
+    assert_true(count <= mutation->target->most);
     mutation->seed++;
     fuzz_run(mutation->target, bytes, count);
     for (size_t i = 0; i < CUTS && !mutation->target->fragile; i++) {
