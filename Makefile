@@ -29,8 +29,9 @@ sources := $(wildcard comm/*.c io/*.c io/*/*.c models/*.c models/*/*.c train/*.c
 objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/text/vocabulary.cc)
 tests   := $(wildcard tests/*/test_*.c tests/*/mpi_*.c)
 tools   := $(wildcard tests/*/tool_*.c)
-# tests/scale runs in a simulator, with compiler and MPI of its own.
-helpers := $(filter-out $(tests) $(tools) $(wildcard tests/scale/*.c),$(wildcard tests/*.c tests/*/*.c))
+targets := $(filter-out $(tests),$(wildcard tests/fuzz/*.c))
+# tests/scale runs in a simulator, with compiler and MPI of its own; tests/fuzz/ bends the HDF5 library to its needs.
+helpers := $(filter-out $(tests) $(tools) $(targets) $(wildcard tests/scale/*.c),$(wildcard tests/*.c tests/*/*.c))
 testbin := $(patsubst tests/%.c,$(build)/tests/%,$(tests))
 toolbin := $(patsubst tests/%.c,$(build)/tests/%,$(tools))
 quiet   := $(if $(V),,@)
@@ -65,13 +66,18 @@ $(build)/tests/%: $(build)/tests/%.c.o $(patsubst %,$(build)/%.o,$(helpers)) $(b
 	@echo "  link  $@"
 	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+$(build)/tests/fuzz/%: $(build)/tests/fuzz/%.c.o $(patsubst %,$(build)/%.o,$(filter-out tests/fuzz/libfuzzer.c,$(targets)) $(helpers)) \
+    $(build)/libseqtrain.a
+	@echo "  link  $@"
+	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
 # What is missing is told before the first compiler error; only the tests need cmocka.
 .PHONY: .deps-checked .test-deps-checked
 .deps-checked:
 	@tests/deps.sh check
 .test-deps-checked:
 	@tests/deps.sh check tests
-$(patsubst %,$(build)/%.o,$(tests) $(tools) $(helpers)): | .test-deps-checked
+$(patsubst %,$(build)/%.o,$(tests) $(tools) $(helpers) $(targets)): | .test-deps-checked
 
 ## deps: installs the missing Debian packages; elsewhere prints what to load
 deps:
@@ -117,6 +123,15 @@ scale-wire: all
 lengths: all
 	@BUILD=$(build) tests/lengths/run.sh
 
+## fuzz: looks for input that brings a reader down, FUZZ_SECONDS=60 for each of FUZZ_TARGETS (tests/fuzz/run.sh)
+fuzz:
+	@tests/deps.sh ensure fuzz
+	@OMPI_CC=clang-14 $(MAKE) --no-print-directory build=build/fuzz CXX=clang++-14 warnings= \
+	    SAN='fuzzer-no-link,address,undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all' build/fuzz/tests/fuzz/libfuzzer
+	@BUILD=build/fuzz tests/fuzz/run.sh
+
+$(build)/tests/fuzz/libfuzzer: LDFLAGS += -fsanitize=fuzzer
+
 ## demo: a translation model from nothing to test in three minutes
 demo:
 	@tests/deps.sh ensure
@@ -159,6 +174,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire lengths demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire lengths fuzz demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:

@@ -25,6 +25,14 @@ const char *status_text(enum status status)
     return "unknown status";
 }
 
+/* What a file says of itself may stand in a message: on a terminal it must do nothing but be read. */
+static void make_plain(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
 enum status status_fail(enum status code, const char *format, ...)
 {
     /* The arguments may point into the old message: write beside it first. */
@@ -33,6 +41,7 @@ enum status status_fail(enum status code, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
+    make_plain(fresh);
     memcpy(message, fresh, sizeof message);
     return code;
 }

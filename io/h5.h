@@ -127,6 +127,8 @@ enum status h5_read_chunk(const struct h5_reader *reader, size_t chunk, void *ou
 /* A whole array, allocated with memory_new(); and single values. */
 enum status h5_get(struct h5_file *file, const char *name, enum h5_type type, int rank, void *out,
         struct h5_array *array);
+/* STATUS_DATA if the first dimension of an array that is there has more than `most` rows: before all of it is read. */
+enum status h5_check_rows(const struct h5_file *file, const char *name, size_t most);
 enum status h5_get_int(struct h5_file *file, const char *name, int64_t *out);
 enum status h5_get_real(struct h5_file *file, const char *name, double *out);
 enum status h5_get_description(struct h5_file *file, const char *name, char **out); /* NULL: has none */

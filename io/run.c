@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -158,29 +157,38 @@ static bool read_record(const char *line, size_t bytes, struct record *out)
     return good;
 }
 
+bool run_metrics_next(FILE *file, char *line, size_t *bytes)
+{
+    int c;
+    size_t length = 0;
+    while ((c = getc_unlocked(file)) != EOF && c != '\n') {
+        if (length < RUN_METRICS_LINE)
+            line[length] = (char)c;
+        length++;
+    }
+    *bytes = length <= RUN_METRICS_LINE ? length : 0;
+    return c == '\n';
+}
+
 /* Bytes up to the last record of an update up to `update`, or of a validation up to `validated`. A line that a full disk
  * tore does not cost those after it. */
-static off_t find_end(FILE *file, const char *path, int64_t update, int64_t validated)
+static off_t find_end(FILE *file, char *line, const char *path, int64_t update, int64_t validated)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t bytes;
-    off_t at = 0, end = 0;
+    size_t bytes;
+    off_t end = 0;
     int64_t last = 0;
     bool past = false;
-    while (!past && (bytes = getline(&line, &capacity, file)) > 0 && line[bytes - 1] == '\n') {
+    while (!past && run_metrics_next(file, line, &bytes)) {
         struct record record;
-        at += bytes;
-        if (!read_record(line, (size_t)bytes, &record))
+        if (!read_record(line, bytes, &record))
             continue;
         past = record.update > (record.validation && validated < update ? validated : update);
-        end = past ? end : at;
+        end = past ? end : ftello(file);
         last = past ? last : record.update;
     }
     if (!ferror(file) && !past && last > 0 && last < update)
         log_line(LOG_WARNING, "%s ends at update %lld: lines up to update %lld are lost", path,
                 (long long)last, (long long)update);
-    free(line);
     return end;
 }
 
@@ -191,8 +199,13 @@ static enum status measure(const char *path, int64_t update, int64_t validated, 
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? STATUS_OK : status_fail_errno("read", path);
-    *end = find_end(file, path, update, validated);
-    enum status status = ferror(file) ? status_fail_errno("read", path) : STATUS_OK;
+    char *line = NULL;
+    enum status status = memory_new(&line, "run", RUN_METRICS_LINE, 1);
+    if (status == STATUS_OK) {
+        *end = find_end(file, line, path, update, validated);
+        status = ferror(file) ? status_fail_errno("read", path) : STATUS_OK;
+    }
+    memory_free(line);
     fclose(file);
     return status;
 }

@@ -12,7 +12,9 @@
 #include "comm/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define RUN_LOG "log.txt"
 
@@ -43,6 +45,11 @@ enum status run_write(struct run_directory *run, const char *name, const char *t
  * (of a run that was ahead of its checkpoint), are cut off first, so that a resumed run's file equals
  * that of the run that never stopped but for times. Warns of a file that ends before `update`. Rank 0 only. */
 enum status run_metrics_open(struct run_directory *run, int64_t update, int64_t validated);
+/* For who reads metrics.jsonl: the next line, without its end, into line [RUN_METRICS_LINE]; of one that is longer, and so
+ * none of ours, *bytes is 0. False past the last that has an end: a last one without is of a run that is writing, or was
+ * killed. */
+enum { RUN_METRICS_LINE = 1 << 16 };
+bool run_metrics_next(FILE *file, char *line, size_t *bytes);
 /* One more line, or nothing of it. */
 enum status run_metrics_add(struct run_directory *run, const char *json_line);
 /* Brings the lines to the disk: before a checkpoint, which goes on from them. */

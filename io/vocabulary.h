@@ -23,6 +23,9 @@ extern "C" {
 
 enum { TOKEN_END = 0, TOKEN_UNKNOWN = 1, TOKEN_START = 2, TOKEN_FIRST_PIECE = 3, VOCABULARY_EXTRA = 2 };
 
+/* Bytes of a model in a file: far more than any has. */
+enum { VOCABULARY_MODEL_LIMIT = 1 << 28 };
+
 /* unigram, bpe, word, char. */
 extern const struct kind_table vocabulary_kinds;
 

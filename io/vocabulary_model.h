@@ -39,6 +39,10 @@ bool model_piece_crosses_words(const struct model_piece *piece);
 enum status vocabulary_model_read(const void *model, size_t bytes, const char *where,
         const struct kind **kind, struct model_piece **pieces, size_t *count);
 
+/* Whether the table of its normalisation leads nowhere but into itself: SentencePiece follows it wherever it leads. False
+ * too for bytes that are no model. STATUS_INTERNAL if memory ends. */
+enum status vocabulary_model_is_sound(bool *sound, const void *model, size_t bytes);
+
 enum { MODEL_RULES_BYTES = 64 };
 
 /* The name of the normalisation: "nmt_nfkc"; "" where the bytes tell none. */

@@ -2,7 +2,7 @@
 # What seqtrain is built with: `deps.sh check` tells what is missing for the program, `deps.sh check tests` what for it and
 # its tests; `deps.sh install` brings all, development tools too (Debian: apt, as root or sudo); `deps.sh ensure [tests]`
 # installs what is missing where that needs no question, else tells it. In place of tests, slurm: for tests of jobs;
-# scale: for simulated clusters.
+# scale: for simulated clusters; fuzz: for fuzzers.
 set -u
 PKG=${PKG:-pkg-config}
 MPICC=${MPICC:-mpicc}
@@ -17,7 +17,7 @@ has_hdf5() {
             "$HDF5_DIR/include/H5public.h" 2>/dev/null
 }
 
-missing() { # "tests", "slurm" or "scale" as well
+missing() { # "tests", "slurm", "scale" or "fuzz" as well
     command -v "$CXX" >/dev/null 2>&1 || echo build-essential
     command -v "$PKG" >/dev/null 2>&1 || { echo "pkg-config $all_libraries"; [ "$1" != tests ] || echo libcmocka-dev; return; }
     command -v "$MPICC" >/dev/null 2>&1 || echo libopenmpi-dev
@@ -29,9 +29,10 @@ missing() { # "tests", "slurm" or "scale" as well
     $PKG --exists yaml-0.1 || echo libyaml-dev
     $PKG --exists libcjson || echo libcjson-dev
     $PKG --exists libpng || echo libpng-dev
-    [ "$1" != tests ] || $PKG --exists cmocka || echo libcmocka-dev
+    [ "$1" != tests ] && [ "$1" != fuzz ] || $PKG --exists cmocka || echo libcmocka-dev
     [ "$1" != slurm ] || missing_slurm
     [ "$1" != scale ] || missing_scale
+    [ "$1" != fuzz ] || missing_fuzz
 }
 all_libraries="libopenmpi-dev openmpi-bin libopenblas-openmp-dev libhdf5-dev zlib1g-dev libsentencepiece-dev libyaml-dev libcjson-dev libpng-dev"
 
@@ -48,6 +49,13 @@ missing_slurm() {
 missing_scale() {
     command -v smpicc >/dev/null 2>&1 || echo libsimgrid-dev
     command -v python3 >/dev/null 2>&1 || echo python3
+}
+
+# For `make fuzz`: clang, for its fuzzer, sanitizers and OpenMP.
+missing_fuzz() {
+    command -v clang-14 >/dev/null 2>&1 || echo clang-14
+    [ -n "$(find /usr/lib/llvm-14/lib/clang -name 'libclang_rt.fuzzer-*.a' 2>/dev/null)" ] || echo libclang-rt-14-dev
+    [ -e /usr/lib/llvm-14/lib/libomp.so ] || echo libomp-14-dev
 }
 
 # For `make lint`, `make memcheck`, the fault tests and the tests of completion and manual page; the program needs none.
@@ -103,7 +111,7 @@ install)
     apt_install "$absent"
     ;;
 *)
-    echo "usage: deps.sh check [tests|slurm|scale] | ensure [tests|slurm|scale] | install" >&2
+    echo "usage: deps.sh check [tests|slurm|scale|fuzz] | ensure [tests|slurm|scale|fuzz] | install" >&2
     exit 64
     ;;
 esac

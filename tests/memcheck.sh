@@ -24,8 +24,9 @@ check "the program: training, resume, info --verify, translation" \
     bash tests/memcheck_program.sh "${memcheck[@]}"
 
 # All unit tests but those that take more than 20 s here, because they walk every byte of a file (h5_crafted), every length
-# of a vector (vector), every shape of an operation (kernels, ops) or every parameter (model, slopes); sanitizer builds run them.
-slow=" io/test_h5_crafted models/test_kernels models/test_model models/test_model_memory models/test_ops models/test_slopes models/test_vector "
+# of a vector (vector), every shape of an operation (kernels, ops), every parameter (model, slopes) or much of what a file
+# can be (fuzz_cases); sanitizer builds run them.
+slow=" fuzz/test_fuzz_cases io/test_h5_crafted models/test_kernels models/test_model models/test_model_memory models/test_ops models/test_slopes models/test_vector "
 tests=()
 for source in tests/*/test_*.c; do
     name=${source#tests/} name=${name%.c}

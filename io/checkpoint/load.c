@@ -11,6 +11,9 @@
 /* Floats that travel at once, at least (more if one unit is longer). */
 enum { PIECE_FLOATS = 1 << 18, UNITS_LIMIT = 1024 };
 
+/* Values of a field: more validations than any run has. */
+enum { ROW_LIMIT = 1 << 24 };
+
 struct checkpoint {
     struct h5_file *file;
     char *config;
@@ -30,6 +33,7 @@ static enum status read_vocabulary(struct checkpoint *checkpoint)
         snprintf(name, sizeof name, "/vocabulary/%s/model", checkpoint->joint ? "joint" : side_names[side]);
         if (!h5_has(checkpoint->file, name))
             continue;
+        TRY(h5_check_rows(checkpoint->file, name, VOCABULARY_MODEL_LIMIT));
         TRY(h5_get(checkpoint->file, name, H5_BYTE, 1, &checkpoint->vocabulary[side], &array));
         checkpoint->vocabulary_bytes[side] = array.shape[0];
     }
@@ -234,6 +238,7 @@ static enum status load_row(struct h5_file *file, const struct field *field)
     *row = (struct field_row){0};
     if (!h5_has(file, field->name))
         return STATUS_OK;
+    TRY(h5_check_rows(file, field->name, ROW_LIMIT));
     TRY(h5_get(file, field->name, field->type == FIELD_REALS ? H5_FLOAT64 : H5_INT64, 1, &row->integers,
             &array));
     row->count = array.shape[0];
@@ -286,7 +291,7 @@ static enum status digest_array(struct h5_file *file, const struct h5_array *arr
     struct h5_reader *reader = NULL;
     void *rows = NULL;
     size_t row = h5_row_bytes(array), total = array->rank ? array->shape[0] : 1;
-    size_t step = array->chunk_rows ? array->chunk_rows : total;
+    size_t step = array->chunk_rows && array->chunk_rows < total ? array->chunk_rows : total;
     TRY(h5_reader_open(&reader, file, array->name, H5_FLOAT32, array->rank));
     enum status status = memory_new(&rows, "checkpoint", step, row);
     for (size_t first = 0; first < total && status == STATUS_OK; first += step) {

@@ -35,8 +35,9 @@ static size_t array_rows(const struct h5_reader *reader)
 static enum status open_vocabulary(
         struct corpus *corpus, struct side_data *side, const struct vocabulary_names *names)
 {
-    struct h5_array model, pieces;
+    struct h5_array model;
     const char *path = h5_path(corpus->file);
+    TRY(h5_check_rows(corpus->file, names->model, VOCABULARY_MODEL_LIMIT));
     TRY(h5_get(corpus->file, names->model, H5_BYTE, 1, &side->model, &model));
     side->model_bytes = model.shape[0];
     struct vocabulary *vocabulary;
@@ -44,12 +45,12 @@ static enum status open_vocabulary(
     side->rows = vocabulary_rows(vocabulary);
     side->form = *vocabulary_form(vocabulary);
     vocabulary_close(vocabulary);
-    void *list = NULL;
-    TRY(h5_get(corpus->file, names->pieces, H5_TEXT, 1, &list, &pieces));
-    memory_free(list);
-    CHECK(pieces.shape[0] == side->rows, STATUS_DATA,
-            "%s: expected %zu rows in %s as in its model, found %zu", path, side->rows, names->pieces,
-            pieces.shape[0]);
+    struct h5_reader *list;
+    TRY(h5_reader_open(&list, corpus->file, names->pieces, H5_TEXT, 1));
+    size_t pieces = array_rows(list);
+    h5_reader_close(list);
+    CHECK(pieces == side->rows, STATUS_DATA, "%s: expected %zu rows in %s as in its model, found %zu", path,
+            side->rows, names->pieces, pieces);
     return STATUS_OK;
 }
 

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-enum { CHUNK_BYTES_MOST = 1 << 28, CACHE_SLOTS = 521 };
+enum { CHUNK_BYTES_MOST = 1 << 28, CHUNK_BYTES_MORE = 1 << 12, CACHE_SLOTS = 521 };
 
 struct h5_foreign {
     char *path, *name;
@@ -13,6 +13,8 @@ struct h5_foreign {
     int rank;
     bool bytes;
     uint64_t shape[H5_FOREIGN_RANK];
+    hsize_t chunk[H5_FOREIGN_RANK]; /* 0: not in chunks */
+    hsize_t chunk_bytes;
 };
 
 /* The cache holds a chunk, so that one is unpacked once for the rows that are read from it in turn. Locked. */
@@ -42,16 +44,19 @@ static bool is_bytes(hid_t dataset)
     return bytes;
 }
 
-static bool has_small_chunks(hid_t dataset)
+static bool has_small_chunks(struct h5_foreign *foreign)
 {
-    hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
-    hsize_t sizes[H5_FOREIGN_RANK] = {0}, bytes = H5Tget_size(type);
-    int rank = H5Pget_layout(creation) == H5D_CHUNKED ? H5Pget_chunk(creation, H5_FOREIGN_RANK, sizes) : 0;
+    hid_t creation = H5Dget_create_plist(foreign->dataset), type = H5Dget_type(foreign->dataset);
+    bool chunked = H5Pget_layout(creation) == H5D_CHUNKED;
+    int rank = chunked ? H5Pget_chunk(creation, H5_FOREIGN_RANK, foreign->chunk) : 0;
+    size_t bytes = H5Tget_size(type);
+    bool small = true;
     for (int i = 0; i < rank; i++)
-        bytes = sizes[i] > CHUNK_BYTES_MOST ? CHUNK_BYTES_MOST + 1ULL : bytes * sizes[i];
+        small = small && size_multiply(&bytes, bytes, foreign->chunk[i]) && bytes <= CHUNK_BYTES_MOST;
+    foreign->chunk_bytes = bytes;
     H5Tclose(type);
     H5Pclose(creation);
-    return bytes <= CHUNK_BYTES_MOST;
+    return small;
 }
 
 /* Locked. */
@@ -69,7 +74,7 @@ static enum status look(struct h5_foreign *foreign)
     CHECK(is_number(foreign->dataset), STATUS_DATA, "%s:%s: expected numbers, found another type",
             foreign->path, foreign->name);
     foreign->bytes = is_bytes(foreign->dataset);
-    CHECK(has_small_chunks(foreign->dataset), STATUS_DATA,
+    CHECK(has_small_chunks(foreign), STATUS_DATA,
             "%s:%s: expected chunks of at most %d MB, found larger ones", foreign->path, foreign->name,
             CHUNK_BYTES_MOST >> 20);
     return STATUS_OK;
@@ -137,6 +142,23 @@ bool h5_foreign_is_bytes(const struct h5_foreign *foreign)
     return foreign->bytes;
 }
 
+/* The library unpacks whatever a chunk gives: what is stored of one is bounded by what it is to give, so that a small
+ * file cannot take much memory. Locked. */
+static bool is_bomb(const struct h5_foreign *foreign, uint64_t first, uint64_t end)
+{
+    const hsize_t *chunk = foreign->chunk;
+    hsize_t at[H5_FOREIGN_RANK] = {chunk[0] ? first / chunk[0] * chunk[0] : end}, bytes = 0;
+    while (at[0] < end) {
+        if (H5Dget_chunk_storage_size(foreign->dataset, at, &bytes) < 0 ||
+                bytes > 2 * foreign->chunk_bytes + CHUNK_BYTES_MORE)
+            return true;
+        int i = foreign->rank - 1;
+        for (at[i] += chunk[i]; i > 0 && at[i] >= foreign->shape[i]; at[i] += chunk[i])
+            at[i--] = 0;
+    }
+    return false;
+}
+
 static enum status read_rows(
         struct h5_foreign *foreign, uint64_t first, uint64_t count, hid_t type, void *out)
 {
@@ -146,7 +168,8 @@ static enum status read_rows(
         counts[i] = foreign->shape[i];
     h5_lock();
     hid_t from = H5Dget_space(foreign->dataset), to = H5Screate_simple(foreign->rank, counts, NULL);
-    bool read = H5Sselect_hyperslab(from, H5S_SELECT_SET, starts, NULL, counts, NULL) >= 0 &&
+    bool read = !is_bomb(foreign, first, first + count) &&
+                H5Sselect_hyperslab(from, H5S_SELECT_SET, starts, NULL, counts, NULL) >= 0 &&
                 H5Dread(foreign->dataset, type, to, from, H5P_DEFAULT, out) >= 0;
     H5Sclose(to);
     H5Sclose(from);

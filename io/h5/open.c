@@ -234,9 +234,23 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct h5_entry *)a)->array.name, ((const struct h5_entry *)b)->array.name);
 }
 
+/* Of the layout that we write every structure has a checksum; what older ones hold the library is not given at all. */
+static enum status check_superblock(const struct h5_file *file)
+{
+    static const uint8_t expected[] = {
+            0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 3 /* version */, sizeof(haddr_t), sizeof(hsize_t)};
+    uint8_t found[sizeof expected] = {0};
+    if (file->disk.length >= H5_HEADER_BYTES + sizeof found)
+        TRY(h5_disk_read(&file->disk, H5_HEADER_BYTES, found, sizeof found));
+    CHECK(memcmp(found, expected, sizeof found) == 0, STATUS_DATA,
+            "%s: expected the layout of HDF5 1.10 after the header, found another", file->path);
+    return STATUS_OK;
+}
+
 static enum status scan(struct h5_file *file)
 {
     enum status status;
+    TRY(check_superblock(file));
     h5_lock();
     hid_t access = h5_disk_access(&file->disk);
     file->id = access >= 0 ? H5Fopen(file->path, H5F_ACC_RDONLY, access) : -1;

@@ -228,6 +228,14 @@ enum status h5_read_rows(struct h5_reader *reader, size_t first, size_t count, v
 
 /* ---- whole arrays and single values ---- */
 
+enum status h5_check_rows(const struct h5_file *file, const char *name, size_t most)
+{
+    const struct h5_entry *entry = find_entry(file, name);
+    CHECK(!entry || entry->array.rank == 0 || entry->array.shape[0] <= most, STATUS_DATA,
+            "%s: %s: expected at most %zu rows, found %zu", file->path, name, most, entry->array.shape[0]);
+    return STATUS_OK;
+}
+
 enum status h5_get(struct h5_file *file, const char *name, enum h5_type type, int rank, void *out,
         struct h5_array *array)
 {

@@ -9,6 +9,7 @@ extern "C" {
 #include "io/vocabulary.h"
 
 #include "comm/memory.h"
+#include "io/vocabulary_model.h"
 }
 #pragma GCC diagnostic pop
 
@@ -199,12 +200,19 @@ enum status vocabulary_open(struct vocabulary **out, const void *model, size_t b
 {
     *out = nullptr;
     struct vocabulary *made = nullptr;
+    CHECK(bytes > 0, STATUS_DATA, "%s: expected a SentencePiece model, found nothing", where);
     enum status status = guarded("read a vocabulary", [&] {
         quiet_library();
         made = new struct vocabulary;
         made->model.assign(static_cast<const char *>(model), bytes);
         if (source_read_form(&made->form, model, bytes))
             return STATUS_OK;
+        bool sound;
+        TRY(vocabulary_model_is_sound(&sound, model, bytes));
+        CHECK(sound, STATUS_DATA,
+                "%s: expected a SentencePiece model, found %zu other bytes, or a damaged table of "
+                "normalisation",
+                where, bytes);
         auto result = made->processor.LoadFromSerializedProto(made->model);
         CHECK(result.ok(), STATUS_DATA, "%s: expected a SentencePiece model, found %zu other bytes (%s)",
                 where, bytes, result.ToString().c_str());

@@ -2,6 +2,7 @@
 
 #include "comm/memory.h"
 #include "io/text.h"
+#include "io/text/proto.h"
 #include "io/vocabulary.h"
 
 #include <stdio.h>
@@ -13,68 +14,15 @@ enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
 enum { TRAINER_KIND = 3 };
 enum { NORMALIZER_NAME = 1 };
 
-enum wire { WIRE_VARINT = 0, WIRE_8_BYTES = 1, WIRE_BYTES = 2, WIRE_4_BYTES = 5 };
-
 static const char *const kind_names[] = {"unigram", "bpe", "word", "char"}; /* numbered from 1 */
 enum { KIND_NAMES = sizeof kind_names / sizeof kind_names[0] };
 
-struct cursor {
-    const uint8_t *at, *end;
-};
-
-struct field {
-    uint64_t number, value; /* value: of a varint */
-    struct cursor body;     /* of the others */
-};
-
-static bool read_varint(struct cursor *cursor, uint64_t *out)
+static bool read_piece(struct proto_cursor body, struct model_piece *out)
 {
-    *out = 0;
-    for (int shift = 0; shift < 64 && cursor->at < cursor->end; shift += 7) {
-        uint8_t byte = *cursor->at++;
-        *out |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128)
-            return true;
-    }
-    return false;
-}
-
-static bool read_field(struct cursor *cursor, struct field *out)
-{
-    uint64_t tag, bytes;
-    *out = (struct field){0};
-    if (!read_varint(cursor, &tag))
-        return false;
-    out->number = tag >> 3;
-    switch (tag & 7) {
-    case WIRE_VARINT:
-        return read_varint(cursor, &out->value);
-    case WIRE_BYTES:
-        if (!read_varint(cursor, &bytes))
-            return false;
-        break;
-    case WIRE_8_BYTES:
-        bytes = 8;
-        break;
-    case WIRE_4_BYTES:
-        bytes = 4;
-        break;
-    default:
-        return false;
-    }
-    if (bytes > (uint64_t)(cursor->end - cursor->at))
-        return false;
-    out->body = (struct cursor){cursor->at, cursor->at + bytes};
-    cursor->at += bytes;
-    return true;
-}
-
-static bool read_piece(struct cursor body, struct model_piece *out)
-{
-    struct field field;
+    struct proto_field field;
     *out = (struct model_piece){.text = "", .type = PIECE_NORMAL};
     while (body.at < body.end) {
-        if (!read_field(&body, &field))
+        if (!proto_next(&body, &field))
             return false;
         size_t bytes = (size_t)(field.body.end - field.body.at);
         if (field.number == PIECE_TEXT && bytes > 0) {
@@ -89,11 +37,11 @@ static bool read_piece(struct cursor body, struct model_piece *out)
     return true;
 }
 
-static bool read_kind(struct cursor body, uint64_t *kind)
+static bool read_kind(struct proto_cursor body, uint64_t *kind)
 {
-    struct field field;
+    struct proto_field field;
     while (body.at < body.end) {
-        if (!read_field(&body, &field))
+        if (!proto_next(&body, &field))
             return false;
         if (field.number == TRAINER_KIND)
             *kind = field.value;
@@ -102,12 +50,12 @@ static bool read_kind(struct cursor body, uint64_t *kind)
 }
 
 /* Counts the pieces where `pieces` is NULL, else fills them in. */
-static bool read_model(struct cursor model, uint64_t *kind, struct model_piece *pieces, size_t *count)
+static bool read_model(struct proto_cursor model, uint64_t *kind, struct model_piece *pieces, size_t *count)
 {
-    struct field field;
+    struct proto_field field;
     *count = 0;
     while (model.at < model.end) {
-        if (!read_field(&model, &field))
+        if (!proto_next(&model, &field))
             return false;
         if (field.number == MODEL_TRAINER && !read_kind(field.body, kind))
             return false;
@@ -124,7 +72,7 @@ enum status vocabulary_model_read(const void *model, size_t bytes, const char *w
         const struct kind **kind, struct model_piece **pieces, size_t *count)
 {
     uint64_t number = 1;
-    struct cursor cursor = {model, (const uint8_t *)model + bytes};
+    struct proto_cursor cursor = {model, (const uint8_t *)model + bytes};
     *pieces = NULL;
     bool good = read_model(cursor, &number, NULL, count);
     if (good) {
@@ -147,11 +95,11 @@ bool model_piece_crosses_words(const struct model_piece *piece)
 }
 
 /* The body of the last field of that number; empty if there is none. */
-static struct cursor find_field(struct cursor message, uint64_t number)
+static struct proto_cursor find_field(struct proto_cursor message, uint64_t number)
 {
-    struct cursor found = {message.end, message.end};
-    struct field field;
-    while (message.at < message.end && read_field(&message, &field))
+    struct proto_cursor found = {message.end, message.end};
+    struct proto_field field;
+    while (message.at < message.end && proto_next(&message, &field))
         if (field.number == number && field.body.at)
             found = field.body;
     return found;
@@ -159,8 +107,8 @@ static struct cursor find_field(struct cursor message, uint64_t number)
 
 void vocabulary_model_rules(const void *model, size_t bytes, char out[MODEL_RULES_BYTES])
 {
-    struct cursor cursor = {model, (const uint8_t *)model + bytes};
-    struct cursor name = find_field(find_field(cursor, MODEL_NORMALIZER), NORMALIZER_NAME);
+    struct proto_cursor cursor = {model, (const uint8_t *)model + bytes};
+    struct proto_cursor name = find_field(find_field(cursor, MODEL_NORMALIZER), NORMALIZER_NAME);
     snprintf(out, MODEL_RULES_BYTES, "%.*s", (int)(name.end - name.at), (const char *)name.at);
 }
 

@@ -70,6 +70,19 @@ enum { SQUARE = 4 };
 typedef float square_row __attribute__((vector_size(SQUARE * sizeof(float)), aligned(sizeof(float))));
 typedef int32_t square_order __attribute__((vector_size(SQUARE * sizeof(int32_t))));
 
+/* Of the items of a and, numbered on, of b those that `order` names. */
+static inline square_row mixed(square_row a, square_row b, square_order order)
+{
+#ifdef __clang__
+    square_row out = {0};
+    for (int i = 0; i < SQUARE; i++)
+        out[i] = order[i] < SQUARE ? a[order[i]] : b[order[i] - SQUARE];
+    return out;
+#else
+    return __builtin_shuffle(a, b, order);
+#endif
+}
+
 /* to [SQUARE, SQUARE] = fromᵀ, of which there are `count` rows; zeros for the rest. */
 static inline void transpose_square(const float *from, size_t count, size_t ld, float *to, size_t stride)
 {
@@ -77,14 +90,12 @@ static inline void transpose_square(const float *from, size_t count, size_t ld, 
     square_row rows[SQUARE], out[SQUARE];
     for (size_t i = 0; i < SQUARE; i++)
         rows[i] = i < count ? *(const square_row *)(from + i * ld) : (square_row){0};
-    square_row low01 = __builtin_shuffle(rows[0], rows[1], low),
-               low23 = __builtin_shuffle(rows[2], rows[3], low);
-    square_row high01 = __builtin_shuffle(rows[0], rows[1], high),
-               high23 = __builtin_shuffle(rows[2], rows[3], high);
-    out[0] = __builtin_shuffle(low01, low23, first);
-    out[1] = __builtin_shuffle(low01, low23, last);
-    out[2] = __builtin_shuffle(high01, high23, first);
-    out[3] = __builtin_shuffle(high01, high23, last);
+    square_row low01 = mixed(rows[0], rows[1], low), low23 = mixed(rows[2], rows[3], low);
+    square_row high01 = mixed(rows[0], rows[1], high), high23 = mixed(rows[2], rows[3], high);
+    out[0] = mixed(low01, low23, first);
+    out[1] = mixed(low01, low23, last);
+    out[2] = mixed(high01, high23, first);
+    out[3] = mixed(high01, high23, last);
     for (size_t i = 0; i < SQUARE; i++)
         *(square_row *)(to + i * stride) = out[i];
 }

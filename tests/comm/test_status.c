@@ -91,6 +91,13 @@ static void *fail_elsewhere(void *unused)
     return unused;
 }
 
+static void test_status__what_moves_a_terminal_is_not_passed_on(void **state)
+{
+    (void)state;
+    status_fail(STATUS_DATA, "%s: found '%s'", "a\nb.h5", "\033[2J\r\t\x7F\xC3\xA4");
+    assert_string_equal(status_message(), "a?b.h5: found '?[2J???\xC3\xA4'");
+}
+
 static void test_status__messages_belong_to_a_thread(void **state)
 {
     (void)state;
@@ -130,6 +137,7 @@ int main(void)
             cmocka_unit_test(test_status__a_message_may_quote_the_last),
             cmocka_unit_test(test_status__errno_tells_the_code),
             cmocka_unit_test(test_status__long_messages_are_cut),
+            cmocka_unit_test(test_status__what_moves_a_terminal_is_not_passed_on),
             cmocka_unit_test(test_status__messages_belong_to_a_thread),
             cmocka_unit_test(test_status__a_bug_ends_the_job),
     };

@@ -254,6 +254,74 @@ static void test_corpus__wrong_contents_are_named(void **state)
     }
 }
 
+static void put_more(struct h5_writer *writer, const char *name, enum h5_type type, int rank, size_t rows,
+        const void *data)
+{
+    struct h5_array array = {.type = type, .rank = rank, .shape = {rows, 2}};
+    snprintf(array.name, sizeof array.name, "%s", name);
+    assert_int_equal(h5_put(writer, &array, data), STATUS_OK);
+}
+
+/* Two pairs with what is beside them: lines of the target, points. */
+static const struct beside {
+    int64_t lines[4], points[4]; /* offsets */
+    size_t line_offsets, point_offsets;
+    const char *words; /* NULL: nothing is wrong */
+} besides[] = {
+        {{0, 3, 5}, {0, 1, 2}, 3, 3, NULL},
+        {{0, 3, 5}, {0, 1, 2}, 2, 3, "/target/text_offsets: expected 3 offsets for 2 pairs, found 2"},
+        {{0, 3, 5}, {0, 1, 2}, 3, 4, "/alignment/offsets: expected 3 offsets for 2 pairs, found 4"},
+        {{0, 4, 3}, {0, 1, 2}, 3, 3,
+                "/target/text_offsets[2]: expected a place in order among 5 rows, found 3"},
+        {{-1, 3, 5}, {0, 1, 2}, 3, 3, "/target/text_offsets[0]: expected a place in order among 5 rows"},
+        {{0, 3, INT64_MAX}, {0, 1, 2}, 3, 3,
+                "/target/text_offsets[2]: expected a place in order among 5 rows"},
+        {{0, 3, 5}, {0, 2, 1}, 3, 3,
+                "/alignment/offsets[2]: expected a place in order among 2 rows, found 1"},
+        {{0, 3, 5}, {0, 1, 3}, 3, 3,
+                "/alignment/offsets[2]: expected a place in order among 2 rows, found 3"},
+        {{0, 3, 5}, {INT64_MIN, 1, 2}, 3, 3, "/alignment/offsets[0]: expected a place in order among 2 rows"},
+};
+
+static enum status read_beside(struct corpus *corpus)
+{
+    char *text = NULL;
+    size_t room = 0;
+    int64_t offsets[3];
+    enum status status = corpus_text(corpus, 0, 2, &text, &room, offsets);
+    memory_free(text);
+    return status == STATUS_OK ? corpus_point_offsets(corpus, 0, 2, offsets) : status;
+}
+
+static void test_corpus__wrong_text_and_points_are_named(void **state)
+{
+    (void)state;
+    static const int64_t offsets[] = {0, 2, 4};
+    static const int32_t tokens[] = {3, 0, 4, 0}, points[] = {0, 0, 0, 0};
+    for (size_t i = 0; i < sizeof besides / sizeof besides[0]; i++) {
+        const struct beside *beside = &besides[i];
+        const char *path = made_path("crafted.h5");
+        struct h5_writer *writer = crafted(path, 2);
+        for (int side = 0; side < SIDES; side++)
+            put_side(writer, (enum side)side, offsets, 3, tokens, 4);
+        put_more(writer, CORPUS_TEXT, H5_BYTE, 1, 5, "abcde");
+        put_more(writer, CORPUS_TEXT_OFFSETS, H5_INT64, 1, beside->line_offsets, beside->lines);
+        put_more(writer, CORPUS_ALIGNMENT_POINTS, H5_INT32, 2, 2, points);
+        put_more(writer, CORPUS_ALIGNMENT_OFFSETS, H5_INT64, 1, beside->point_offsets, beside->points);
+        assert_int_equal(h5_commit(writer), STATUS_OK);
+        struct corpus *corpus = NULL;
+        enum status status = corpus_open(&corpus, path);
+        if (status == STATUS_OK)
+            status = read_beside(corpus);
+        assert_int_equal(status, beside->words ? STATUS_DATA : STATUS_OK);
+        if (beside->words) {
+            says("crafted.h5");
+            says(beside->words);
+        }
+        corpus_close(corpus);
+    }
+}
+
 static void test_corpus__a_failing_write_leaves_no_file(void **state)
 {
     (void)state;
@@ -295,6 +363,7 @@ int main(void)
             cmocka_unit_test(test_corpus__equal_contents_are_equal_bytes),
             cmocka_unit_test(test_corpus__flipped_and_cut_files_are_refused),
             cmocka_unit_test(test_corpus__wrong_contents_are_named),
+            cmocka_unit_test(test_corpus__wrong_text_and_points_are_named),
             cmocka_unit_test(test_corpus__a_failing_write_leaves_no_file),
     };
     return cmocka_run_group_tests(tests, made_setup, made_teardown);

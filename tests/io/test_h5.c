@@ -76,6 +76,10 @@ static void test_h5__values_and_list(void **state)
     assert_int_equal(array.shape[0], 3);
     assert_true(history[2] == 3.25);
     memory_free(history);
+    assert_int_equal(h5_check_rows(file, "/state/history", 3), STATUS_OK);
+    assert_int_equal(h5_check_rows(file, "/nothing", 0), STATUS_OK);
+    assert_int_equal(h5_check_rows(file, "/state/history", 2), STATUS_DATA);
+    assert_non_null(strstr(status_message(), "a.h5: /state/history: expected at most 2 rows, found 3"));
     assert_int_equal(h5_get_text(file, "/config", &text), STATUS_OK);
     assert_string_equal(text, "model:\n  width: 8\n");
     memory_free(text);

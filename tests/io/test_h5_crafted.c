@@ -310,12 +310,12 @@ static void seal(const char *path)
     assert_int_equal(h5_disk_close(&disk), STATUS_OK);
 }
 
-static const char *craft(void (*fill)(hid_t file))
+static const char *craft_as(void (*fill)(hid_t file), H5F_libver_t layout)
 {
     const char *path = files_path("crafted.h5");
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_userblock(creation, H5_HEADER_BYTES);
-    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    H5Pset_libver_bounds(access, layout, H5F_LIBVER_V110);
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
     assert_true(file >= 0);
     fill(file);
@@ -324,6 +324,11 @@ static const char *craft(void (*fill)(hid_t file))
     H5Pclose(access);
     seal(path);
     return path;
+}
+
+static const char *craft(void (*fill)(hid_t file))
+{
+    return craft_as(fill, H5F_LIBVER_V110);
 }
 
 static const struct crafted {
@@ -377,6 +382,37 @@ static void test_h5_crafted__what_is_not_ours_is_refused(void **state)
     }
 }
 
+static void open_refused(const char *path, const char *words)
+{
+    struct h5_file *file;
+    assert_int_equal(h5_open(&file, path, H5_CORPUS, false), STATUS_DATA);
+    if (!strstr(status_message(), words) || !strstr(status_message(), "crafted.h5"))
+        fail_msg("%s", status_message());
+}
+
+static void test_h5_crafted__older_layouts_are_refused(void **state)
+{
+    (void)state;
+    static const H5F_libver_t layouts[] = {H5F_LIBVER_EARLIEST, H5F_LIBVER_V18};
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
+        open_refused(craft_as(good, layouts[i]),
+                "expected the layout of HDF5 1.10 after the header, found another");
+}
+
+/* Nothing, or something else, where HDF5 should begin. */
+static void test_h5_crafted__what_is_no_hdf5_is_refused(void **state)
+{
+    (void)state;
+    static const char bytes[H5_HEADER_BYTES + 600];
+    const char *path = files_path("crafted.h5");
+    static const size_t lengths[] = {0, 1, 10, 11, 48, 600};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        files_write(path, bytes, H5_HEADER_BYTES + lengths[i]);
+        seal(path);
+        open_refused(path, "expected the layout of HDF5 1.10 after the header, found another");
+    }
+}
+
 /* What only the data shows is found when it is read. */
 static void read_refused(void (*fill)(hid_t file), const char *words)
 {
@@ -411,6 +447,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(
                     test_h5_crafted__what_is_not_ours_is_refused, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5_crafted__older_layouts_are_refused, files_setup, files_teardown),
+            cmocka_unit_test_setup_teardown(
+                    test_h5_crafted__what_is_no_hdf5_is_refused, files_setup, files_teardown),
             cmocka_unit_test_setup_teardown(
                     test_h5_crafted__chunks_give_what_they_should, files_setup, files_teardown),
     };

@@ -5,6 +5,7 @@
 #include "tests/io/made.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -325,6 +326,58 @@ static void test_run__metrics_after_a_torn_line_are_kept(void **state)
             read_file("metrics.jsonl"), "{\"update\":1}\n{\"upda{\"update\":3}\n{\"update\":4}\n");
 }
 
+/* It holds while it is young, as any lock does: who wrote it cannot be asked. */
+static void test_run__a_lock_may_be_anything(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "\033[2J\xFF\n", "host a\npid 99999999999999999999\nborn x\n",
+            "host "
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+            "a"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct run_directory *run;
+        char lock[700];
+        assert_int_equal(run_open(&run, path), STATUS_OK);
+        run_close(run);
+        snprintf(lock, sizeof lock, "%s/lock", path);
+        mkdir(path, 0777);
+        write_file("lock", texts[i]);
+        assert_int_equal(run_open(&run, path), STATUS_BUSY);
+        assert_non_null(strstr(status_message(), "in use by an unknown process"));
+        assert_null(strchr(status_message(), '\033'));
+        const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+        assert_int_equal(utimensat(AT_FDCWD, lock, old, 0), 0);
+        assert_int_equal(run_open(&run, path), STATUS_OK);
+        run_close(run);
+    }
+}
+
+/* Bytes of metrics.jsonl after it held `text` and was opened at that update. */
+static long metrics_left(const char *text, int64_t update)
+{
+    struct run_directory *run;
+    struct stat found;
+    assert_int_equal(run_open(&run, path), STATUS_OK);
+    write_file("metrics.jsonl", text);
+    assert_int_equal(run_metrics_open(run, update, update), STATUS_OK);
+    assert_int_equal(stat(run_file(run, "metrics.jsonl"), &found), 0);
+    run_close(run);
+    return found.st_size;
+}
+
+static void test_run__metrics_may_be_anything(void **state)
+{
+    (void)state;
+    static char text[2 * RUN_METRICS_LINE + 64];
+    static const char first[] = "{\"update\":1}\n", last[] = "\n{\"update\":2}\n";
+    memset(text, '{', sizeof text); /* one long line between two good ones */
+    memcpy(text, first, strlen(first));
+    memcpy(text + sizeof text - sizeof last, last, sizeof last);
+    assert_int_equal(metrics_left(text, 2), strlen(text));
+    assert_int_equal(metrics_left(text, 1), strlen(first));
+    assert_int_equal(metrics_left("\n[[[[\n\"update\"\n{\"update\":-1}\n{\"update\":1e999}\n\xFF\n", 1), 0);
+}
+
 static void test_run__metrics_are_brought_to_the_disk(void **state)
 {
     (void)state;
@@ -425,6 +478,8 @@ int main(void)
                     test_run__metrics_that_do_not_fit_leave_no_half_line, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__metrics_after_a_torn_line_are_kept, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(test_run__a_lock_may_be_anything, make_folder, made_teardown),
+            cmocka_unit_test_setup_teardown(test_run__metrics_may_be_anything, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(
                     test_run__metrics_are_brought_to_the_disk, make_folder, made_teardown),
             cmocka_unit_test_setup_teardown(

@@ -7,6 +7,7 @@
 
 #include "comm/memory.h"
 #include "io/vocabulary.h"
+#include "io/vocabulary_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,6 +352,44 @@ static void test_vocabulary__the_model_opens_again(void **state)
     vocabulary_close(NULL);
 }
 
+/* Where the table of normalisation begins in a model: after the name of the rules, a tag and a length. */
+static unsigned char *table_of(unsigned char *model, size_t bytes)
+{
+    static const char name[] = "nmt_nfkc";
+    unsigned char *at = memmem(model, bytes, name, strlen(name));
+    assert_non_null(at);
+    at += strlen(name);
+    assert_int_equal(*at++, 2 << 3 | 2);
+    while (*at++ & 128)
+        ;
+    return at;
+}
+
+static void test_vocabulary__a_table_that_leads_astray_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t place; /* of a number of 4 bytes in the table */
+        uint32_t value;
+    } rows[] = {{0, 0}, {0, 3}, {0, 4}, {0, 1020}, {0, UINT32_MAX}, {0, 0x7FFFFFFC}, {4, 0xFFFFFF00},
+            {4, 0x7FFFFC00}};
+    struct vocabulary *first = made("char", 60), *second;
+    size_t bytes;
+    const void *model = vocabulary_model(first, &bytes);
+    unsigned char *copy = malloc(bytes);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        memcpy(copy, model, bytes);
+        memcpy(table_of(copy, bytes) + rows[i].place, &rows[i].value, sizeof rows[i].value);
+        bool sound = true;
+        assert_int_equal(vocabulary_model_is_sound(&sound, copy, bytes), STATUS_OK);
+        assert_false(sound);
+        assert_int_equal(vocabulary_open(&second, copy, bytes, "astray.model"), STATUS_DATA);
+        says("astray.model: expected a SentencePiece model, found");
+    }
+    free(copy);
+    vocabulary_close(first);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -384,6 +423,7 @@ int main(void)
             cmocka_unit_test(test_vocabulary__long_lines_count),
             cmocka_unit_test(test_vocabulary__rare_characters_are_left_out),
             cmocka_unit_test(test_vocabulary__the_model_opens_again),
+            cmocka_unit_test(test_vocabulary__a_table_that_leads_astray_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

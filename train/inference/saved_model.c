@@ -24,6 +24,9 @@ static enum status open_vocabularies(struct saved_model *saved, const struct che
         else
             TRY(vocabulary_open(&saved->vocabularies[side], model, bytes, saved->path));
     }
+    CHECK(vocabulary_form(saved->vocabularies[TARGET])->kind == SOURCE_TEXT, STATUS_DATA,
+            "%s: expected a vocabulary of the target, found the form of a source that is not text",
+            saved->path);
     return STATUS_OK;
 }
 

@@ -1,12 +1,13 @@
 #include "train/info/info.h"
 
 #include "comm/log.h"
+#include "comm/memory.h"
+#include "io/run.h"
 #include "train/training/validate.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct figures {
@@ -61,21 +62,20 @@ static enum status add_line(struct info *info, struct figures *figures, const cJ
                                                    : add_update(info, figures, line, (int64_t)update);
 }
 
-/* A last line without its end is of a run that is writing, or was killed: it is passed over. */
 static enum status read_lines(struct info *info, struct figures *figures, FILE *file, size_t *unknown)
 {
     char *text = NULL;
-    size_t room = 0;
-    ssize_t bytes;
+    size_t bytes;
+    TRY(memory_new(&text, "info", RUN_METRICS_LINE, 1));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && (bytes = getline(&text, &room, file)) > 0 && text[bytes - 1] == '\n') {
+    while (status == STATUS_OK && run_metrics_next(file, text, &bytes)) {
         bool known;
-        cJSON *line = cJSON_ParseWithLength(text, (size_t)bytes);
+        cJSON *line = cJSON_ParseWithLength(text, bytes);
         status = add_line(info, figures, line, &known);
         *unknown += !known;
         cJSON_Delete(line);
     }
-    free(text);
+    memory_free(text);
     return status;
 }
 

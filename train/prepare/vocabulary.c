@@ -151,6 +151,7 @@ static enum status read_array(struct h5_file *file, const char *part, struct voc
     struct h5_array array;
     void *model;
     snprintf(name, sizeof name, "/vocabulary/%s/model", part);
+    TRY(h5_check_rows(file, name, VOCABULARY_MODEL_LIMIT));
     TRY(h5_get(file, name, H5_BYTE, 1, &model, &array));
     enum status status = vocabulary_open(out, model, array.shape[0], h5_path(file));
     memory_free(model);
@@ -175,8 +176,6 @@ static enum status read_h5(const char *path, enum h5_kind kind, struct vocabular
     return status;
 }
 
-enum { MODEL_BYTES_MOST = 1 << 28 };
-
 /* A SentencePiece .model file. */
 static enum status read_model(const char *path, struct vocabulary *out[SIDES])
 {
@@ -189,7 +188,7 @@ static enum status read_model(const char *path, struct vocabulary *out[SIDES])
     if (fstat(fileno(file), &facts) != 0 || S_ISDIR(facts.st_mode)) {
         errno = S_ISDIR(facts.st_mode) ? EISDIR : errno;
         status = status_fail_errno("read", path);
-    } else if (facts.st_size > MODEL_BYTES_MOST) {
+    } else if (facts.st_size > VOCABULARY_MODEL_LIMIT) {
         status = status_fail(STATUS_DATA, "%s: expected a SentencePiece model, found a file of %lld bytes",
                 path, (long long)facts.st_size);
     }

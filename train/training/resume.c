@@ -136,6 +136,7 @@ static enum status load_state(
     memory_free(state->fingerprint);
     state->fingerprint = NULL;
     TRY(checkpoint_load(checkpoint, NULL, NULL, 0, NULL, 0, record.fields, record.field_count));
+    TRY(run_state_check(state, comparison->path));
     TRY(history_check(&state->history, comparison->path));
     validation_forget_others(trainer);
     validation_judge(trainer);

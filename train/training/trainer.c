@@ -93,6 +93,33 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out)
     record_planes(trainer, out);
 }
 
+/* Far from where an int64_t ends: what is added to a count does not run over. */
+static const int64_t count_most = 1000000000000000;
+
+enum status run_state_check(const struct run_state *state, const char *path)
+{
+    const struct {
+        const char *name;
+        int64_t found, most;
+    } counts[] = {
+            {"update", state->update, count_most},
+            {"epoch", state->epoch, state->update},
+            {"update_in_epoch", state->position, state->update},
+            {"tokens", state->tokens, count_most},
+            {"tokens_in_epoch", state->epoch_tokens, count_most},
+            {"validated_update", state->validated, state->update},
+            {"moments_from", state->moments_from, state->update},
+            {"plateau_cuts", state->cuts, state->update},
+            {"skipped", state->skipped, state->update},
+            {"skipped_in_a_row", state->skipped_in_a_row, state->skipped},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        CHECK(counts[i].found >= 0 && counts[i].found <= counts[i].most, STATUS_DATA,
+                "%s: /state/%s: expected from 0 to %lld, found %lld", path, counts[i].name,
+                (long long)counts[i].most, (long long)counts[i].found);
+    return STATUS_OK;
+}
+
 void trainer_contents(
         const struct trainer *trainer, const struct trainer_record *record, struct checkpoint_contents *out)
 {

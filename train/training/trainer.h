@@ -108,6 +108,8 @@ void trainer_record(struct trainer *trainer, struct trainer_record *out);
 /* What a checkpoint holds, but for its settings. Borrowed from both. */
 void trainer_contents(
         const struct trainer *trainer, const struct trainer_record *record, struct checkpoint_contents *out);
+/* STATUS_DATA naming `path` and the count, if a state from a file says what no run can have come to. */
+enum status run_state_check(const struct run_state *state, const char *path);
 
 /* State, parameters and moments from the checkpoint that run.resume chooses; *resumed tells whether there was one.
  * Collective. */
