@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Interruptions of one write after which it counts as failed: an endless storm must not hang the run. */
+enum { INTERRUPTIONS_LIMIT = 1000 };
+
 enum status path_join(char out[PATH_MAX], const char *folder, const char *name)
 {
     int length = snprintf(out, PATH_MAX, "%s/%s", folder, name);
@@ -65,9 +68,10 @@ static enum status temporary_name(char out[PATH_MAX], const char *path)
 
 enum status durable_put(int descriptor, const char *path, const void *data, size_t bytes)
 {
+    int interruptions = 0;
     for (const char *next = data; bytes > 0;) {
         ssize_t written = fault_fires(FAULT_WRITE) ? -1 : write(descriptor, next, bytes);
-        if (written < 0 && errno == EINTR)
+        if (written < 0 && errno == EINTR && ++interruptions < INTERRUPTIONS_LIMIT)
             continue;
         if (written <= 0)
             return status_fail_errno("write", path);
