@@ -4,6 +4,7 @@
 #include "comm/memory.h"
 #include "comm/thread.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -42,13 +43,15 @@ static void read_line(const char *path, char *out, size_t bytes)
         fclose(file);
 }
 
-/* Field 22 of /proc/PID/stat; -1 if there is no such process. */
+/* Field 22 of /proc/PID/stat; -1 if there is no such process, or only what its parent has not fetched (state Z, X). */
 static long long born_at(long pid)
 {
     char path[64], line[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     read_line(path, line, sizeof line);
     const char *at = strrchr(line, ')'); /* the name may hold blanks */
+    if (at && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
+        return -1;
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at ? atoll(at) : -1;
@@ -215,6 +218,37 @@ static enum status try_take(const char *path, const char *fresh, const struct ru
     return STATUS_OK;
 }
 
+/* Whether the file NAME in the folder is what a process that took a lock, or put one aside, has left behind as it died. */
+static bool is_left_over(const char *path, const char *name, const struct run_holder *self, time_t now)
+{
+    char text[TEXT_BYTES], own[96];
+    struct stat found;
+    struct run_holder holder;
+    snprintf(own, sizeof own, "lock.%s.", self->host);
+    bool here = strncmp(name, own, strlen(own)) == 0;
+    if ((!here && strncmp(name, "lock.stale.", strlen("lock.stale.")) != 0) || !read_text(path, text, &found))
+        return false;
+    if (parse(text, &holder))
+        return is_stale(&holder, self, found.st_mtime, now);
+    long pid = atol(name + strlen(own)); /* it died before it wrote */
+    return here ? pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH
+                : now - found.st_mtime > STALE_SECONDS;
+}
+
+/* By the holder of the lock. */
+static void remove_left_over(const char *folder, const struct run_holder *self)
+{
+    char path[4096];
+    DIR *stream = opendir(folder);
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        int length = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (length < (int)sizeof path && is_left_over(path, entry->d_name, self, time(NULL)))
+            unlink(path);
+    }
+    if (stream)
+        closedir(stream);
+}
+
 static enum status take(struct run_lock *lock, const char *fresh, const struct run_holder *self)
 {
     enum status status = write_text(fresh, lock->text);
@@ -319,6 +353,7 @@ enum status run_lock_take(struct run_lock **out, const char *folder)
         memory_free(lock);
         return status;
     }
+    remove_left_over(folder, &self);
     start_beating(lock);
     *out = lock;
     return STATUS_OK;
