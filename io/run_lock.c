@@ -1,5 +1,6 @@
 #include "io/run_lock.h"
 
+#include "comm/clock.h"
 #include "comm/log.h"
 #include "comm/memory.h"
 #include "comm/thread.h"
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BEAT_SECONDS = 30, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
+enum { BEAT_SECONDS = 30, LOOK_SECONDS = 1, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
 
 struct run_lock {
     char *path;
@@ -28,7 +29,8 @@ struct run_lock {
     pthread_mutex_t mutex;
     pthread_cond_t ending;
     bool beating, end;
-    atomic_bool lost; /* as the file was read last */
+    atomic_bool lost;      /* as the file was read last */
+    _Atomic double looked; /* when: a process that was stopped may have lost it since */
 };
 
 /* ---- this process ---- */
@@ -281,12 +283,14 @@ enum status run_lock_check(struct run_lock *lock)
     /* A file server that does not answer tells nothing. */
     bool ours = there ? strcmp(text, lock->text) == 0 : errno != ENOENT;
     atomic_store(&lock->lost, !ours);
+    atomic_store(&lock->looked, clock_now());
     return ours ? STATUS_OK : fail_lost(lock->path, there ? text : NULL);
 }
 
 enum status run_lock_held(struct run_lock *lock)
 {
-    return atomic_load(&lock->lost) ? run_lock_check(lock) : STATUS_OK;
+    bool fresh = clock_now() - atomic_load(&lock->looked) < LOOK_SECONDS;
+    return atomic_load(&lock->lost) || !fresh ? run_lock_check(lock) : STATUS_OK;
 }
 
 void run_lock_beat(struct run_lock *lock)
