@@ -30,8 +30,9 @@ objects := $(patsubst %,$(build)/%.o,$(filter-out train/main.c,$(sources)) io/te
 tests   := $(wildcard tests/*/test_*.c tests/*/mpi_*.c)
 tools   := $(wildcard tests/*/tool_*.c)
 targets := $(filter-out $(tests),$(wildcard tests/fuzz/*.c))
-# tests/scale runs in a simulator, with compiler and MPI of its own; tests/fuzz/ bends the HDF5 library to its needs.
-helpers := $(filter-out $(tests) $(tools) $(targets) $(wildcard tests/scale/*.c),$(wildcard tests/*.c tests/*/*.c))
+# tests/scale runs in a simulator, with compiler and MPI of its own; tests/fuzz/ bends the HDF5 library to its needs; the shim of
+# tests/faults/ is a library to preload.
+helpers := $(filter-out $(tests) $(tools) $(targets) $(wildcard tests/scale/*.c) tests/faults/shim.c,$(wildcard tests/*.c tests/*/*.c))
 testbin := $(patsubst tests/%.c,$(build)/tests/%,$(tests))
 toolbin := $(patsubst tests/%.c,$(build)/tests/%,$(tools))
 quiet   := $(if $(V),,@)
@@ -70,6 +71,10 @@ $(build)/tests/fuzz/%: $(build)/tests/fuzz/%.c.o $(patsubst %,$(build)/%.o,$(fil
     $(build)/libseqtrain.a
 	@echo "  link  $@"
 	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(build)/tests/faults/shim.so: tests/faults/shim.c
+	@echo "  link  $@"
+	@mkdir -p $(@D)
+	$(quiet)$(CC) $(filter-out -fopenmp -I. -MMD -MP,$(CFLAGS)) $(shell $(MPICC) --showme:compile) -fPIC -shared -o $@ $< -ldl
 
 # What is missing is told before the first compiler error; only the tests need cmocka.
 .PHONY: .deps-checked .test-deps-checked
@@ -101,6 +106,10 @@ test-slurm:
 	@tests/deps.sh ensure slurm
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(build) tests/slurm/run.sh $(TESTS)
+
+## test-faults: kills, failing calls, flipped bits, lost power: nothing is lost (some minutes; FAULTS_FULL=1: all there are)
+test-faults: all $(build)/tests/faults/shim.so $(build)/tests/faults/tool_flips
+	@BUILD=$(build) tests/faults/run.sh $(TESTS)
 
 ## bench: speed against PyTorch and CTranslate2, alternating sides; BENCH_ROWS="train:tiny ddp" chooses (tests/bench/run.sh)
 bench: all
@@ -174,6 +183,6 @@ help:
 	@sed -n 's/^## //p' Makefile | awk -F': ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all programs deps test test-peers test-slurm bench scale scale-network scale-wire lengths fuzz demo lint format memcheck install clean help
+.PHONY: all programs deps test test-peers test-slurm test-faults bench scale scale-network scale-wire lengths fuzz demo lint format memcheck install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:

@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BEAT_SECONDS = 30, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
+/* LOOK_SECONDS: a process that goes on after a stop writes no line before it has looked at the lock. */
+enum { BEAT_SECONDS = 30, LOOK_SECONDS = 1, STALE_SECONDS = 600, TEXT_BYTES = 512, TRIES = 3 };
 
 struct run_lock {
     char *path;
@@ -311,7 +312,7 @@ enum status run_lock_check(struct run_lock *lock)
 /* A process that was stopped for long goes on here before its thread has beaten again. */
 enum status run_lock_held(struct run_lock *lock)
 {
-    bool old = seconds_now() - atomic_load(&lock->looked) > 2 * BEAT_SECONDS;
+    bool old = seconds_now() - atomic_load(&lock->looked) > LOOK_SECONDS;
     return old || atomic_load(&lock->lost) ? run_lock_check(lock) : STATUS_OK;
 }
 

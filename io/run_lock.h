@@ -28,7 +28,7 @@ enum status run_lock_take(struct run_lock **out, const char *folder);
 
 /* STATUS_BUSY naming the new holder, if the lock is no longer ours: after a partition or a suspended machine it may have
  * been found stale. run_lock_check() reads the file; run_lock_held() does only where the last heartbeat found it lost, or
- * is overdue. Any thread. */
+ * the last look was more than a second ago. Any thread. */
 enum status run_lock_check(struct run_lock *lock);
 enum status run_lock_held(struct run_lock *lock);
 
