@@ -1,5 +1,6 @@
 #!/bin/bash
 # Ranks that differ are refused with 78, the odd one named: in settings (the setting), in the BLAS core (the variable).
+# shellcheck disable=SC2154
 . "$(dirname "$0")/common.bash"
 make_corpus tiny 300 1
 mpirun -n 1 "$program" train tiny.yaml --run.directory odd : -n 1 "$program" train tiny.yaml --run.directory odd --train.until 21u \
