@@ -71,6 +71,7 @@ $(build)/tests/fuzz/%: $(build)/tests/fuzz/%.c.o $(patsubst %,$(build)/%.o,$(fil
     $(build)/libseqtrain.a
 	@echo "  link  $@"
 	$(quiet)$(MPICC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
 $(build)/tests/faults/shim.so: tests/faults/shim.c
 	@echo "  link  $@"
 	@mkdir -p $(@D)

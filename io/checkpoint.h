@@ -143,9 +143,11 @@ enum status checkpoint_wait(struct checkpointer *checkpointer);
 enum status checkpointer_close(struct checkpointer *checkpointer);
 
 /* On resume: moves last.h5 to FOLDER/update-%08lld.h5 and the links of `best` (NULL: none) to the files of their updates,
- * as a crash between a checkpoint and its links, or another choice of metrics, has left that to do. Warns of a best that
- * has no file any more. Rank 0 only. */
-enum status checkpoint_relink(const char *folder, int64_t update, const struct best_list *best);
+ * and removes older files that are not to be kept, as a crash after a checkpoint got its name, or another choice of
+ * metrics, has left that to do. Warns of a best that has no file any more. Of options it looks at those of files. Rank 0
+ * only. */
+enum status checkpoint_relink(
+        const struct checkpoint_options *options, int64_t update, const struct best_list *best);
 
 /* A run directory's best checkpoint, else its last; or the file itself. Collective. */
 enum status checkpoint_resolve(char **path, const char *model);

@@ -212,9 +212,11 @@ static enum status set_links(const char *folder, int64_t update, const struct be
     return STATUS_OK;
 }
 
-enum status checkpoint_relink(const char *folder, int64_t update, const struct best_list *best)
+enum status checkpoint_relink(
+        const struct checkpoint_options *options, int64_t update, const struct best_list *best)
 {
-    return set_links(folder, update, best, true);
+    TRY(set_links(options->folder, update, best, true));
+    return options->keep > 0 ? retain(options, update) : STATUS_OK;
 }
 
 enum status checkpoint_allowed(const struct checkpoint_options *options)

@@ -104,7 +104,7 @@ shows '^    model.width +8$' other # from the checkpoint
 shows '^reason +no config.yaml tells when it is complete$' other
 truncate -s -1 other/checkpoints/update-00000004.h5
 shows '^update +2$' other
-grep -q 'passing over a checkpoint: .*update-00000004.h5' err || fail "no warning of a damaged checkpoint: $(cat err)"
+grep -q 'falling back to .*update-00000004.h5' err || fail "no warning of a damaged checkpoint: $(cat err)"
 refuses 65 'update-00000004.h5: expected [0-9]+ bytes as its header says' other --verify
 rm -r other/checkpoints
 refuses 66 'other: expected a run directory, found neither checkpoints nor config.yaml' other

@@ -59,8 +59,7 @@ for what in missing folder permission write file; do attempt 29 "$what" unreadab
 tell 29 'settings or run directory missing, shut, of the wrong kind' 'chmod, as nobody'
 
 # ---- little memory: a message, or a run that is as it should be ----
-# With less than about 350 MB OpenBLAS waits for memory for ever before the program has begun, and a little above Open MPI
-# crashes in MPI_Init(): from there on it is ours.
+# With less than about 400 MB libraries hang or crash as they are loaded and in MPI_Init(): from there on it is ours.
 tight() { # KIB
     (
         ulimit -v "$1"

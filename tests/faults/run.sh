@@ -22,19 +22,28 @@ done
 # Rows that are tested elsewhere: number, scenario, where.
 elsewhere='3|SIGTERM, USR1, INT at any time|tests/cli/stop.sh, resume.sh
 4|SIGTERM without warning|tests/cli/stop.sh
-11|newer format, foreign HDF5, another vocabulary|tests/io/test_h5.c, tests/cli/train_errors.sh
-12|resume on 1, 2, 3, 4 ranks|tests/cli/resume.sh; each case here
-13|two jobs in one run directory|tests/io/test_run.c, tests/cli/resume.sh
-15|the corpus was replaced|tests/cli/train_errors.sh
-16|the corpus is cut while it is read|tests/io/test_reader.c
-17|NaN in loss or gradient|tests/cli/train_errors.sh
+8|short writes, interruptions without end|tests/io/test_h5.c, test_durable.c
+10|all checkpoints are bad|tests/cli/train_errors.sh, tests/io/test_checkpoint.c
+11|newer format, foreign HDF5, another vocabulary|tests/io/test_h5.c, test_h5_crafted.c, tests/cli/train_errors.sh
+12|resume on 1, 2, 3, 4 ranks|tests/cli/elastic.sh, resume.sh; each case here
+13|two jobs in one run directory|tests/cli/lock.sh, tests/io/test_run.c
+15|the corpus was replaced|tests/cli/corpus_changes.sh
+16|the corpus is written to while it is read|tests/cli/corpus_changes.sh, tests/io/test_reader.c
+17|NaN in loss or gradient|tests/cli/numbers.sh
+18|a loss far above the others|tests/train/test_spike.c
+19|parameters of a rank differ|tests/cli/numbers.sh
+20|a rank computes wrong numbers|tests/cli/numbers.sh
 22|a slow rank|tests/cli/watch.sh
+23|a rank hangs, is stopped or dead|tests/cli/watch.sh, tests/comm/test_watch.c
+24|a write that never ends|tests/cli/watch.sh
 25|node crash, time limit, requeue|tests/slurm
 26|a crash loop is stopped|tests/slurm
-27|full disk or pipe at standard output|tests/cli
-30|hostile YAML|tests/io/test_options_yaml.c
-32|hostile text|tests/io/test_text.c, tests/cli/prepare.sh
+27|a full pipe or disk at standard error, closed outlets|tests/cli/outlets.sh, tests/comm/test_outlet.c
+28|clocks that jump, files of other times|tests/cli/clock.sh
+30|hostile YAML|tests/io/test_options_yaml.c, tests/fuzz
+32|hostile text|tests/io/test_text.c, tests/cli/prepare.sh, tests/fuzz
 33|tokens and offsets out of range|tests/io/test_corpus.c
+36|a failure that all ranks meet is told once|tests/cli/messages.sh
 35|ranks disagree|tests/cli/mixed_cores.sh'
 echo
 {

@@ -59,7 +59,7 @@ begin 2 straight "$end"
 wait "$job" || fail "the undisturbed run: $(tail -n 3 straight.log)"
 cmp straight/last.h5 run/last.h5 || fail "another last checkpoint than that of the undisturbed run"
 diff -q <(losses_of straight) <(losses_of run) || fail "other losses than the undisturbed run"
-! grep 'passing over' run.log || fail "a checkpoint that is not good had its name"
+! grep 'falling back' run.log || fail "a checkpoint that is not good had its name"
 [ -z "$(find run -name '*.tmp')" ] || fail "left $(find run -name '*.tmp')"
 
 # Starts on as many ranks: the later half must not need more than the first, but for a tenth.

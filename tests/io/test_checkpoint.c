@@ -82,6 +82,14 @@ static void test_checkpoint__keeps_the_best_by_every_name(void **state)
     assert_true(!has(10) && !has(20) && !has(40) && has(50));
 }
 
+static enum status relink(int64_t update, const struct best_list *best, int keep)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", files_path("run/checkpoints"));
+    const struct checkpoint_options options = {.folder = folder, .keep = keep};
+    return checkpoint_relink(&options, update, best);
+}
+
 /* The links are as a crash between a checkpoint and its links left them, or the crash before that. */
 static void test_checkpoint__links_are_set_right_on_resume(void **state)
 {
@@ -90,15 +98,18 @@ static void test_checkpoint__links_are_set_right_on_resume(void **state)
     const int64_t updates[] = {10, 20};
     save_all(updates, 2, 10, 2);
     assert_int_equal(unlink(files_path("run/last.h5")), 0);
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, NULL), STATUS_OK);
+    assert_int_equal(relink(20, NULL, 0), STATUS_OK);
     assert_link("run/best.h5", "checkpoints/update-00000010.h5");
     assert_link("run/last.h5", "checkpoints/update-00000020.h5");
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 20, &best), STATUS_OK);
+    assert_int_equal(relink(20, &best, 0), STATUS_OK);
     assert_link("run/best.h5", "checkpoints/update-00000020.h5");
     assert_link("run/best-bleu.h5", "checkpoints/update-00000010.h5");
     assert_int_equal(access(files_path("run/best-ter.h5"), F_OK), -1);
-    assert_int_equal(checkpoint_relink(files_path("run/checkpoints"), 30, &best), STATUS_OK);
+    assert_int_equal(relink(30, &best, 0), STATUS_OK);
     assert_link("run/last.h5", "checkpoints/update-00000020.h5");
+    assert_true(has(10) && has(20));
+    assert_int_equal(relink(20, &(struct best_list){{{"bleu", 20}}, 1}, 1), STATUS_OK);
+    assert_true(!has(10) && has(20));
 }
 
 /* A rename that fails: first the file's own, then that of last.h5. */

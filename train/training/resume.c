@@ -177,12 +177,13 @@ static enum status resume_from(struct trainer *trainer, struct checkpoint *check
     return load_state(trainer, checkpoint, &comparison);
 }
 
-/* Rank 0: the links as they belong to the state that was loaded. */
+/* Rank 0: links and files as they belong to the state that was loaded. */
 static enum status relink(const struct trainer *trainer)
 {
     struct best_list best;
+    struct checkpoint_options options = trainer_checkpoints(trainer);
     validation_best(trainer, &best);
-    return checkpoint_relink(run_checkpoints(trainer->run), trainer->state.update, &best);
+    return checkpoint_relink(&options, trainer->state.update, &best);
 }
 
 static enum status go_on(struct trainer *trainer, struct checkpoint *checkpoint)

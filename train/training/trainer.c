@@ -389,6 +389,18 @@ static enum status may_write(void *run)
     return run_check_now(run);
 }
 
+struct checkpoint_options trainer_checkpoints(const struct trainer *trainer)
+{
+    const struct checkpoint_settings *settings = &trainer->config->checkpoint;
+    return (struct checkpoint_options){.folder = run_checkpoints(trainer->run),
+            .keep = (int)settings->keep,
+            .compression = (int)settings->compression,
+            .trusted = !settings->verify,
+            .good = trainer->origin,
+            .allowed = may_write,
+            .context = trainer->run};
+}
+
 enum status trainer_open(struct trainer *trainer, const struct config *config)
 {
     *trainer = (struct trainer){.config = config, .started = clock_now()};
@@ -404,13 +416,7 @@ enum status trainer_open(struct trainer *trainer, const struct config *config)
     TRY(status_agree(open_state(trainer)));
     TRY(status_agree(trainer_open_reader(trainer, world()->size, world()->rank)));
     TRY(status_agree(open_files(trainer)));
-    struct checkpoint_options options = {.folder = run_checkpoints(trainer->run),
-            .keep = (int)config->checkpoint.keep,
-            .compression = (int)config->checkpoint.compression,
-            .trusted = !config->checkpoint.verify,
-            .good = trainer->origin,
-            .allowed = may_write,
-            .context = trainer->run};
+    struct checkpoint_options options = trainer_checkpoints(trainer);
     foresee_room(trainer, &options);
     return checkpointer_open(&trainer->checkpointer, &options, exchange_blocks(trainer->exchange));
 }

@@ -105,6 +105,9 @@ struct trainer_record {
 };
 void trainer_record(struct trainer *trainer, struct trainer_record *out);
 
+/* Where checkpoints go. Borrowed from the trainer. */
+struct checkpoint_options trainer_checkpoints(const struct trainer *trainer);
+
 /* What a checkpoint holds, but for its settings. Borrowed from both. */
 void trainer_contents(
         const struct trainer *trainer, const struct trainer_record *record, struct checkpoint_contents *out);
