@@ -10,6 +10,7 @@
 #include "tests/io/h5_files.h"
 #include "tests/io/toy_state.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
