@@ -1,7 +1,7 @@
 # For tests/run.sh and those like it: checks side by side, each with a log of its own; told in the order in which they were
 # given, from 1 s on with the seconds it took, and with the end of the log where it failed.
 #   JOBS=N           so many at once (default: as many as cores)
-#   TEST_TIMEOUT=N   seconds after which one has failed (default 600)
+#   TEST_TIMEOUT=N   seconds after which one has failed (default 900)
 # shellcheck shell=bash
 JOBS=${JOBS:-$(nproc)}
 names=() # of all checks begun; the first $told are told
@@ -31,7 +31,7 @@ check_alone() { # NAME COMMAND...: beside no other
 
 carry_out() { # LOG COMMAND...
     local begin=$SECONDS
-    timeout "${TEST_TIMEOUT:-600}" "${@:2}" >"$1.log" 2>&1 &
+    timeout "${TEST_TIMEOUT:-900}" "${@:2}" >"$1.log" 2>&1 &
     trap 'kill $!' TERM
     wait $!
     echo "$? $((SECONDS - begin))" >"$1.end"

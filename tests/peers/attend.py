@@ -94,7 +94,6 @@ def both(h, s, score):
 
 
 def main():
-    torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("dot", "scaled", "general", "concat", "bahdanau"):
             for width in (16, 37):

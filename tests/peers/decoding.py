@@ -244,7 +244,6 @@ def stored(folder, data, model):
 
 
 def main():
-    torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
         corpus(folder)
         data = Data(folder)

@@ -347,7 +347,6 @@ OTHERS = {
 
 
 def main():
-    torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
         corpus(folder)
         attention(folder)
