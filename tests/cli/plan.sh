@@ -44,7 +44,8 @@ wait $pid
 END
 chmod +x rank.sh
 wide=(--model.width 256 --model.ffn_width 1024 --model.heads 4 --model.encoder_layers 2 --model.decoder_layers 2 --batch.tokens 600
-    --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9) # slow: nearly all is copied
+    --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9 # slow: nearly all is copied
+    --comm.verify_every 2)
 for ranks in 1 2; do
     plans wide --ranks $ranks "${wide[@]}"
     mpirun -n $ranks ./rank.sh "$program" train tiny.yaml --run.directory wide --comm.threads 1 "${wide[@]}" --train.until 4u >wide.log 2>&1
@@ -65,7 +66,8 @@ near "a checkpoint of adafactor's" "$(stat -c %s "$(newest wide)")" "$(figure wi
 
 # ---- a recurrent model ----
 config=recurrent.yaml
-steps=(--model.width 256 --batch.tokens 600 --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9)
+steps=(--model.width 256 --batch.tokens 600 --batch.micro_batches 4 --validate.every 2u --checkpoint.every 2u --checkpoint.compression 9
+    --comm.verify_every 2)
 plans recurrent "${steps[@]}"
 mpirun -n 1 ./rank.sh "$program" train recurrent.yaml --run.directory recurrent --comm.threads 1 "${steps[@]}" --train.until 4u >recurrent.log 2>&1
 status=$?

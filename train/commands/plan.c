@@ -52,6 +52,7 @@ static const char *const purposes[MEMORY_PURPOSES] = {
         [MEMORY_STEP] = "activations of the heaviest micro-batch, measured",
         [MEMORY_VALIDATION] = "what the loss over data.valid takes more",
         [MEMORY_READER] = "sentences read ahead",
+        [MEMORY_AUDIT] = "every comm.verify_every updates: the gradient of a micro-batch computed twice",
         [MEMORY_CHECKPOINT] = "at most: what a save has still to read when the next update changes it",
         [MEMORY_REST] = "vocabularies, buffers of files",
         [MEMORY_PROCESS] = "program, MPI, BLAS, measured",

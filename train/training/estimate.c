@@ -16,6 +16,7 @@ const char *const estimate_purpose_names[MEMORY_PURPOSES] = {
         [MEMORY_STEP] = "step",
         [MEMORY_VALIDATION] = "validation",
         [MEMORY_READER] = "reader",
+        [MEMORY_AUDIT] = "audit",
         [MEMORY_CHECKPOINT] = "checkpoint",
         [MEMORY_REST] = "rest",
         [MEMORY_PROCESS] = "process",
@@ -303,6 +304,7 @@ static enum status see_exchange(struct work *work, struct estimate *out, int nod
     out->memory[MEMORY_PARAMETERS] = floats * sizeof(float);
     out->memory[MEMORY_GRADIENTS] =
             (size_t)out->exchange.buffers * floats * sizeof(float) + out->exchange.room_bytes;
+    out->memory[MEMORY_AUDIT] = config->comm.verify_every > 0 ? floats * sizeof(float) : 0;
     return STATUS_OK;
 }
 

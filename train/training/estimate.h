@@ -28,6 +28,7 @@ enum estimate_purpose {
     MEMORY_STEP,       /* activations and their gradients */
     MEMORY_VALIDATION, /* what the loss over data.valid takes more than a step; translating it is not told */
     MEMORY_READER,     /* windows of the corpus, micro-batches read ahead */
+    MEMORY_AUDIT,      /* the gradient of a micro-batch computed twice */
     MEMORY_CHECKPOINT, /* at most: what a save has still to read when the state changes */
     MEMORY_REST,       /* vocabularies, lists, buffers of files */
     MEMORY_PROCESS,    /* program, MPI, BLAS, stacks */
