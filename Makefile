@@ -52,6 +52,8 @@ $(build)/%.c.o: %.c | .deps-checked
 	@mkdir -p $(@D)
 	$(quiet)$(MPICC) $(CFLAGS) -c -o $@ $<
 
+$(build)/train/report/style.c.o: $(wildcard train/report/*.css train/report/*.js)
+
 # What names the version is built again when it changes.
 $(patsubst %,$(build)/%.o,$(shell grep -ls SEQTRAIN_VERSION $(sources))): $(build)/version
 $(build)/version: .version
