@@ -223,7 +223,7 @@ static enum status walk_group(struct h5_file *file, hid_t group, const char *pat
         return fail_object(file, path, "a few levels of groups", "too many");
     TRY(check_attributes(file, group, *path ? path : "/"));
     struct walk walk = {file, path, depth, STATUS_OK};
-    herr_t result = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_link, &walk);
+    herr_t result = H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_link, &walk);
     if (result < 0)
         return fail_object(file, *path ? path : "/", "a readable group", "a damaged one");
     return walk.status;
