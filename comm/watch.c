@@ -105,8 +105,7 @@ static void end_process(double idle, const char *verdict)
     else
         length += snprintf(line + length, sizeof line - (size_t)length,
                 "no progress for %.1f s (comm.timeout %.1f) on %s in phase '%s': this rank or one it waits "
-                "for "
-                "hangs or died\n",
+                "for hangs or died\n",
                 idle, watch.limit, watch.host, phase_name(clock_phase()));
     outlet_end(line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
     _exit(STATUS_HUNG);

@@ -98,8 +98,8 @@ static enum status place_threads(int threads)
     int narrow = binding_cores();
     if (binding_widen(current.node_rank, current.node_size))
         log_rank(LOG_DETAIL,
-                "mpirun's default binding gave this rank %d of its %d cores: it takes them all "
-                "(mpirun --bind-to ... is kept)",
+                "mpirun's default binding gave this rank %d of its %d cores: it takes them all (mpirun "
+                "--bind-to ... is kept)",
                 narrow, binding_cores());
     current.cores = binding_cores();
     enum status status = share_cores(node, &current.threads);
@@ -170,10 +170,8 @@ static enum status compare_machines(void)
         if (strcmp(all[0].core, all[r].core) != 0 || strcmp(all[0].level, all[r].level) != 0)
             status = status_fail(STATUS_CONFIG,
                     "ranks would compute different bits: rank %d on %s has OpenBLAS core %s and vector level "
-                    "%s, rank "
-                    "0 on %s has %s and %s; use hosts of one CPU type, or set OPENBLAS_CORETYPE alike on all "
-                    "if only "
-                    "the cores differ",
+                    "%s, rank 0 on %s has %s and %s; use hosts of one CPU type, or set OPENBLAS_CORETYPE "
+                    "alike on all if only the cores differ",
                     r, all[r].host, all[r].core, all[r].level, all[0].host, all[0].core, all[0].level);
     memory_free(all);
     return status;

@@ -21,8 +21,8 @@ static const struct option rows[] = {
                 .help = "columns of embeddings and of the rows between layers"},
         {"model.encoder_layers", OPTION_INTEGER, FIELD(encoder_layers), .value = "3", .minimum = 0,
                 .maximum = LAYER_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
-                .help = "layers of the encoder; of a recurrent model 0 for a source of images, 1 or more "
-                        "for others"},
+                .help = "layers of the encoder; of a recurrent model 0 for a source of images, 1 or more for "
+                        "others"},
         {"model.decoder_layers", OPTION_INTEGER, FIELD(decoder_layers), .value = "3", .minimum = 1,
                 .maximum = LAYER_LIMIT, .change = CHANGE_REFUSED, .shapes_result = true,
                 .help = "layers of the decoder"},

@@ -44,11 +44,9 @@ static const struct option data_rows[] = {
         {"data.train", OPTION_LIST, offsetof(struct data_options, train), .required = true,
                 .placeholder = "FILE[:WEIGHT]", .change = CHANGE_REFUSED,
                 .help = "corpora made by seqtrain prepare\nA weight, as in web.h5:0.5 or talks.h5:2, says "
-                        "how "
-                        "often the pairs of a corpus come in an epoch: twice; half of them, the other half "
-                        "in "
-                        "the next. All have the same vocabulary. They may be moved between starts; another "
-                        "corpus is refused by its fingerprint."},
+                        "how often the pairs of a corpus come in an epoch: twice; half of them, the other "
+                        "half in the next. All have the same vocabulary. They may be moved between starts; "
+                        "another corpus is refused by its fingerprint."},
         {"data.valid", OPTION_TEXT, offsetof(struct data_options, valid), .placeholder = "FILE",
                 .help = "corpus to validate on, prepared with the same vocabulary\nIt may be moved between "
                         "starts; with another one best.h5 and patience start anew."},
@@ -64,15 +62,14 @@ static const struct option data_rows[] = {
                 .help = "words are cut into other pieces each time they are read\nbpe vocabularies: the "
                         "probability that a merge is passed over (BPE-dropout, Provilkov et al. 2020: 0.1). "
                         "unigram: the probability that a word is drawn from all its segmentations (Kudo "
-                        "2018: "
-                        "1). Both sides. Sentences become longer, micro-batches are planned by their stored "
-                        "length: memory grows with them."},
+                        "2018: 1). Both sides. Sentences become longer, micro-batches are planned by their "
+                        "stored length: memory grows with them."},
         {"data.sampling_alpha", OPTION_REAL, offsetof(struct data_options, sampling_alpha), .value = "auto",
                 .minimum = 0.001, .maximum = 100, .zero = "auto", .change = CHANGE_NOTED,
                 .shapes_result = true, .needs = "data.sampling",
                 .help = "segmentations are drawn in proportion to their probability to this power\nauto: "
-                        "0.1; "
-                        "small is even, 1 is as the unigram model has it. Only for unigram vocabularies."},
+                        "0.1; small is even, 1 is as the unigram model has it. Only for unigram "
+                        "vocabularies."},
 };
 static const struct option_group data_group = OPTION_GROUP("data", "what is learned from", data_rows);
 
@@ -105,9 +102,8 @@ static const struct option train_rows[] = {
                 .value = "none", .kinds = &guide_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "cost of attention that departs from the alignment of data.train\n"
                         "Prepared with --alignments. Of a Transformer it is on the mean over heads of the "
-                        "last "
-                        "layer's attention to the source, which translate --alignment tells. metrics.jsonl "
-                        "has it as alignment_loss, a target token that is aligned."},
+                        "last layer's attention to the source, which translate --alignment tells. "
+                        "metrics.jsonl has it as alignment_loss, a target token that is aligned."},
         {"train.guided_weight", OPTION_REAL, offsetof(struct train_options, guided_weight), .value = "0.1",
                 .minimum = 1e-9, .maximum = 1e6, .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "train.guided_alignment=ce|mse|mult",
@@ -139,15 +135,14 @@ static const struct option train_rows[] = {
         {"train.on_nan", OPTION_CHOICE, offsetof(struct train_options, on_nan), .value = "stop",
                 .kinds = &on_nan_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "what is done about an update whose loss or gradient is not finite\nIts "
-                        "micro-batches are "
-                        "computed again to find those it comes from; RUN/not-finite/ has their pairs."},
+                        "micro-batches are computed again to find those it comes from; RUN/not-finite/ has "
+                        "their pairs."},
         {"train.ema", OPTION_REAL, offsetof(struct train_options, ema), .value = "off", .minimum = 1e-9,
                 .maximum = 0.9999999, .zero = "off", .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "decay of a moving average of the weights, saved beside them\n"
                         "After update t, with d = min(train.ema, (1 + t) / (10 + t)): average = d * average "
                         "+ (1 - d) * weights. Validation, translate, score and evaluate use the averages. "
-                        "Switched on "
-                        "within a run, they start from its weights."},
+                        "Switched on within a run, they start from its weights."},
         {"train.freeze", OPTION_LIST, offsetof(struct train_options, freeze), .placeholder = "PATTERN",
                 .change = CHANGE_NOTED, .shapes_result = true,
                 .help = "parameters that do not learn, by name: encoder/* embedding/*\nAs shell patterns; * "
@@ -165,8 +160,8 @@ static const struct option validate_rows[] = {
         {"validate.metrics", OPTION_LIST, offsetof(struct validate_options, metrics), .placeholder = "NAME",
                 .commas = true, .change = CHANGE_NOTED, .shapes_result = true, .needs = "validate.every",
                 .help = "further metrics, each with a link best-NAME.h5\nloss, perplexity and accuracy are "
-                        "computed in any case; those of text compare translations of data.valid with its "
-                        "raw target lines. Checkpoints that a link best*.h5 points to are kept."},
+                        "computed in any case; those of text compare translations of data.valid with its raw "
+                        "target lines. Checkpoints that a link best*.h5 points to are kept."},
         {"validate.tokenizer", OPTION_CHOICE, offsetof(struct validate_options, text.tokenizer),
                 .value = "13a", .kinds = &text_tokenizer_kinds, .change = CHANGE_NOTED, .shapes_result = true,
                 .needs = "validate.every", .help = "what BLEU counts as words"},
@@ -233,15 +228,13 @@ static const struct option comm_rows[] = {
         {"comm.verify_every", OPTION_INTEGER, offsetof(struct comm_options, verify_every), .value = "1000",
                 .minimum = 1, .maximum = 1e15, .zero = "never",
                 .help = "updates after which ranks prove that they compute alike\nTheir parameters are "
-                        "compared, "
-                        "and a micro-batch is computed by a second rank (alone: twice), bit for bit. A rank "
-                        "that "
-                        "errs is named and ends the job: 71, and 70 if the run has met that before."},
+                        "compared, and a micro-batch is computed by a second rank (alone: twice), bit for "
+                        "bit. A rank that errs is named and ends the job: 71, and 70 if the run has met that "
+                        "before."},
         {"comm.timeout", OPTION_PERIOD, offsetof(struct comm_options, timeout), .value = "10m",
                 .maximum = 1e9, .units = "smh", .zero = "never",
                 .help = "when nothing has got on for so long the job ends (71), and the rank that is waited "
-                        "for is named; "
-                        "at half of it a warning"},
+                        "for is named; at half of it a warning"},
 };
 static const struct option_group comm_group = OPTION_GROUP("comm", "ranks and threads", comm_rows);
 
@@ -415,8 +408,8 @@ enum status config_check(const struct config *config, int ranks)
             "model.activation_dropout are 0: set one of them, or train.r_drop off",
             config->train.r_drop);
     CHECK(config->train.r_drop == 0 || sampling_most(&config->train.sampling) == 0, STATUS_CONFIG,
-            "train.r_drop %g compares two draws of dropout over the same decoder inputs, but "
-            "train.sampling %s would draw others for each: set train.r_drop off, or train.sampling none",
+            "train.r_drop %g compares two draws of dropout over the same decoder inputs, but train.sampling "
+            "%s would draw others for each: set train.r_drop off, or train.sampling none",
             config->train.r_drop, config->train.sampling.kind->name);
     return STATUS_OK;
 }
@@ -458,8 +451,7 @@ static enum status compare_listings(const char *own, const char *first)
         size_t own_length = strcspn(own, "\n"), first_length = strcspn(first, "\n");
         CHECK(own_length == first_length && memcmp(own, first, own_length) == 0, STATUS_CONFIG,
                 "ranks have read different settings: expected '%.*s' as rank 0 has, found '%.*s'; give all "
-                "of "
-                "them the same file and words",
+                "of them the same file and words",
                 (int)first_length, first, (int)own_length, own);
         own += own_length + (own[own_length] != '\0');
         first += first_length + (first[first_length] != '\0');

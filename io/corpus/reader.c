@@ -122,8 +122,7 @@ static enum status check_point(
                     point->target < target[1] - target[0] - 1,
             STATUS_DATA,
             "data.train: alignment of pair %lld: of %d source and %d target tokens, expected points in "
-            "order, "
-            "found %d-%d",
+            "order, found %d-%d",
             (long long)entry->pairs[i], source[1] - source[0] - 1, target[1] - target[0] - 1, point->source,
             point->target);
     return STATUS_OK;

@@ -117,8 +117,7 @@ static enum status check(const struct model_options *options, bool joint)
             options->coverage->name);
     CHECK(attention->attends || options->attention_dropout == 0, STATUS_CONFIG,
             "model.attention_dropout %g has nothing to drop with model.attention none: set it to 0, or "
-            "choose an "
-            "attention",
+            "choose an attention",
             options->attention_dropout);
     CHECK(!bridge->zero || attention->attends || ((const struct context_kind *)options->context)->every,
             STATUS_CONFIG,

@@ -66,8 +66,8 @@ static enum status declare_decoder(struct model *model, struct transformer *t)
     size_t layers = (size_t)model->options.decoder_layers;
     struct linear_shape memory = {(size_t)model->options.width, attention_width(model), 2 * layers};
     TRY(linear_declare(&t->memory, model, "decoder/cross_attention/key_value", &memory,
-            "encoder rows to keys, then values, of each decoder layer in turn "
-            "[layers·2·heads·head_width, width]"));
+            "encoder rows to keys, then values, of each decoder layer in turn [layers·2·heads·head_width, "
+            "width]"));
     bool text = model->options.source.kind == SOURCE_TEXT;
     TRY(embedding_declare(&t->target, model, TARGET, text ? &t->source.embedding : NULL));
     for (size_t i = 0; i < layers; i++) {

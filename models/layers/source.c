@@ -9,8 +9,8 @@ enum status source_check(const struct model_options *options, bool joint)
             "model.image_stages %lld counts only with a source of images: leave it out",
             (long long)options->image_stages);
     CHECK(joint || !text || !((const struct tie_kind *)options->tie)->sides, STATUS_CONFIG,
-            "model.tie %s needs one vocabulary for both sides, but source and target have their own: "
-            "use model.tie decoder, or prepare the corpus with --joint",
+            "model.tie %s needs one vocabulary for both sides, but source and target have their own: use "
+            "model.tie decoder, or prepare the corpus with --joint",
             options->tie->name);
     return options->source.kind == SOURCE_IMAGES ? image_check(options) : STATUS_OK;
 }

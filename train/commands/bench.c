@@ -16,8 +16,8 @@
 static const struct option rows[] = {
         {"updates", OPTION_INTEGER, AT(updates), .value = "20", .minimum = 1, .maximum = 1e6,
                 .help = "updates that count\nThe run is a temporary one: run.directory, run.resume, "
-                        "train.until, "
-                        "train.time_limit, validate.patience and log.level of CONFIG.yaml do not count."},
+                        "train.until, train.time_limit, validate.patience and log.level of CONFIG.yaml do "
+                        "not count."},
         {"warm-up", OPTION_INTEGER, AT(warm_up), .value = "3", .minimum = 1, .maximum = 1e6,
                 .help = "updates before them"},
         {"folder", OPTION_TEXT, AT(folder), .value = ".", .placeholder = "FOLDER",

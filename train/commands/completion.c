@@ -150,11 +150,11 @@ static const char zsh_head[] = "#compdef seqtrain\n"
                                "    command)\n"
                                "        local -a commands=(\n";
 
-static const char zsh_tail[] = "        esac ;;\n"
-                               "    esac\n"
-                               "}\n"
-                               "if [ \"$funcstack[1]\" = _seqtrain ]; then _seqtrain \"$@\"; else compdef "
-                               "_seqtrain seqtrain; fi\n";
+static const char zsh_tail[] =
+        "        esac ;;\n"
+        "    esac\n"
+        "}\n"
+        "if [ \"$funcstack[1]\" = _seqtrain ]; then _seqtrain \"$@\"; else compdef _seqtrain seqtrain; fi\n";
 
 /* Inside quotes of zsh, up to the end of the line: a \ before what has a meaning of its own there. */
 static void print_zsh_text(FILE *out, const char *text, const char *special)

@@ -13,9 +13,8 @@ struct settings {
 
 static const struct option rows[] = {
         {"output", OPTION_TEXT, offsetof(struct settings, output), .required = true, .placeholder = "FOLDER",
-                .help = "where train, valid and test are written, two files each: .en and .de, "
-                        "or .source and .target; of shapes .images, a list of "
-                        "pictures, and .en"},
+                .help = "where train, valid and test are written, two files each: .en and .de, or .source "
+                        "and .target; of shapes .images, a list of pictures, and .en"},
         {"lines", OPTION_INTEGER, offsetof(struct settings, lines), .value = "30000", .minimum = 1,
                 .maximum = 1e9, .help = "sentence pairs to train on"},
         {"test-lines", OPTION_INTEGER, offsetof(struct settings, test_lines), .value = "500", .minimum = 1,

@@ -31,17 +31,14 @@ static const struct titled environment[] = {
 
 static const char description[] =
         "seqtrain trains sequence-to-sequence models on CPU clusters. Text becomes a corpus file; every MPI "
-        "rank "
-        "trains a replica on its share of each update; the result is the same for any number of ranks and "
-        "threads, and a run that was stopped goes on as if it never had been. MODEL is a checkpoint or a run "
-        "directory: its best checkpoint, else its last. A FILE of - is standard input or output; .gz is read "
-        "as "
-        "it is. A switch may be written --name value or --name=value, one that is on or off --name or "
-        "--no-name.";
+        "rank trains a replica on its share of each update; the result is the same for any number of ranks "
+        "and threads, and a run that was stopped goes on as if it never had been. MODEL is a checkpoint or a "
+        "run directory: its best checkpoint, else its last. A FILE of - is standard input or output; .gz is "
+        "read as it is. A switch may be written --name value or --name=value, one that is on or off --name "
+        "or --no-name.";
 
 static const char stopping[] = "A batch script starts the same command again after 75, 71 and anything from "
-                               "128 on, and after nothing "
-                               "else.";
+                               "128 on, and after nothing else.";
 
 /* The code point of the UTF-8 character at *text, which is moved past it. */
 static unsigned next_character(const char **text)

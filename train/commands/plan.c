@@ -30,8 +30,7 @@ static const struct option rows[] = {
         {"tokens-per-second", OPTION_REAL, AT(tokens_per_second), .value = "measure", .minimum = 1e-3,
                 .maximum = 1e12, .zero = "measure",
                 .help = "source and target tokens that one rank would compute a second\nmeasure: as here, "
-                        "with "
-                        "comm.threads threads"},
+                        "with comm.threads threads"},
         {"json", OPTION_BOOL, AT(json), .value = "false", .help = "print one JSON object; sizes in bytes"},
 };
 static const struct option_group group = OPTION_GROUP("plan", "what is told", rows);
@@ -151,8 +150,7 @@ static void print_speed(const struct estimate *e, const struct settings *setting
             forecast_seconds(&forecast), forecast.compute, forecast.sum, forecast.step, forecast.spread);
     if (e->exchange.by_library && e->ranks > 1)
         printf("            sums as Open MPI 4.1 makes them, along a binomial tree; other libraries and "
-               "networks that "
-               "sum differ\n");
+               "networks that sum differ\n");
 }
 
 /* ---- as JSON ---- */

@@ -24,8 +24,7 @@ static const struct option rows[] = {
                 .help = "instead of these: text with source, a tab and target on each line"},
         {"source-features", OPTION_TEXT, AT(features), .placeholder = "F.h5:/DATASET",
                 .help = "instead of --source: frames of numbers from an HDF5 file, [sentences, frames, "
-                        "values]; "
-                        "or F.h5:/DATASET:/OFFSETS, [all frames, values] and where sentences start "
+                        "values]; or F.h5:/DATASET:/OFFSETS, [all frames, values] and where sentences start "
                         "[sentences + 1]"},
         {"source-images", OPTION_TEXT, AT(images), .placeholder = "FILE",
                 .help = "instead of --source: a text file with the path of a PNG, PGM or PPM picture a line; "
@@ -33,14 +32,12 @@ static const struct option rows[] = {
                         "[images, height, width], or with 1 or 3 channels last or before the height"},
         {"image-size", OPTION_TEXT, AT(image_size), .needs = "source-images", .placeholder = "HxW",
                 .help = "height and width that pictures become, as 32x48: scaled, and the middle cut out; "
-                        "not "
-                        "given: as in --vocab"},
+                        "not given: as in --vocab"},
         {"image-grey", OPTION_BOOL, AT(image_grey), .value = "false", .needs = "source-images",
                 .help = "without colours"},
         {"alignments", OPTION_TEXT, AT(alignments), .placeholder = "FILE",
                 .help = "words that belong together, a line for each pair as 0-0 1-2 2-1 (source-target, "
-                        "from 0), "
-                        "for train.guided_alignment"},
+                        "from 0), for train.guided_alignment"},
         {"output", OPTION_TEXT, AT(output), .required = true, .placeholder = "OUT.h5",
                 .help = "the corpus file to be written"},
         {"vocab", OPTION_TEXT, AT(vocab), .placeholder = "FILE",

@@ -12,8 +12,7 @@
 static const struct option rows[] = {
         {"output", OPTION_TEXT, FIELD(output), .placeholder = "FILE",
                 .help = "the page, or the chart; - is standard output; not given: report.html, or the "
-                        "chart's "
-                        "name with .svg"},
+                        "chart's name with .svg"},
         {"chart", OPTION_CHOICE, FIELD(chart), .value = "page", .kinds = &chart_kinds,
                 .help = "what is written"},
         {"names", OPTION_LIST, FIELD(names), .placeholder = "NAME",

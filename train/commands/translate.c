@@ -24,8 +24,7 @@ struct settings {
 static const struct option rows[] = {
         {"input", OPTION_TEXT, offsetof(struct settings, input), .value = "-", .placeholder = "FILE",
                 .help = "text to translate, a sentence a line; - is standard input, .gz is read as it is; "
-                        "for a "
-                        "model of frames or images what prepare takes"},
+                        "for a model of frames or images what prepare takes"},
         {"output", OPTION_TEXT, offsetof(struct settings, output), .value = "-", .placeholder = "FILE",
                 .help = "translations, a line for each; - is standard output"},
         {"prefix", OPTION_TEXT, offsetof(struct settings, prefix), .placeholder = "FILE",

@@ -108,8 +108,7 @@ static void tell_comparison(cJSON *out, const struct bootstrap *found, const str
     double difference = found->value - found->baseline;
     if (!out) {
         printf("  baseline %.2f, difference %+.2f (95 %%: %+.2f to %+.2f), better in %.1f %% of %lld "
-               "samples, "
-               "p = %.4f (seed %lld)\n",
+               "samples, p = %.4f (seed %lld)\n",
                 found->baseline, difference, found->lower, found->upper, 100 * found->better,
                 (long long)options->resamples, found->p_value, (long long)options->resample_seed);
         return;

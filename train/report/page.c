@@ -143,8 +143,7 @@ static enum status put_head(struct output *page, const struct report *report)
 {
     TRY(page_html(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
                         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                        "style-src 'unsafe-inline'; "
-                        "script-src 'unsafe-inline'; img-src data:\">\n"
+                        "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n"
                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"));
     TRY(put_title(page, report));
     TRY(page_html(page, " - seqtrain report</title>\n<style>\n"));
@@ -197,8 +196,7 @@ static enum status put_lengths_alone(struct output *out, const struct report *re
 {
     CHECK(lengths_known(report), STATUS_USAGE,
             "--chart lengths needs translations and references: expected data.valid with its text, or "
-            "--source and "
-            "--target, and --sentences above 0");
+            "--source and --target, and --sentences above 0");
     return lengths_write(out, report);
 }
 

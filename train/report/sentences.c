@@ -181,15 +181,14 @@ static enum status put_map(struct output *page, const struct report *report, siz
 
 static const char *about(const struct report *report)
 {
-    static const char *const words[] = {[SOURCE_TEXT] = "Rows: pieces of the translation; columns: pieces of "
-                                                        "the source. The stronger the colour, "
-                                                        "the more is looked at; a row sums to 1.",
+    static const char *const words[] = {
+            [SOURCE_TEXT] = "Rows: pieces of the translation; columns: pieces of the source. The stronger "
+                            "the colour, the more is looked at; a row sums to 1.",
             [SOURCE_FRAMES] =
                     "Rows: pieces of the translation; columns: frames of the source. The stronger the "
                     "colour, the more is looked at; the strongest of a row is what is looked at most.",
-            [SOURCE_IMAGES] =
-                    "The picture as each piece sees it: what is looked at most is as bright as it is, the "
-                    "rest the darker, the less."};
+            [SOURCE_IMAGES] = "The picture as each piece sees it: what is looked at most is as bright as it "
+                              "is, the rest the darker, the less."};
     const struct sample *sample = &report->runs[0].sample;
     if (report->count > 1)
         return "The same sentences by each of the runs; a report of one run shows what its pieces look at.";

@@ -165,14 +165,13 @@ static enum status judge(
     TRY(world_broadcast(&again, sizeof again, 0));
     if (again)
         return status_fail(STATUS_INTERNAL,
-                "update %lld: %s, and %s/" SUSPECTS " told of another time: a processor or memory errs; go "
-                "on without that host, and remove the file "
-                "to have this taken for the first time",
+                "update %lld: %s, and %s/" SUSPECTS
+                " told of another time: a processor or memory errs; go on without that host, and remove the "
+                "file to have this taken for the first time",
                 update, found, run_path(run));
     return status_fail(STATUS_HUNG,
             "update %lld: %s: a processor or memory errs; nothing of this update is saved, the same command "
-            "goes on "
-            "from the last checkpoint",
+            "goes on from the last checkpoint",
             update, found);
 }
 

@@ -285,10 +285,8 @@ static enum status skip(struct loop *loop, const struct agreement *agreement)
     trainer->goes_back = way == NOT_FINITE_GOES_BACK;
     return status_fail(STATUS_INTERNAL,
             "update %lld: expected a finite loss and gradient, found loss %g and gradient norm %g%s; nothing "
-            "of it "
-            "is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or a "
-            "longer "
-            "schedule.warmup may help)",
+            "of it is saved, the last checkpoint is of an earlier update (a lower optimizer.learning_rate or "
+            "a longer schedule.warmup may help)",
             update, loss, fabs(gradient_norm(agreement)),
             trainer->went_back ? ", also after going back to the newest checkpoint" : "");
 }

@@ -190,7 +190,6 @@ void not_finite_inspect(struct trainer *trainer, const struct batch *batches, in
     else if (count == 0)
         log_line(LOG_WARNING,
                 "update %lld: each micro-batch has a finite loss and gradient when it is computed again: "
-                "their sum "
-                "is too large, or a processor or memory erred in passing",
+                "their sum is too large, or a processor or memory erred in passing",
                 (long long)trainer->state.update + 1);
 }

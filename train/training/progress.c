@@ -217,8 +217,7 @@ static void tell_spike(struct progress *progress, const struct update_report *re
     if (spike_see(&progress->spike, loss, &median))
         log_line(LOG_WARNING,
                 "update %lld: loss spike: %.4f, where the last %d updates have a median of %.4f (gradient "
-                "norm "
-                "%.3g)",
+                "norm %.3g)",
                 (long long)progress->trainer->state.update, loss, SPIKE_WINDOW, median,
                 report->gradient_norm);
 }

@@ -114,8 +114,7 @@ static void tell(struct straggler *s, const struct slow *slow, double seconds)
             s->named[r] = true;
             log_line(LOG_WARNING,
                     "rank %d on %s is slow: it computes for %.1f times the median of the ranks (%lld "
-                    "updates, "
-                    "%.0f s), most of it more in phase '%s'; all wait for it",
+                    "updates, %.0f s), most of it more in phase '%s'; all wait for it",
                     r, s->hosts[r], slow[r].times, (long long)s->updates, seconds, phase_name(slow[r].phase));
         } else if (s->named[r] && slow[r].times < FAST) {
             s->named[r] = false;

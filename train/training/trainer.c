@@ -219,8 +219,7 @@ static enum status check_guide(const struct trainer *trainer)
                 guide, corpus_path(corpora_at(trainer->corpora, i)));
     CHECK(config->data.sampling == 0, STATUS_CONFIG,
             "train.guided_alignment %s is of the tokens that are stored, but data.sampling %g cuts words "
-            "into "
-            "others: set one of them off",
+            "into others: set one of them off",
             guide, config->data.sampling);
     CHECK(model_attention(trainer->model).layers > 0, STATUS_CONFIG,
             "train.guided_alignment %s guides attention, but model.attention none has none: set another "
@@ -274,9 +273,8 @@ static void say_nodes(const struct trainer *trainer)
         log_line(LOG_INFO, "gradients are added up among the %d ranks of a node before they leave it",
                 node_ranks);
     else if (w->even_ranks == 0 && trainer->config->comm.exchange.node_ranks == 0)
-        log_line(LOG_INFO,
-                "hosts have different numbers of ranks, or ranks of one do not follow each other: gradients "
-                "are not added up within hosts first");
+        log_line(LOG_INFO, "hosts have different numbers of ranks, or ranks of one do not follow each other: "
+                           "gradients are not added up within hosts first");
 }
 
 static void say_layout(const struct trainer *trainer)
