@@ -289,7 +289,8 @@ static void finish(const struct call *call, bool good)
         say_result(call, "killed");
         end_here(KILL);
     }
-    say_result(call, call->action == FAIL ? "injected" : good ? "ok" : "failed");
+    const char *done = call->action == SHORT ? "short" : "ok";
+    say_result(call, call->action == FAIL ? "injected" : good ? done : "failed");
     inside = false;
     errno = call->action == FAIL ? shim.error ? shim.error : class_errors[call->class] : before;
 }
